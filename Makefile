@@ -1,0 +1,57 @@
+# All that a person does with a checkout; `make help` lists it.
+# Needs python3 (3.11 or later) with its venv module; everything else comes from requirements.lock.
+
+PYTHON  ?= python3
+CONFIG  ?= config.yaml
+WORKERS ?= 2
+ARGS    ?=
+
+BIN   := .venv/bin
+READY := .venv/.ready
+PIP   := $(BIN)/pip install --disable-pip-version-check --quiet --no-deps
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench lock clean
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 9
+
+setup: $(READY)  ## make .venv from the hash-checked lock; does nothing while lock and pyproject stay the same
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-build-isolation -e .
+	@touch $@
+
+run: setup  ## run the daemon in the foreground; Ctrl-C stops it. CONFIG=other.yaml ARGS="--root DIR"
+	@exec $(BIN)/livebot run --config $(CONFIG) $(ARGS)
+
+test: setup  ## all tests, then the coverage gate. ARGS="tests/core -k kernel" narrows, WORKERS=0 runs in one process
+	@rm -f .coverage .coverage.*
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --cov --cov-report= $(ARGS)
+ifeq ($(ARGS),)
+	@$(BIN)/coverage json -q -o .coverage.json
+	@$(BIN)/python tests/coverage_gate.py .coverage.json
+endif
+
+lint: setup  ## style, format, types, imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: setup  ## mend what a tool can mend
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+bench: setup  ## measure; one JSON object per line
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+lock: setup  ## pin anew what pyproject.toml allows; ARGS="--upgrade-package NAME" or --upgrade
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock $(ARGS)
+
+clean:  ## remove .venv and everything made by a tool; leaves signals/, state/ and models/ alone
+	rm -rf .venv dist *.egg-info .coverage* .*_cache .hypothesis .benchmarks
+	find livebot tests -name __pycache__ -type d -prune -exec rm -rf {} +

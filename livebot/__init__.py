@@ -1,0 +1,1 @@
+"""A live trading daemon for many symbols at once."""

@@ -1,0 +1,52 @@
+"""A state file: indented JSON that names its schema first and ends with a checksum over every byte before it.
+
+So a file that was cut, torn, zeroed or edited by hand is told from a whole one, whatever byte is wrong.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from livebot.adapters.json_text import json_of, tree_of
+from livebot.errors import BadInput, Fatal
+
+SCHEMA = 1
+CHECKSUM_BYTES = 8
+
+_END = b"\n}"
+
+
+def seal(tree: Mapping[str, object]) -> bytes:
+    """The bytes of a state file.  Raises Fatal if the tree cannot be JSON."""
+    body = json_of({"schema": SCHEMA, **tree}, indent=True).removesuffix(_END)
+    return body + _seal_of(body)
+
+
+def unseal(data: bytes) -> dict[str, object]:
+    """What `seal` was given.
+
+    Raises:
+        BadInput: not one byte-exact sealed file.
+        Fatal: whole, but of a schema that this version does not read.
+
+    """
+    if not data.strip(b"\0 \r\n\t"):
+        raise BadInput("the file is empty")
+    body = data[: -len(_seal_of(b""))]
+    if body + _seal_of(body) != data:
+        raise BadInput("the checksum does not fit: the file was cut, torn or edited by hand")
+    tree = tree_of(body + _END)
+    if not isinstance(tree, dict):
+        raise BadInput("not a JSON object")
+    schema = tree.pop("schema", None)
+    if schema != SCHEMA:
+        message = (
+            f"written with schema {schema}, and this version of livebot reads {SCHEMA}; nothing was changed: "
+            "start the version that wrote it"
+        )
+        raise Fatal(message)
+    return tree
+
+
+def _seal_of(body: bytes) -> bytes:
+    digest = blake2b(body, digest_size=CHECKSUM_BYTES).hexdigest()
+    return b',\n  "checksum": "%s"\n}\n' % digest.encode()

@@ -1,0 +1,112 @@
+"""The `execution`, `runtime` and `control` sections: each bound on waiting, retrying and queueing by name.
+
+Rules of this file: the unit stands last in the name; a first wait never exceeds the longest one.
+"""
+
+from decimal import Decimal
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from livebot.config.problems import Mismatch
+from livebot.config.section import Section
+from livebot.config.values import Count, CountOrZero, Milliseconds, PathText, Seconds
+
+
+def _check_backoff(name: str, first: Decimal, most: Decimal) -> None:
+    if first > most:
+        raise Mismatch((f"{name}_seconds", f"{first} is above {name}_maximum_seconds ({most}); lower it"))
+
+
+class ExecutionConfig(Section):
+    """How orders are sent, asked for and protected.
+
+    An order without an answer after `order_timeout_seconds` is asked for every `unknown_poll_seconds`; a call that
+    changed nothing is repeated `retries` times, waiting from `retry_backoff_seconds`, doubled each time, to
+    `retry_backoff_maximum_seconds`; a position without a stop is closed after `unprotected_seconds`, or after
+    `protection_attempts` refused stops; venue and files are compared every `reconcile_seconds`.
+    """
+
+    order_timeout_seconds: Seconds = Decimal(10)
+    unprotected_seconds: Seconds = Decimal(5)
+    unknown_poll_seconds: Seconds = Decimal(1)
+    retries: CountOrZero = 3
+    retry_backoff_seconds: Seconds = Decimal("0.5")
+    retry_backoff_maximum_seconds: Seconds = Decimal(10)
+    protection_attempts: Count = 3
+    reconcile_seconds: Seconds = Decimal(60)
+
+    @model_validator(mode="after")
+    def _backoff_grows(self) -> Self:
+        _check_backoff("retry_backoff", self.retry_backoff_seconds, self.retry_backoff_maximum_seconds)
+        return self
+
+
+class RestartsConfig(Section):
+    """A symbol that fails comes back after a backoff; more than `maximum` times in `window_seconds` is quarantine."""
+
+    maximum: CountOrZero = 5
+    window_seconds: Seconds = Decimal(600)
+    backoff_seconds: Seconds = Decimal(1)
+    backoff_maximum_seconds: Seconds = Decimal(60)
+
+    @model_validator(mode="after")
+    def _backoff_grows(self) -> Self:
+        _check_backoff("backoff", self.backoff_seconds, self.backoff_maximum_seconds)
+        return self
+
+
+class LedgerConfig(Section):
+    """The ledger's writer: `queue_size` rows may wait, beyond that nothing opens; `batch_size` rows a write.
+
+    After `retries` failed attempts the operator is told; attempts never end.
+    """
+
+    queue_size: Count = 20_000
+    batch_size: Count = 500
+    retries: CountOrZero = 3
+    backoff_seconds: Seconds = Decimal("0.2")
+    backoff_maximum_seconds: Seconds = Decimal(15)
+
+    @model_validator(mode="after")
+    def _backoff_grows(self) -> Self:
+        _check_backoff("backoff", self.backoff_seconds, self.backoff_maximum_seconds)
+        return self
+
+
+class RuntimeConfig(Section):
+    """How symbols run.
+
+    sequential: one symbol at a time, the next one after `signals_per_symbol` closed signals (null: never by itself);
+    `max_concurrent_symbols` null is all at once.  `queue_size` bounds what waits for one symbol, `bus_queue_size` for
+    one listener; a listener that fails `listener_failures` times in a row, or takes longer than
+    `listener_deadline_seconds`, is told to the operator, as is a strategy call above `slow_call_ms`.  A round waits
+    `context_deadline_ms` for the candles of the other symbols; a stop takes at most `shutdown_seconds`; `history`
+    closed candles are loaded per timeframe; `write_threads` save state files.
+    """
+
+    mode: Literal["parallel", "sequential"] = "parallel"
+    signals_per_symbol: Count | None = 10
+    max_concurrent_symbols: Count | None = None
+    queue_size: Count = 1000
+    bus_queue_size: Count = 10_000
+    listener_failures: Count = 3
+    listener_deadline_seconds: Seconds = Decimal(10)
+    ledger: LedgerConfig = LedgerConfig()
+    restarts: RestartsConfig = RestartsConfig()
+    slow_call_ms: Milliseconds = 50
+    context_deadline_ms: Milliseconds = 2000
+    shutdown_seconds: Seconds = Decimal(20)
+    history: Count = 600
+    write_threads: Count = 4
+
+
+class ControlConfig(Section):
+    """Where the operator's commands reach the daemon; `socket` null is control.sock in the state folder.
+
+    A command is answered within `command_seconds`; at most `connections` may be open at once.
+    """
+
+    socket: PathText | None = None
+    command_seconds: Seconds = Decimal(30)
+    connections: Count = 16

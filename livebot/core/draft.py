@@ -1,0 +1,187 @@
+"""A working copy of one symbol's state while the kernel makes a step; it never leaves the kernel.
+
+It keeps the bookkeeping of a step in one place: which order records changed, which facts and requests came of it, and
+that facts are numbered and carry the exposure that holds after the step.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from livebot.core.exposure import exposure_of, held
+from livebot.core.facts import Fact
+from livebot.core.inputs import Amend, Cancel, Request, Step, Submit, SymbolState
+from livebot.core.order import Leg, OrderKind, OrderRecord, OrderRequest, OrderStatus, client_order_id
+from livebot.core.position import Position
+from livebot.core.risk import Approved, approve_reduction
+from livebot.core.rules import Rules
+from livebot.core.signal import Idle, Signal, SignalState, transition
+
+
+class Draft:
+    """Mutable for the length of one step."""
+
+    __slots__ = ("_facts", "_present", "_touched", "number", "orders", "requests", "rules", "state", "ts_ms")
+
+    def __init__(self, state: SymbolState, rules: Rules, ts_ms: int) -> None:
+        """Start from `state`; nothing of it is changed."""
+        self.state = state
+        self.rules = rules
+        self.ts_ms = ts_ms
+        self.number = state.number
+        self._present: SignalState = state.signal
+        self.orders = {record.request.client_order_id: record for record in state.orders}
+        self.requests: list[Request] = []
+        self._facts: list[tuple[type[Fact], Signal, dict[str, Any]]] = []
+        self._touched = False
+
+    @property
+    def present(self) -> SignalState:
+        """The signal state as it now stands."""
+        return self._present
+
+    def move(self, following: SignalState) -> None:
+        """Go to the following state.  Raises IllegalTransition if the table does not hold it."""
+        self._present = transition(self._present, following)
+        self._touched = True
+
+    def put(self, record: OrderRecord) -> None:
+        """Remember an order, new or changed."""
+        self.orders[record.request.client_order_id] = record
+        self._touched = True
+
+    def tell(self, kind: type[Fact], signal: Signal, **values: Any) -> None:  # noqa: ANN401 - each kind has its own
+        """A fact of this step."""
+        self._facts.append((kind, signal, values))
+        self._touched = True
+
+    def live(self, leg: Leg) -> OrderRecord | None:
+        """The order of this leg that may still trade, if any."""
+        for record in self.orders.values():
+            if record.request.leg is leg and record.status.live:
+                return record
+        return None
+
+    def unsettled(self, leg: Leg) -> OrderRecord | None:
+        """The order of this leg that is live, or ended with fills that have not reached us yet, if any."""
+        for record in self.orders.values():
+            if record.request.leg is leg and not record.settled:
+                return record
+        return None
+
+    def newest(self, leg: Leg) -> OrderRecord | None:
+        """The last order of this leg in this signal, if any."""
+        found = None
+        for record in self.orders.values():
+            if record.request.leg is leg:
+                found = record
+        return found
+
+    def attempts(self, leg: Leg) -> int:
+        """How often an order of this leg was asked for in this signal."""
+        newest = self.newest(leg)
+        return 0 if newest is None else newest.request.attempt
+
+    def held(self, position: Position) -> Decimal:
+        """What the venue still holds of the position, as far as its reports tell."""
+        return held(position, self.orders.values())
+
+    def reduce(
+        self,
+        leg: Leg,
+        kind: OrderKind,
+        quantity: Decimal,
+        *,
+        price: Decimal | None = None,
+        trigger: Decimal | None = None,
+    ) -> None:
+        """Intend and ask for one more order that can only reduce the position."""
+        signal = self.signal_of_present()
+        attempt = self.attempts(leg) + 1
+        order_id = self.order_id(signal.number, leg, attempt)
+        order = OrderRequest(
+            client_order_id=order_id,
+            symbol=self.state.symbol,
+            leg=leg,
+            attempt=attempt,
+            side=signal.side.exit_order,
+            kind=kind,
+            quantity=quantity,
+            price=price,
+            trigger_price=trigger,
+            reduce_only=True,
+            oco_group=self.order_id(signal.number, Leg.STOP, 0)[:-3] if leg.protects else None,
+        )
+        self.intend(order, approve_reduction(order))
+
+    def intend(self, order: OrderRequest, approved: Approved) -> None:
+        """Put an order on record as intended, and ask for it to be sent."""
+        self.put(OrderRecord(request=order, status=OrderStatus.INTENDED, sent_ms=self.ts_ms))
+        self.requests.append(Submit(approved))
+
+    def want(self, record: OrderRecord, *, send: bool) -> None:
+        """Put the wanted form of an order on record and, if `send`, ask the venue to amend it."""
+        if not send:
+            self.put(replace(record, confirmed=False))
+            return
+        self.put(replace(record, confirmed=False, sent_ms=self.ts_ms))
+        self.requests.append(Amend(approve_reduction(record.request)))
+
+    def cancel(self, record: OrderRecord) -> None:
+        """Ask for an order to be taken back."""
+        self.put(replace(record, cancel_requested=True, sent_ms=self.ts_ms))
+        self.requests.append(Cancel(self.state.symbol, record.request.client_order_id))
+
+    def order_id(self, number: int, leg: Leg, attempt: int) -> str:
+        """The client order id of one attempt of one leg."""
+        state = self.state
+        return client_order_id(state.system, state.strategy, state.symbol, number=number, leg=leg, attempt=attempt)
+
+    def signal_of_present(self) -> Signal:
+        """The present signal; the caller knows that there is one."""
+        assert not isinstance(self._present, Idle)
+        return self._present.signal
+
+    def finish(self) -> Step:
+        """The step that this draft amounts to."""
+        if not self._touched:
+            return Step(self.state, tuple(self.requests), ())
+        orders = () if isinstance(self._present, Idle) else self._kept()
+        facts = self._numbered(orders) if self._facts else ()
+        state = self.state
+        following = SymbolState(
+            system=state.system,
+            strategy=state.strategy,
+            symbol=state.symbol,
+            sequence=state.sequence + len(facts),
+            number=self.number,
+            signal=self._present,
+            orders=orders,
+            outbox=state.outbox + facts,
+            decided_ms=state.decided_ms,
+        )
+        return Step(following, tuple(self.requests), facts)
+
+    def _numbered(self, orders: tuple[OrderRecord, ...]) -> tuple[Fact, ...]:
+        state, exposure = self.state, exposure_of(self._present, orders)
+        return tuple(
+            kind(
+                strategy=state.strategy,
+                symbol=state.symbol,
+                sequence=sequence,
+                ts_ms=self.ts_ms,
+                signal_id=f"{state.strategy}/{state.symbol}#{signal.number}",
+                side=signal.side,
+                exposure=exposure,
+                **values,
+            )
+            for sequence, (kind, signal, values) in enumerate(self._facts, start=state.sequence + 1)
+        )
+
+    def _kept(self) -> tuple[OrderRecord, ...]:
+        # Ended orders are kept only as the newest of their leg (the attempt number must not repeat), so that a venue
+        # that refuses for hours cannot make the file grow.
+        newest = {record.request.leg: record for record in self.orders.values()}
+        return tuple(
+            record for record in self.orders.values() if newest[record.request.leg] is record or not record.settled
+        )

@@ -1,0 +1,128 @@
+"""What a market is made of: sides, timeframes, candles, instruments.
+
+Rules of this file: prices inside features are float64, everything that meets a venue is Decimal and rounded to the
+instrument's steps; times are UTC milliseconds; a candle's `ts_ms` is its opening time.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from enum import Enum
+
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
+
+class OrderSide(Enum):
+    """Which way an order trades."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Side(Enum):
+    """Which way a signal bets."""
+
+    LONG = "long"
+    SHORT = "short"
+
+    @property
+    def sign(self) -> int:
+        """+1 for long, -1 for short."""
+        return 1 if self is Side.LONG else -1
+
+    @property
+    def entry_order(self) -> OrderSide:
+        """The order side that opens or adds."""
+        return OrderSide.BUY if self is Side.LONG else OrderSide.SELL
+
+    @property
+    def exit_order(self) -> OrderSide:
+        """The order side that reduces or closes."""
+        return OrderSide.SELL if self is Side.LONG else OrderSide.BUY
+
+
+class Timeframe(Enum):
+    """A candle's length; the value is the usual text."""
+
+    M1 = "1m"
+    M3 = "3m"
+    M5 = "5m"
+    M15 = "15m"
+    M30 = "30m"
+    H1 = "1h"
+    H2 = "2h"
+    H4 = "4h"
+    H6 = "6h"
+    H8 = "8h"
+    H12 = "12h"
+    D1 = "1d"
+
+    @property
+    def ms(self) -> int:
+        """Length in milliseconds."""
+        return _TIMEFRAME_MS[self.value]
+
+    def open_of(self, ts_ms: int) -> int:
+        """Opening time of the candle that holds `ts_ms` (UTC aligned)."""
+        return ts_ms - ts_ms % self.ms
+
+
+_UNIT_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": DAY_MS}
+_TIMEFRAME_MS = {text: int(text[:-1]) * _UNIT_MS[text[-1]] for text in (frame.value for frame in Timeframe)}
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One closed candle; `ts_ms` is its opening time, prices in quote currency, volume in base."""
+
+    ts_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What a venue says of a symbol.  Steps and minimums are in price, base quantity and quote notional."""
+
+    symbol: str
+    base: str
+    quote: str
+    tick_size: Decimal
+    lot_step: Decimal
+    minimum_quantity: Decimal
+    minimum_notional: Decimal
+    taker_fee: Decimal
+    maker_fee: Decimal
+    can_short: bool
+
+    def round_price(self, price: Decimal) -> Decimal:
+        """Nearest tick."""
+        return _to_step(price, self.tick_size, ROUND_HALF_EVEN)
+
+    def round_price_down(self, price: Decimal) -> Decimal:
+        """Next tick at or below."""
+        return _to_step(price, self.tick_size, ROUND_FLOOR)
+
+    def round_price_up(self, price: Decimal) -> Decimal:
+        """Next tick at or above."""
+        return _to_step(price, self.tick_size, ROUND_CEILING)
+
+    def round_quantity(self, quantity: Decimal) -> Decimal:
+        """Towards zero, so that a rounded order never exceeds what was allowed."""
+        return _to_step(quantity, self.lot_step, ROUND_DOWN)
+
+
+# Wide enough that the quotient itself is not rounded onto a step it has not reached.
+_WIDE = Context(prec=60)
+
+
+def _to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    return _WIDE.divide(value, step).to_integral_value(rounding=rounding) * step
+
+
+def decimal_of(value: float) -> Decimal:
+    """A float as the shortest decimal that reads back as the same float (what a person would write)."""
+    return Decimal(repr(float(value)))

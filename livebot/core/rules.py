@@ -1,0 +1,58 @@
+"""The fixed terms under which the kernel works for one (strategy, symbol): sizing, entry checks, exits, retries."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from livebot.core.entry import ExitPlan
+from livebot.core.market import MINUTE_MS, Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class FixedNotional:
+    """The same quote amount for each signal."""
+
+    notional: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class FractionOfEquity:
+    """A fraction of equity for each signal (0.1 is 10 %)."""
+
+    fraction: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RiskToStop:
+    """A size whose loss at the stop is this fraction of equity, with at most `maximum_fraction` of it as notional."""
+
+    fraction: Decimal
+    maximum_fraction: Decimal
+
+
+Sizing = FixedNotional | FractionOfEquity | RiskToStop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRules:
+    """What an entry must satisfy.  Distances are ratios of its entry price; reward_to_risk is a ratio of distances."""
+
+    minimum_stop_distance: Decimal = Decimal("0.0005")
+    maximum_stop_distance: Decimal = Decimal("0.5")
+    minimum_target_distance: Decimal = Decimal("0.0005")
+    minimum_reward_to_risk: Decimal = Decimal(0)
+    minimum_lifetime_ms: int = MINUTE_MS
+    maximum_lifetime_ms: int = 30 * 24 * 60 * MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """All of it.  `protection_attempts` bounds how often a refused stop is placed before the position is closed."""
+
+    system: str
+    strategy: str
+    instrument: Instrument
+    sizing: Sizing
+    entry: EntryRules
+    exits: ExitPlan
+    schedule_ms: int
+    protection_attempts: int = 3

@@ -1,0 +1,272 @@
+"""What the venue says of our orders, and what follows for the signal.
+
+Rules of this file: the venue may say things late, twice and in any order, and every order of saying them ends in the
+same state; a fill counts once, by its trade id; a word that contradicts an earlier verdict makes the order's fate
+unknown again, so that it is asked for, and never overrules a fill.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from livebot.core.draft import Draft
+from livebot.core.facts import EntryCancelled, OrderFailed, PositionIncreased, PositionReduced, SignalOpened
+from livebot.core.inputs import (
+    ClosedOutside,
+    OrderAbsent,
+    OrderAccepted,
+    OrderEnded,
+    OrderRejected,
+    OrderUnknown,
+)
+from livebot.core.leaving import begin_close, grown, protect, settle, to_closing
+from livebot.core.order import Fill, Leg, OrderRecord, OrderStatus
+from livebot.core.position import Position
+from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
+from livebot.errors import IllegalTransition
+
+CANCEL_REASON = {
+    CloseReason.STRATEGY_EXIT: CancelReason.STRATEGY_EXIT,
+    CloseReason.OPERATOR: CancelReason.OPERATOR,
+    CloseReason.PORTFOLIO_HALT: CancelReason.PORTFOLIO_HALT,
+}
+_CLOSE_REASON = {cancel: close for close, cancel in CANCEL_REASON.items()}
+REPEAT_MS = 1_000  # a report younger than this may be older than what we asked for last
+_NEVER_THERE = (OrderStatus.REJECTED, OrderStatus.ABSENT)
+
+
+def accepted(draft: Draft, event: OrderAccepted) -> None:
+    """The venue has the order; what we came to want of it meanwhile is asked for now."""
+    record = draft.orders.get(event.client_order_id)
+    if record is None:
+        return
+    if record.status in _NEVER_THERE:
+        draft.put(replace(record, status=OrderStatus.UNKNOWN))
+        return
+    if not record.status.live:
+        return
+    request = record.request
+    seen = (event.quantity, event.price, event.trigger_price)
+    same = seen == (request.quantity, request.price, request.trigger_price)
+    following = replace(record, status=OrderStatus.WORKING, venue_order_id=event.venue_order_id, confirmed=same)
+    # On the first word of it all is asked for that could not be before; later, what was asked for and has not happened.
+    due = record.venue_order_id is None or event.ts_ms - record.sent_ms >= REPEAT_MS
+    if due and record.cancel_requested:
+        draft.cancel(following)
+    elif due and not same and request.leg.protects:
+        draft.want(following, send=True)
+    elif following != record:
+        draft.put(following)
+
+
+def unknown(draft: Draft, event: OrderUnknown) -> None:
+    """Nobody knows what came of sending it.  (Of an amendment: it stays unconfirmed, and is repeated once a candle.)"""
+    record = draft.orders.get(event.client_order_id)
+    if record is not None and record.status is OrderStatus.INTENDED:
+        draft.put(replace(record, status=OrderStatus.UNKNOWN))
+
+
+def rejected(draft: Draft, event: OrderRejected) -> None:
+    """The venue said no: to the order, or to an amendment of one it has."""
+    record = draft.orders.get(event.client_order_id)
+    if record is not None and _awaits_amendment(record):
+        _tell_failed(draft, record, event.code, event.text)
+        return
+    _failed(draft, event.client_order_id, OrderStatus.REJECTED, event.code, event.text)
+
+
+def absent(draft: Draft, event: OrderAbsent) -> None:
+    """The venue proved that it never had the order."""
+    _failed(draft, event.client_order_id, OrderStatus.ABSENT, "absent", "the venue never received it")
+
+
+def ended(draft: Draft, event: OrderEnded) -> None:
+    """The venue ended the order; fills that it counted may still be on their way."""
+    record = draft.orders.get(event.client_order_id)
+    if record is None or record.status is OrderStatus.FILLED:
+        return
+    reported = max(event.filled, record.reported_filled)
+    if record.status.live:
+        draft.put(replace(record, status=event.status, reported_filled=reported))
+        _after_end(draft, event.client_order_id, "canceled", "the venue ended it")
+    elif reported > record.reported_filled:
+        draft.put(replace(record, reported_filled=reported))
+
+
+def filled(draft: Draft, fill: Fill) -> None:
+    """A trade of ours.
+
+    Raises:
+        IllegalTransition: its order is not on record.
+
+    """
+    present = draft.present
+    if isinstance(present, Open | Closing) and present.position.has(fill.trade_id):
+        return
+    record = draft.orders.get(fill.client_order_id)
+    if record is None or isinstance(present, Idle):
+        message = f"{draft.state.symbol}: fill {fill.trade_id} is of order {fill.client_order_id}, not on record"
+        raise IllegalTransition(message)
+    quantity = record.filled + fill.quantity
+    record = replace(
+        record,
+        filled=quantity,
+        reported_filled=max(quantity, record.reported_filled),
+        status=_status_after_fill(record, quantity),
+    )
+    draft.put(record)
+    if record.request.leg.opens:
+        _entry_fill(draft, present, record.request.leg, fill)
+    else:
+        _exit_fill(draft, present, record.request.leg, fill)
+
+
+def closed_outside(draft: Draft, event: ClosedOutside) -> None:
+    """Part or all of the position is gone, and no order of ours did it."""
+    present = draft.present
+    if not isinstance(present, Open | Closing) or present.position.flat or event.quantity <= 0:
+        return
+    fill = Fill(
+        trade_id=f"outside-{present.signal.number}-{len(present.position.exits)}",
+        client_order_id="",
+        ts_ms=event.ts_ms,
+        side=present.signal.side.exit_order,
+        price=event.price,
+        quantity=min(event.quantity, present.position.quantity),
+        fee=Decimal(0),
+    )
+    _reduced(draft, present, Leg.EXIT, fill, CloseReason.VENUE)
+
+
+# What an order's end means
+
+
+def _awaits_amendment(record: OrderRecord) -> bool:
+    on_venue = record.status is OrderStatus.WORKING and record.venue_order_id is not None
+    return on_venue and record.request.leg.protects and not record.confirmed
+
+
+def _failed(draft: Draft, order_id: str, status: OrderStatus, code: str, text: str) -> None:
+    record = draft.orders.get(order_id)
+    if record is None or not record.status.live:
+        return
+    if record.filled > 0:
+        # It did trade: whatever the venue says now, it is an order that ended part-filled.
+        status = OrderStatus.CANCELED
+    draft.put(replace(record, status=status))
+    _after_end(draft, order_id, code, text)
+
+
+def _after_end(draft: Draft, order_id: str, code: str, text: str) -> None:
+    """An order is no longer live: say so if it fell short, and let the state follow."""
+    record, present = draft.orders[order_id], draft.present
+    if isinstance(present, Scheduled | Opening):
+        if record.settled:
+            _entry_ended(draft, present, record, text)
+        return
+    leg, short = record.request.leg, record.filled < record.request.quantity
+    if short and record.settled and (leg.opens or record.status is not OrderStatus.CANCELED):
+        _tell_failed(draft, record, code, text)
+    if isinstance(present, Open) and leg is Leg.STOP:
+        protect(draft, present)
+    settle(draft)
+
+
+def _tell_failed(draft: Draft, record: OrderRecord, code: str, text: str) -> None:
+    request = record.request
+    draft.tell(
+        OrderFailed,
+        draft.signal_of_present(),
+        leg=request.leg,
+        client_order_id=request.client_order_id,
+        code=code,
+        text=f"{record.filled} of {request.quantity} filled; {text}" if record.filled else text,
+    )
+
+
+def _entry_ended(draft: Draft, present: Scheduled | Opening, record: OrderRecord, text: str) -> None:
+    reason = {
+        OrderStatus.REJECTED: CancelReason.REJECTED,
+        OrderStatus.ABSENT: CancelReason.ABSENT,
+    }.get(record.status, present.cancel or CancelReason.VENUE)
+    draft.move(Idle())
+    draft.tell(EntryCancelled, present.signal, reason=reason, text=text)
+
+
+# What a fill means
+
+
+def _status_after_fill(record: OrderRecord, filled_quantity: Decimal) -> OrderStatus:
+    if filled_quantity >= record.request.quantity:
+        return OrderStatus.FILLED
+    if record.status in (OrderStatus.INTENDED, OrderStatus.UNKNOWN):
+        return OrderStatus.WORKING
+    return OrderStatus.UNKNOWN if record.status in _NEVER_THERE else record.status
+
+
+def _entry_fill(draft: Draft, present: Scheduled | Opening | Open | Closing, leg: Leg, fill: Fill) -> None:
+    if isinstance(present, Scheduled | Opening):
+        _opened(draft, present, fill)
+        return
+    position = present.position.with_entry(fill)
+    draft.tell(PositionIncreased, present.signal, leg=leg, quantity=fill.quantity, price=fill.price)
+    if isinstance(present, Open):
+        present = replace(present, position=position)
+        draft.move(present)
+        protect(draft, present)
+    else:
+        present = replace(present, position=position)
+        draft.move(present)
+        grown(draft, present)
+
+
+def _opened(draft: Draft, present: Scheduled | Opening, fill: Fill) -> None:
+    signal = present.signal
+    opened = Open(
+        signal=signal,
+        position=Position(signal.side).with_entry(fill),
+        opened_ms=fill.ts_ms,
+        stop_loss=signal.stop_loss,
+        take_profit=signal.take_profit,
+    )
+    draft.move(opened)
+    draft.tell(
+        SignalOpened,
+        signal,
+        quantity=fill.quantity,
+        price=fill.price,
+        stop_loss=signal.stop_loss,
+        take_profit=signal.take_profit,
+    )
+    protected = protect(draft, opened)
+    given_up = _CLOSE_REASON.get(present.cancel) if present.cancel is not None else None
+    if protected and given_up is not None:
+        begin_close(draft, opened, given_up)
+
+
+def _exit_fill(draft: Draft, present: Scheduled | Opening | Open | Closing, leg: Leg, fill: Fill) -> None:
+    if isinstance(present, Scheduled | Opening):
+        message = f"{draft.state.symbol}: exit fill {fill.trade_id} without a position"
+        raise IllegalTransition(message)
+    reason = CloseReason.TAKE_PROFIT
+    if leg is Leg.STOP:
+        reason = CloseReason.TRAILING_STOP if present.stop_trails else CloseReason.STOP_LOSS
+    _reduced(draft, present, leg, fill, reason)
+
+
+def _reduced(draft: Draft, present: Open | Closing, leg: Leg, fill: Fill, reason: CloseReason) -> None:
+    """There is less of the position; `reason` is what closed it if nothing is left and we had not meant to leave."""
+    position = present.position.with_exit(fill)
+    draft.tell(PositionReduced, present.signal, leg=leg, quantity=fill.quantity, price=fill.price)
+    if isinstance(present, Closing):
+        # A venue refuses another stop when the position is gone: then the stop or the target was there all along.
+        mistaken = present.reason is CloseReason.UNPROTECTED and leg.protects and position.flat
+        draft.move(replace(present, position=position, reason=reason if mistaken else present.reason))
+        settle(draft)
+        return
+    present = replace(present, position=position)
+    draft.move(present)
+    if not position.flat:
+        protect(draft, present)
+        return
+    to_closing(draft, present, reason)
+    settle(draft)

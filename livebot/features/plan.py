@@ -1,0 +1,107 @@
+"""The order in which a set of features is computed; both engines follow the same plan.
+
+A plan works on registers: the first five are the candle's columns, then each stage appends its outputs.  What two
+features share (a MACD line and its signal, the mean inside a z-score) is one stage.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import talib
+
+from livebot.core.series import Floats
+from livebot.features.declaration import COLUMNS, FUNCTIONS, Feature
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One function call: it reads the registers `sources` and appends `outputs` registers from `first` on."""
+
+    function: str
+    parameters: tuple[tuple[str, float], ...]
+    sources: tuple[int, ...]
+    first: int
+    outputs: int
+
+    @property
+    def arithmetic(self) -> bool:
+        """Whether it is numpy's rather than TA-Lib's."""
+        return FUNCTIONS[self.function].arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Stages in order, names and registers of the features as declared, and how many registers there are."""
+
+    names: tuple[str, ...]
+    registers: tuple[int, ...]
+    stages: tuple[Stage, ...]
+    size: int
+
+
+def make_plan(features: Sequence[Feature]) -> Plan:
+    """The plan of these features.
+
+    Raises:
+        ValueError: two features have the same name.
+
+    """
+    names = tuple(feature.name for feature in features)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        message = f"more than one feature is called {', '.join(map(repr, twice))}; each needs its own name"
+        raise ValueError(message)
+    stages: dict[tuple[object, ...], Stage] = {}
+    registers = tuple(_register(feature, stages) for feature in features)
+    return Plan(names, registers, tuple(stages.values()), _size(stages))
+
+
+def _register(source: str | Feature, stages: dict[tuple[object, ...], Stage]) -> int:
+    """Where the source will stand, having added the stages it needs."""
+    if isinstance(source, str):
+        return COLUMNS.index(source)
+    sources = tuple(_register(inner, stages) for inner in source.sources)
+    outputs = FUNCTIONS[source.function].outputs
+    key = (source.function, source.parameters, sources)
+    if key not in stages:
+        stages[key] = Stage(source.function, source.parameters, sources, _size(stages), len(outputs))
+    return stages[key].first + outputs.index(source.output)
+
+
+def _size(stages: dict[tuple[object, ...], Stage]) -> int:
+    return len(COLUMNS) + sum(stage.outputs for stage in stages.values())
+
+
+def compute_plan(plan: Plan, columns: Sequence[Floats]) -> list[Floats]:
+    """All registers over whole columns (contiguous, of one length), by TA-Lib's function API and numpy."""
+    registers = list(columns)
+    for stage in plan.stages:
+        sources = [registers[source] for source in stage.sources]
+        if stage.arithmetic:
+            registers.append(ARRAY_ARITHMETIC[stage.function](*sources))
+            continue
+        result = getattr(talib, stage.function)(*sources, **dict(stage.parameters))
+        registers.extend(result if isinstance(result, tuple) else (result,))
+    return registers
+
+
+def _difference_of_arrays(left: Floats, right: Floats) -> Floats:
+    return np.subtract(left, right)
+
+
+def _difference_of_numbers(left: float, right: float) -> float:
+    return float(np.subtract(left, right))
+
+
+def _ratio_of_arrays(left: Floats, right: Floats) -> Floats:
+    return np.divide(left, right, out=np.zeros_like(left), where=right != 0)
+
+
+def _ratio_of_numbers(left: float, right: float) -> float:
+    return float(np.divide(left, right)) if right != 0 else 0.0
+
+
+# One numpy ufunc in two forms, over arrays and over one pair, so that both give the same bits.
+ARRAY_ARITHMETIC = {"difference": _difference_of_arrays, "ratio": _ratio_of_arrays}
+NUMBER_ARITHMETIC = {"difference": _difference_of_numbers, "ratio": _ratio_of_numbers}

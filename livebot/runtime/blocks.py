@@ -1,0 +1,166 @@
+"""What stops new entries on a symbol whatever the numbers say, and what stops them everywhere.
+
+Rules of this file: a block stops entries only, never an exit; each has its own way back, and lifting one leaves the
+others; what must outlive a restart is in `portfolio.json`, the rest (foreign orders, a closed gate) is found anew.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from livebot.core.facts import SignalClosed
+from livebot.core.performance import Standing, WinRate, after_close, as_of, switched_on
+from livebot.core.risk import DenialCode
+from livebot.ports import PortfolioMemory
+
+_NEW = Standing()
+# Stands for all symbols where memory keeps a time for each
+WHOLE = "*"
+
+
+class Blocks:
+    """Pauses, quarantines, win-rate switch-offs, foreign orders, the gate of a stopping daemon, and faults."""
+
+    def __init__(self, rule: WinRate | None) -> None:
+        """`rule` None: no symbol is switched off by its win rate."""
+        self._rule = rule
+        self._paused: set[str] = set()
+        self._quarantined: dict[str, str] = {}
+        self._foreign: dict[str, str] = {}
+        self._standings: dict[str, Standing] = {}
+        self._off: set[str] = set()  # the symbols whose standing is off, so that time needs to look at these only
+        self._faults: dict[str, str] = {}
+        self._gate_closed = False
+
+    def of(self, symbol: str) -> tuple[DenialCode, ...]:
+        """Why nothing new opens on the symbol; empty if nothing stops it."""
+        found = []
+        if self._faults:
+            found.append(DenialCode.CHECK_FAILED)
+        if self._gate_closed:
+            found.append(DenialCode.STOPPING)
+        if symbol in self._quarantined:
+            found.append(DenialCode.QUARANTINED)
+        if symbol in self._foreign:
+            found.append(DenialCode.FOREIGN)
+        if symbol in self._paused:
+            found.append(DenialCode.PAUSED)
+        if symbol in self._off:
+            found.append(DenialCode.SWITCHED_OFF)
+        return tuple(found)
+
+    # Everywhere
+
+    def close_gate(self) -> None:
+        """Nothing opens any more in the life of this process."""
+        self._gate_closed = True
+
+    def fault(self, source: str, sentence: str | None) -> None:
+        """Nothing opens while `source` is at fault; None says that it has passed."""
+        if sentence is None:
+            self._faults.pop(source, None)
+        else:
+            self._faults[source] = sentence
+
+    @property
+    def first_fault(self) -> str | None:
+        """One sentence of what is at fault, if anything is."""
+        return next(iter(self._faults.values()), None)
+
+    # One symbol
+
+    def pause(self, symbol: str) -> None:
+        """By order of the operator."""
+        self._paused.add(symbol)
+
+    def resume(self, symbol: str, now_ms: int) -> bool:
+        """Lift a pause or a win-rate switch-off, whose count then begins anew; says whether there was one."""
+        lifted = symbol in self._paused or symbol in self._off
+        self._paused.discard(symbol)
+        if symbol in self._off:
+            self._stand(symbol, switched_on(now_ms))
+        return lifted
+
+    def quarantine(self, symbol: str, why: str) -> None:
+        """It failed too often, or its file is damaged."""
+        self._quarantined[symbol] = why
+
+    def lift_quarantine(self, symbol: str) -> None:
+        """The operator restarted it."""
+        self._quarantined.pop(symbol, None)
+
+    def foreign(self, symbol: str, sentence: str | None) -> None:
+        """The venue holds something on the symbol that is not ours; None (or no text): no longer."""
+        if sentence:
+            self._foreign[symbol] = sentence
+        else:
+            self._foreign.pop(symbol, None)
+
+    @property
+    def quarantined(self) -> dict[str, str]:
+        """Symbols in quarantine and why."""
+        return dict(self._quarantined)
+
+    @property
+    def paused(self) -> tuple[str, ...]:
+        """Symbols the operator paused, sorted."""
+        return tuple(sorted(self._paused))
+
+    # Win rate
+
+    def closed(self, fact: SignalClosed) -> bool:
+        """Count a closed signal; says whether it switched its symbol off."""
+        if self._rule is None:
+            return False
+        was_off = fact.symbol in self._off
+        self._stand(fact.symbol, after_close(self.standing(fact.symbol), self._rule, fact))
+        return fact.symbol in self._off and not was_off
+
+    def pass_time(self, now_ms: int) -> tuple[str, ...]:
+        """Switch on again whose time has come by the rule; says which."""
+        if self._rule is None or not self._off:
+            return ()
+        before = sorted(self._off)
+        for symbol in before:
+            self._stand(symbol, as_of(self._standings[symbol], self._rule, now_ms))
+        return tuple(symbol for symbol in before if symbol not in self._off)
+
+    def standing(self, symbol: str) -> Standing:
+        """Trades and wins since the symbol was last switched on."""
+        return self._standings.get(symbol, _NEW)
+
+    # Memory
+
+    def switched_off(self) -> tuple[tuple[str, int], ...]:
+        """(symbol, since_ms), sorted."""
+        standings = sorted(self._standings.items())
+        return tuple((symbol, each.off_since_ms) for symbol, each in standings if each.off_since_ms is not None)
+
+    def switched_on(self) -> tuple[tuple[str, int], ...]:
+        """(symbol, since_ms) of those that were once off, sorted; older closed signals no longer count."""
+        return tuple((symbol, each.on_since_ms) for symbol, each in sorted(self._standings.items()) if each.on_since_ms)
+
+    def restore(self, memory: PortfolioMemory, closes: Iterable[SignalClosed]) -> None:
+        """Begin from what was remembered, and count the closed signals of the ledger (in order of time) again.
+
+        A symbol that was off stays off even if the ledger no longer says why.
+        """
+        self._paused = set(memory.paused)
+        self._quarantined = dict(memory.quarantined)
+        if self._rule is None:
+            return
+        for symbol, since_ms in memory.switched_on:
+            if symbol != WHOLE:
+                self._stand(symbol, switched_on(since_ms))
+        for fact in closes:
+            self.closed(fact)
+        for symbol, since_ms in memory.switched_off:
+            standing = self.standing(symbol)
+            if standing.off_since_ms is None and standing.on_since_ms <= since_ms:
+                self._stand(symbol, replace(standing, off_since_ms=since_ms))
+
+    def _stand(self, symbol: str, standing: Standing) -> None:
+        self._standings[symbol] = standing
+        if standing.off_since_ms is None:
+            self._off.discard(symbol)
+        else:
+            self._off.add(symbol)

@@ -1,0 +1,42 @@
+"""From the feed to the inboxes: each closed candle goes to its own symbol's worker and to those that look at it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from livebot.core.market import MINUTE_MS, Candle
+from livebot.ports import CandleFeed
+from livebot.runtime.inbox import CandleOf, Inbox
+
+
+class CandleHub:
+    """Connects one feed to all inboxes."""
+
+    def __init__(
+        self, feed: CandleFeed, inboxes: Mapping[str, Inbox], watchers: Mapping[str, Sequence[str]]
+    ) -> None:
+        """`watchers` are, for each symbol, the other symbols whose workers want its candles too."""
+        self._feed = feed
+        self._inboxes = inboxes
+        self._watchers = watchers
+        self.last_close_ms: dict[str, int] = {}
+        self.newest_close_ms = 0
+
+    def connect(self, on_new_close: Callable[[int], None]) -> None:
+        """Listen for every symbol; `on_new_close` hears each new close time once, before anyone gets its first candle."""
+        for symbol in self._inboxes:
+            targets = tuple(self._inboxes[name] for name in (symbol, *self._watchers.get(symbol, ())))
+            self._feed.listen(symbol, self._deliverer(symbol, targets, on_new_close))
+
+    def _deliverer(
+        self, symbol: str, targets: tuple[Inbox, ...], on_new_close: Callable[[int], None]
+    ) -> Callable[[Candle], None]:
+        def deliver(candle: Candle) -> None:
+            close_ms = candle.ts_ms + MINUTE_MS
+            if close_ms > self.newest_close_ms:
+                self.newest_close_ms = close_ms
+                on_new_close(close_ms)
+            self.last_close_ms[symbol] = close_ms
+            item = CandleOf(symbol, candle)
+            for inbox in targets:
+                inbox.put(item)
+
+        return deliver

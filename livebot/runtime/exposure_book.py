@@ -1,0 +1,185 @@
+"""What all signals put at stake together, as running totals, so that asking costs the same at any number of them.
+
+Rules of this file: every change goes through `put` or `mark`, so the totals always equal the sum over the stakes; sums
+are exact (the context holds more digits than money has), so nothing drifts over months.
+"""
+
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from math import inf
+from typing import NamedTuple
+
+from livebot.core.facts import NO_EXPOSURE, Exposure
+from livebot.core.market import Side, decimal_of
+from livebot.core.order import ZERO
+
+Key = tuple[str, str]  # (strategy, symbol)
+
+_EXACT = Context(prec=80)
+_OPPOSITE = {Side.LONG: Side.SHORT, Side.SHORT: Side.LONG}
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Room kept for an approved order until a fact tells of it; `signal_id` None: it adds to a signal that is open."""
+
+    side: Side
+    notional: Decimal
+    signal_id: str | None
+
+
+class Used(NamedTuple):
+    """What is used beside one candidate's own reservation; notionals in quote.
+
+    `side` is the side opposite to the candidate's if the symbol holds any of that, else the candidate's own side, or
+    None if the symbol holds nothing.
+    """
+
+    side: Side | None
+    open_signals: int
+    open_signals_of_strategy: int
+    notional: Decimal
+    notional_of_symbol: Decimal
+
+
+class _Stake:
+    """One (strategy, symbol)."""
+
+    __slots__ = ("exposure", "reservation", "unrealised")
+
+    def __init__(self, exposure: Exposure, reservation: Reservation | None, unrealised: Decimal) -> None:
+        self.exposure = exposure
+        self.reservation = reservation
+        self.unrealised = unrealised
+
+    @property
+    def notional(self) -> Decimal:
+        reserved = ZERO if self.reservation is None else self.reservation.notional
+        stake = _EXACT.add(self.exposure.open_notional, self.exposure.pending_notional)
+        return _EXACT.add(stake, reserved)
+
+
+class _SymbolTotal:
+    """One symbol over all strategies."""
+
+    __slots__ = ("notional", "sides", "stakes")
+
+    def __init__(self) -> None:
+        self.stakes: dict[Key, _Stake] = {}
+        self.notional = ZERO
+        self.sides = {Side.LONG: 0, Side.SHORT: 0}
+
+
+class ExposureBook:
+    """Exposures from facts, reservations from the gate, marks from candles."""
+
+    def __init__(self) -> None:
+        """Nothing at stake."""
+        self._stakes: dict[Key, _Stake] = {}
+        self._symbols: dict[str, _SymbolTotal] = {}
+        self._of_strategy: dict[str, int] = {}
+        self._marks: dict[str, float] = {}
+        self.notional = ZERO  # open, pending and reserved
+        self.booked = ZERO  # realised less fees, of signals that are still open
+        self.unrealised = ZERO  # at the last marks
+
+    @property
+    def open_signals(self) -> int:
+        """How many (strategy, symbol) have a signal or room reserved for one."""
+        return len(self._stakes)
+
+    @property
+    def valued(self) -> bool:
+        """Whether every open position has a mark."""
+        return all(symbol in self._marks for symbol in self._symbols)
+
+    def exposure(self, key: Key) -> Exposure:
+        """What was last put."""
+        stake = self._stakes.get(key)
+        return NO_EXPOSURE if stake is None else stake.exposure
+
+    def reservation(self, key: Key) -> Reservation | None:
+        """The room kept for an approved order."""
+        stake = self._stakes.get(key)
+        return None if stake is None else stake.reservation
+
+    def put(self, key: Key, exposure: Exposure, reservation: Reservation | None) -> None:
+        """What is at stake from now on; replaces what was."""
+        present = self._stakes.pop(key, None)
+        if present is not None:
+            self._count(key, present, -1)
+        if exposure.side is not None or reservation is not None:
+            unrealised = _unrealised(exposure, self._marks.get(key[1]))
+            self._stakes[key] = stake = _Stake(exposure, reservation, unrealised)
+            self._count(key, stake, 1)
+
+    def mark(self, symbol: str, price: float) -> None:
+        """Value a symbol's open positions at this price.  What is no price (not above 0, not finite) is ignored."""
+        if not 0.0 < price < inf:
+            return
+        self._marks[symbol] = price
+        total = self._symbols.get(symbol)
+        if total is None:
+            return
+        for stake in total.stakes.values():
+            before, stake.unrealised = stake.unrealised, _unrealised(stake.exposure, price)
+            self.unrealised = _EXACT.add(self.unrealised, _EXACT.subtract(stake.unrealised, before))
+
+    def beside(self, key: Key, side: Side) -> Used:
+        """What is used when this key's own reservation is not counted."""
+        strategy, symbol = key
+        signals, of_strategy = len(self._stakes), self._of_strategy.get(strategy, 0)
+        total = self._symbols.get(symbol)
+        if total is None:
+            return Used(None, signals, of_strategy, self.notional, ZERO)
+        held, against = total.sides[side], total.sides[_OPPOSITE[side]]
+        notional, of_symbol = self.notional, total.notional
+        stake = self._stakes.get(key)
+        own = None if stake is None else stake.reservation
+        if stake is not None and own is not None:
+            notional, of_symbol = _EXACT.subtract(notional, own.notional), _EXACT.subtract(of_symbol, own.notional)
+            held, against = held - (own.side is side), against - (own.side is not side)
+            if stake.exposure.side is None:
+                signals, of_strategy = signals - 1, of_strategy - 1
+        symbol_side = _OPPOSITE[side] if against else side if held else None
+        return Used(symbol_side, signals, of_strategy, notional, of_symbol)
+
+    def largest_of_strategy(self) -> int:
+        """Signals of the strategy that has most."""
+        return max(self._of_strategy.values(), default=0)
+
+    def largest_notional_of_symbol(self) -> Decimal:
+        """Notional of the symbol that has most."""
+        return max((total.notional for total in self._symbols.values()), default=ZERO)
+
+    def _count(self, key: Key, stake: _Stake, sign: int) -> None:
+        """Take a stake into the totals (sign 1) or out of them (-1)."""
+        strategy, symbol = key
+        add = _EXACT.add if sign > 0 else _EXACT.subtract
+        total = self._symbols.get(symbol)
+        if total is None:
+            total = self._symbols[symbol] = _SymbolTotal()
+        exposure, notional = stake.exposure, stake.notional
+        self.notional = add(self.notional, notional)
+        self.booked = add(self.booked, exposure.booked)
+        self.unrealised = add(self.unrealised, stake.unrealised)
+        total.notional = add(total.notional, notional)
+        if exposure.side is not None:
+            total.sides[exposure.side] += sign
+        if stake.reservation is not None:
+            total.sides[stake.reservation.side] += sign
+        self._of_strategy[strategy] = self._of_strategy.get(strategy, 0) + sign
+        if sign > 0:
+            total.stakes[key] = stake
+            return
+        del total.stakes[key]
+        if not total.stakes:
+            del self._symbols[symbol]
+
+
+def _unrealised(exposure: Exposure, mark: float | None) -> Decimal:
+    """PnL of the open part at the mark, before fees, in quote; 0 without a mark or a position."""
+    if mark is None or exposure.side is None or not exposure.quantity:
+        return ZERO
+    gain = _EXACT.subtract(decimal_of(mark), exposure.entry_price)
+    return _EXACT.multiply(gain, _EXACT.multiply(exposure.quantity, exposure.side.sign))

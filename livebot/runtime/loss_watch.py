@@ -1,0 +1,178 @@
+"""The trading state, and the losses that move it: of the day, from the peak, and in all.
+
+Rules of this file: HALTED is left by `unhalt` alone; a new state holds at once and is told to the caller, who makes it
+durable before anyone else is told; a clock that goes back changes nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from livebot.core.facts import SignalClosed
+from livebot.core.market import DAY_MS
+from livebot.core.order import ZERO
+from livebot.core.risk import Limits, TradingState, Usage, next_trading_state
+from livebot.core.wording import number, percent
+from livebot.errors import Rejected
+from livebot.ports import PortfolioMemory
+from livebot.runtime.blocks import WHOLE
+from livebot.runtime.settings import LossAction, LossLimit
+
+# Begins the reason of a halt by the loss limit; from it a restarted daemon knows that it was flattening.
+LOSS_LIMIT = "loss limit: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChange:
+    """The trading state moved.  Save the memory before anyone is told; `flatten`: close all that is open."""
+
+    present: TradingState
+    reason: str
+    flatten: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worth:
+    """What the account is worth now, in quote: `open_pnl` is booked plus unrealised PnL of open signals.
+
+    `valued` says that every open position has a mark; until then no peak is believed.
+    """
+
+    equity: Decimal
+    open_pnl: Decimal
+    valued: bool
+
+
+class LossWatch:
+    """ACTIVE, REDUCING or HALTED, with the reason and with what losses count from."""
+
+    def __init__(self, limits: Limits, loss_limit: LossLimit | None) -> None:
+        """ACTIVE, and no equity known."""
+        self._limits = limits
+        self._loss_limit = loss_limit
+        self._closed = ZERO  # net PnL of the signals that closed since `_counted_from_ms`, over all processes
+        self._counted_from_ms = 0
+        self._day_start_ms = 0
+        self.day_start_equity: Decimal | None = None
+        self.peak_equity: Decimal | None = None
+        self.state = TradingState.ACTIVE
+        self.reason = ""
+
+    def begin(self, equity: Decimal) -> None:
+        """The account was seen; losses count from here unless something older is remembered."""
+        if self.day_start_equity is None:
+            self.day_start_equity = equity
+        if self.peak_equity is None:
+            self.peak_equity = equity
+
+    def closed(self, fact: SignalClosed) -> None:
+        """A signal closed."""
+        if fact.ts_ms >= self._counted_from_ms:
+            self._closed += fact.pnl_net
+
+    @property
+    def flatten_wanted(self) -> bool:
+        """The loss limit was reached and says to close everything; true until an operator lifts the halt."""
+        limit = self._loss_limit
+        return limit is not None and limit.action is LossAction.FLATTEN and self._halted_by_loss
+
+    def evaluate(self, now_ms: int, worth: Worth) -> StateChange | None:
+        """Let the UTC day roll, and let losses move the state; None if it stays."""
+        new_day = self._roll_day(now_ms, worth.equity)
+        if self.peak_equity is None or (worth.valued and worth.equity > self.peak_equity):
+            self.peak_equity = worth.equity
+        lost = self._loss_limit_reached(worth)
+        if lost is not None:
+            return None if self._halted_by_loss else self._move(TradingState.HALTED, LOSS_LIMIT + lost)
+        usage = self._usage(worth.equity)
+        following, reason = next_trading_state(self.state, usage, self._limits, new_day=new_day)
+        return None if following is self.state else self._move(following, reason)
+
+    def halt(self, reason: str) -> StateChange:
+        """By order of the operator."""
+        return self._move(TradingState.HALTED, reason)
+
+    def unhalt(self, reason: str, now_ms: int, worth: Worth | None) -> StateChange:
+        """Back to ACTIVE; `worth` None: the account was not seen yet.
+
+        Raises:
+            Rejected: it is not halted, or no reason is given.
+
+        """
+        if self.state is not TradingState.HALTED:
+            raise Rejected(f"trading is {self.state.value}, not HALTED; nothing was changed")
+        if not reason.strip():
+            raise Rejected("lifting a halt needs a reason; nothing was changed")
+        self._counted_from_ms = now_ms
+        self._closed = ZERO if worth is None else -worth.open_pnl
+        self.peak_equity = None if worth is None else worth.equity
+        return self._move(TradingState.ACTIVE, reason)
+
+    def loss_ratio(self, worth: Worth) -> Decimal:
+        """What the loss limit looks at: the loss over the capital it was made with, never below 0."""
+        pnl = self._pnl(worth)
+        capital = worth.equity - pnl
+        return -pnl / capital if pnl < 0 < capital else ZERO
+
+    # Memory
+
+    def memory(self) -> PortfolioMemory:
+        """Its part of the portfolio's memory."""
+        return PortfolioMemory(
+            trading_state=self.state,
+            state_reason=self.reason,
+            day_start_ms=self._day_start_ms,
+            day_start_equity=self.day_start_equity,
+            peak_equity=self.peak_equity,
+            switched_on=((WHOLE, self._counted_from_ms),) if self._counted_from_ms else (),
+        )
+
+    def restore(self, memory: PortfolioMemory, closes: Iterable[SignalClosed]) -> None:
+        """Begin from what was remembered and the closed signals of the ledger."""
+        self.state, self.reason = memory.trading_state, memory.state_reason
+        self._day_start_ms, self.day_start_equity = memory.day_start_ms, memory.day_start_equity
+        self.peak_equity = memory.peak_equity
+        self._counted_from_ms = dict(memory.switched_on).get(WHOLE, 0)
+        for fact in closes:
+            self.closed(fact)
+
+    @property
+    def _halted_by_loss(self) -> bool:
+        return self.state is TradingState.HALTED and self.reason.startswith(LOSS_LIMIT)
+
+    def _pnl(self, worth: Worth) -> Decimal:
+        return self._closed + worth.open_pnl
+
+    def _roll_day(self, now_ms: int, equity: Decimal) -> bool:
+        day_ms = now_ms - now_ms % DAY_MS
+        if day_ms <= self._day_start_ms:
+            return False
+        self._day_start_ms = day_ms
+        self.day_start_equity = equity
+        return True
+
+    def _loss_limit_reached(self, worth: Worth) -> str | None:
+        pnl, limit = self._pnl(worth), self._loss_limit
+        capital = worth.equity - pnl
+        if limit is None or pnl >= 0 or -pnl < limit.ratio * capital:
+            return None
+        return f"{number(-pnl)} lost of {number(capital)}, {percent(limit.ratio)} allowed"
+
+    def _usage(self, equity: Decimal) -> Usage:
+        return Usage(
+            trading_state=self.state,
+            blocks=(),
+            symbol_side=None,
+            open_signals=0,
+            open_signals_of_strategy=0,
+            gross_exposure=ZERO,
+            symbol_exposure=ZERO,
+            orders_last_minute=0,
+            equity=equity,
+            day_start_equity=equity if self.day_start_equity is None else self.day_start_equity,
+            peak_equity=equity if self.peak_equity is None else self.peak_equity,
+        )
+
+    def _move(self, following: TradingState, reason: str) -> StateChange:
+        self.state, self.reason = following, reason
+        return StateChange(present=following, reason=reason, flatten=self.flatten_wanted)

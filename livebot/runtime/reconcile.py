@@ -1,0 +1,97 @@
+"""What the venue holds against what our files say.
+
+Rules of this file: the venue is right about orders, fills and positions; ours is what carries our client order ids; what
+is not ours is reported, left alone, and stops new entries on its symbol; a difference is acted on only when a second
+look, after every open question was answered, still shows it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from livebot.core.inputs import SymbolState
+from livebot.core.order import ZERO, OrderRecord, OrderStatus, VenueOrder, VenuePosition, owner_prefix
+from livebot.core.signal import Closing, Open
+
+
+@dataclass(frozen=True, slots=True)
+class VenueSnapshot:
+    """Open orders by client order id and net quantities by symbol, as the venue reported them at one time."""
+
+    orders: Mapping[str, VenueOrder]
+    positions: Mapping[str, VenuePosition]
+    unnamed: tuple[VenueOrder, ...]  # orders without a client order id
+
+    def quantity(self, symbol: str) -> Decimal:
+        """Net position, positive long."""
+        position = self.positions.get(symbol)
+        return position.quantity if position is not None else ZERO
+
+
+def snapshot_of(orders: Iterable[VenueOrder], positions: Iterable[VenuePosition]) -> VenueSnapshot:
+    """Index what the venue reported."""
+    listed = tuple(orders)
+    return VenueSnapshot(
+        {order.client_order_id: order for order in listed if order.client_order_id},
+        {position.symbol: position for position in positions},
+        tuple(order for order in listed if not order.client_order_id),
+    )
+
+
+def confirmed_by(record: OrderRecord, snapshot: VenueSnapshot) -> bool:
+    """Whether the snapshot shows this working order exactly as we remember it, so that nothing need be asked."""
+    seen = snapshot.orders.get(record.request.client_order_id)
+    request = record.request
+    return (
+        seen is not None
+        and record.status is OrderStatus.WORKING
+        and record.confirmed
+        and not record.cancel_requested
+        and seen.filled == record.filled
+        and (seen.quantity, seen.price, seen.trigger_price)
+        == (request.quantity, request.price, request.trigger_price)
+    )
+
+
+def expected_quantity(states: Iterable[SymbolState]) -> Decimal:
+    """Net quantity of one symbol by our files, positive long."""
+    total = ZERO
+    for state in states:
+        if isinstance(state.signal, Open | Closing):
+            total += state.signal.signal.side.sign * state.signal.position.quantity
+    return total
+
+
+def shortfalls(states: Iterable[SymbolState], actual: Decimal) -> tuple[dict[str, Decimal], Decimal]:
+    """How much less the venue holds than each strategy's file says, and what it holds beyond all of them (signed).
+
+    What is missing is taken from the strategies in order of name: the venue nets positions and cannot say whose it was.
+    """
+    holders = sorted(
+        (state for state in states if isinstance(state.signal, Open | Closing)), key=lambda state: state.strategy
+    )
+    missing: dict[str, Decimal] = {}
+    left = actual
+    for state in holders:
+        assert isinstance(state.signal, Open | Closing)
+        sign = state.signal.signal.side.sign
+        held = state.signal.position.quantity
+        there = min(held, max(ZERO, sign * left))
+        left -= sign * there
+        if there < held:
+            missing[state.strategy] = held - there
+    return missing, left
+
+
+def foreign_orders(
+    system: str, snapshot: VenueSnapshot, known: frozenset[str]
+) -> tuple[tuple[VenueOrder, str], ...]:
+    """Open orders that no file of ours explains, with the reason in words."""
+    prefix = owner_prefix(system)
+    found: list[tuple[VenueOrder, str]] = [(order, "it has no client order id") for order in snapshot.unnamed]
+    for order_id, order in snapshot.orders.items():
+        if not order_id.startswith(prefix):
+            found.append((order, "it was not placed by this system"))
+        elif order_id not in known:
+            found.append((order, "it carries our id, but no state file knows it"))
+    return tuple(found)

@@ -1,0 +1,371 @@
+"""One task per symbol, each with its own budget of failures.
+
+Rules of this file: the restart loop stands inside each child of the task group, so that no symbol's failure
+reaches its siblings; a failed symbol is evicted before it runs again; one that fails too often, or fatally, is
+quarantined, and then only its guard runs, for ever, because it may watch over an open position; a cancellation is
+never swallowed, except the one that `restart` itself made.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import structlog
+
+from livebot.errors import Fatal, Rejected
+from livebot.runtime.settings import RunMode, RuntimeSettings
+
+_log = structlog.get_logger(__name__)
+
+
+class ChildState(Enum):
+    """What a symbol's task is doing."""
+
+    WAITING = "waiting"  # for its turn
+    RUNNING = "running"
+    BACKING_OFF = "backing_off"  # it failed and comes back
+    QUARANTINED = "quarantined"  # it failed too often, and its guard has nothing (more) to guard
+    GUARDED = "guarded"  # quarantined, and its guard runs
+    STOPPED = "stopped"
+    DONE = "done"  # it returned by itself
+
+
+class _Outcome(Enum):
+    """How one run of a symbol ended, when it was not cancelled."""
+
+    RETURNED = "returned"
+    FAILED = "failed"
+    RESTARTED = "restarted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildStatus:
+    """One symbol's task as an operator sees it; `restarts` counts all since the start of the daemon."""
+
+    state: ChildState
+    restarts: int
+    last_error: str | None
+
+
+class _Child:
+    """What the supervisor keeps of one symbol."""
+
+    def __init__(self, symbol: str, quarantine: str | None) -> None:
+        self.symbol = symbol
+        self.quarantine = quarantine  # why, or None
+        self.announced = quarantine is not None  # one from before the daemon's restart is known already
+        self.state = ChildState.WAITING
+        self.task: asyncio.Task[None] | None = None
+        self.failures: deque[float] = deque()  # loop times of the restarts within the window
+        self.restarts = 0
+        self.last_error = quarantine
+        self.release = asyncio.Event()  # the operator lifts the quarantine
+        self.interrupted = False  # `restart` cancelled the run and wants it again
+        self.has_turn = False
+
+    @property
+    def ended(self) -> bool:
+        return self.task is None or self.task.done()
+
+
+class Supervisor:
+    """Runs `run(symbol)` for each symbol, and `guard(symbol)` instead while the symbol is quarantined.
+
+    `evict(symbol)` must forget every instance of the symbol.  `on_quarantine(symbol, why)` makes it durable and
+    known.  `report(symbol, error)` hears each failure.
+    """
+
+    def __init__(  # noqa: PLR0913 - the composition root names them all
+        self,
+        symbols: Sequence[str],
+        *,
+        run: Callable[[str], Awaitable[None]],
+        guard: Callable[[str], Awaitable[None]],
+        evict: Callable[[str], None],
+        on_quarantine: Callable[[str, str], Awaitable[None]],
+        settings: RuntimeSettings,
+        rng: random.Random,
+        report: Callable[[str, BaseException], None],
+        first: Collection[str] = (),
+        quarantined: Mapping[str, str] | None = None,
+    ) -> None:
+        """`first` (those with an open signal) get the first turns; `quarantined` (symbol: why) start so."""
+        ordered = [symbol for symbol in symbols if symbol in first]
+        ordered += [symbol for symbol in symbols if symbol not in first]
+        reasons = quarantined or {}
+        self._children = {symbol: _Child(symbol, reasons.get(symbol)) for symbol in ordered}
+        self._run = run
+        self._guard = guard
+        self._evict = evict
+        self._on_quarantine = on_quarantine
+        self._restarts = settings.restarts
+        self._rng = rng
+        self._report = report
+        self._turns = asyncio.Semaphore(_concurrent(settings, len(ordered)))
+        self._group: asyncio.TaskGroup | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Until every symbol is done or stopped."""
+        async with asyncio.TaskGroup() as self._group:
+            for child in self._children.values():
+                self._start(child)
+
+    def status(self, symbol: str) -> ChildStatus:
+        """What the symbol's task is doing.  Raises Rejected for an unknown symbol."""
+        child = self._find(symbol)
+        return ChildStatus(state=child.state, restarts=child.restarts, last_error=child.last_error)
+
+    def restarts(self) -> int:
+        """How often any symbol was restarted since the start of the daemon."""
+        return sum(child.restarts for child in self._children.values())
+
+    def restart(self, symbols: Sequence[str]) -> None:
+        """By order of the operator: run again from the file, with a fresh budget of failures and no quarantine.
+
+        Raises:
+            Rejected: a symbol is not supervised, or this is no time for it; nothing was restarted.
+
+        """
+        children = [self._find(symbol) for symbol in symbols]
+        if self._stopping or self._group is None or all(child.ended for child in self._children.values()):
+            raise Rejected("nothing was restarted: the workers are stopping or have not been started")
+        for child in children:
+            child.failures.clear()
+            if child.ended:
+                self._forget_instances(child)
+                self._start(child)
+            elif child.quarantine is not None:
+                child.release.set()
+            elif child.state is not ChildState.WAITING and not child.interrupted:
+                child.interrupted = True
+                self._cancel(child)
+
+    async def stop(self, timeout_s: float, *, ask: Callable[[str], None] | None = None) -> tuple[str, ...]:
+        """Stop all, in order: `ask` those that run to return, cancel the others, and after `timeout_s` cancel all.
+
+        Returns:
+            Symbols that have not ended another `timeout_s` later; only the end of the process ends those.
+
+        """
+        self._stopping = True
+        running = _left(self._children.values())
+        for child in running:
+            if ask is None or child.state is not ChildState.RUNNING or not self._asked(child, ask):
+                self._cancel(child)
+        await _wait(running, timeout_s)
+        if _left(running):
+            self.cancel()
+            await _wait(running, timeout_s)
+        return tuple(child.symbol for child in _left(running))
+
+    def cancel(self) -> None:
+        """Cancel all at once; a `stop` that is waiting for them then returns."""
+        self._stopping = True
+        for child in _left(self._children.values()):
+            self._cancel(child)
+
+    # One child
+
+    async def _live(self, child: _Child) -> None:
+        last = ChildState.STOPPED
+        try:
+            while not self._stopping:
+                if child.quarantine is not None:
+                    await self._sit_out(child)
+                    continue
+                await self._take_turn(child)
+                outcome = await self._attempt(child)
+                if outcome is _Outcome.RETURNED:
+                    last = self._returned()
+                    return
+                if outcome is _Outcome.FAILED:
+                    await self._back_off(child)
+        finally:
+            self._give_turn(child)
+            child.state = last
+
+    def _returned(self) -> ChildState:
+        return ChildState.STOPPED if self._stopping else ChildState.DONE
+
+    async def _attempt(self, child: _Child) -> _Outcome:
+        child.state = ChildState.RUNNING
+        try:
+            restarted = await self._interruptible(child, self._run(child.symbol))
+        except Exception as error:  # noqa: BLE001 - the restart boundary: what a symbol raises ends here
+            restarted = self._consume_interruption(child)
+            self._pass_cancellation_on(error)
+            self._failed(child, error)
+            return _Outcome.RESTARTED if restarted else _Outcome.FAILED
+        if not restarted:
+            return _Outcome.RETURNED
+        child.restarts += 1
+        self._forget_instances(child)
+        return _Outcome.RESTARTED
+
+    def _failed(self, child: _Child, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        child.last_error = text
+        _log.error("symbol_failed", symbol=child.symbol, exc_info=error)
+        self._tell(child, error)
+        now, restarts = asyncio.get_running_loop().time(), self._restarts
+        while child.failures and child.failures[0] <= now - restarts.window_s:
+            child.failures.popleft()
+        if isinstance(error, Fatal):
+            child.quarantine = text
+        elif len(child.failures) >= restarts.maximum:
+            child.quarantine = f"failed {len(child.failures) + 1} times within {restarts.window_s:g} s, last: {text}"
+        else:
+            child.failures.append(now)
+            child.restarts += 1
+        self._forget_instances(child)
+
+    async def _back_off(self, child: _Child) -> None:
+        if child.quarantine is not None:
+            return
+        child.state = ChildState.BACKING_OFF
+        await self._interruptible(child, asyncio.sleep(self._delay_s(len(child.failures))))
+
+    async def _sit_out(self, child: _Child) -> None:
+        """Guard until the operator wants the symbol back and it has its turn."""
+        child.state = ChildState.QUARANTINED
+        child.release.clear()
+        self._give_turn(child)
+        async with asyncio.TaskGroup() as group:
+            guard = group.create_task(self._keep_guard(child), name=f"guard:{child.symbol}")
+            await child.release.wait()
+            await self._take_turn(child)
+            guard.cancel()
+        child.quarantine = None
+        child.announced = False
+        child.restarts += 1
+        self._forget_instances(child)
+
+    async def _keep_guard(self, child: _Child) -> None:
+        if not child.announced and child.quarantine is not None:
+            child.announced = True
+            try:
+                await self._on_quarantine(child.symbol, child.quarantine)
+            except Exception as error:  # noqa: BLE001 - it must be guarded all the same
+                self._guard_failed(child, error)
+        failures = 0
+        while True:
+            try:
+                child.state = ChildState.GUARDED
+                await self._guard(child.symbol)
+                child.state = ChildState.QUARANTINED
+                return
+            except Exception as error:  # noqa: BLE001 - the guard comes back for ever
+                failures += 1
+                self._guard_failed(child, error)
+            await asyncio.sleep(self._delay_s(failures))
+
+    def _guard_failed(self, child: _Child, error: Exception) -> None:
+        child.last_error = f"guard: {type(error).__name__}: {error}"
+        _log.error("guard_failed", symbol=child.symbol, exc_info=error)
+        self._tell(child, error)
+
+    # Turns, cancellations, callbacks
+
+    async def _take_turn(self, child: _Child) -> None:
+        if child.has_turn:
+            return
+        if child.quarantine is None:
+            child.state = ChildState.WAITING
+        await self._turns.acquire()
+        child.has_turn = True
+
+    def _give_turn(self, child: _Child) -> None:
+        if child.has_turn:
+            child.has_turn = False
+            self._turns.release()
+
+    async def _interruptible(self, child: _Child, work: Awaitable[None]) -> bool:
+        """Do the work; says whether `restart` interrupted it."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not self._consume_interruption(child):
+                raise
+            return True
+        return self._consume_interruption(child)
+
+    def _consume_interruption(self, child: _Child) -> bool:
+        wanted, child.interrupted = child.interrupted, False
+        task = asyncio.current_task()
+        assert task is not None
+        # more than our own cancellation: somebody else wants the end, and that goes first
+        return wanted and task.uncancel() == 0
+
+    def _pass_cancellation_on(self, error: Exception) -> None:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # the worker answered its cancellation with another error; it is cancelled all the same
+            _log.error("failed_while_cancelled", task=task.get_name(), exc_info=error)
+            raise asyncio.CancelledError from error
+
+    def _forget_instances(self, child: _Child) -> None:
+        try:
+            self._evict(child.symbol)
+        except Exception as error:  # noqa: BLE001 - without a fresh instance it must not run again
+            child.quarantine = child.last_error = f"cannot be evicted: {type(error).__name__}: {error}"
+            self._tell(child, error)
+
+    def _tell(self, child: _Child, error: Exception) -> None:
+        try:
+            self._report(child.symbol, error)
+        except Exception as second:  # noqa: BLE001 - a listener
+            _log.error("report_failed", symbol=child.symbol, exc_info=second)
+
+    def _asked(self, child: _Child, ask: Callable[[str], None]) -> bool:
+        try:
+            ask(child.symbol)
+        except Exception as error:  # noqa: BLE001 - then it is cancelled
+            _log.error("ask_to_stop_failed", symbol=child.symbol, exc_info=error)
+            return False
+        return True
+
+    def _start(self, child: _Child) -> None:
+        assert self._group is not None
+        child.state = ChildState.WAITING
+        child.task = self._group.create_task(self._live(child), name=f"symbol:{child.symbol}")
+        child.task.add_done_callback(lambda _: self._never_ran(child))
+
+    def _never_ran(self, child: _Child) -> None:
+        if child.state is ChildState.WAITING:
+            child.state = ChildState.STOPPED  # cancelled before its first step
+
+    def _cancel(self, child: _Child) -> None:
+        assert child.task is not None
+        child.task.cancel()
+
+    def _find(self, symbol: str) -> _Child:
+        child = self._children.get(symbol)
+        if child is None:
+            raise Rejected(f"{symbol} is not one of this system's symbols")
+        return child
+
+    def _delay_s(self, failures: int) -> float:
+        longest = self._restarts.backoff_maximum_s
+        # the exponent is bounded so that a guard failing for days does not overflow
+        delay = min(longest, self._restarts.backoff_s * 2.0 ** min(failures - 1, 30))
+        return delay * (0.5 + self._rng.random() / 2)
+
+
+def _concurrent(settings: RuntimeSettings, symbols: int) -> int:
+    if settings.mode is RunMode.SEQUENTIAL:
+        return 1
+    return settings.max_concurrent_symbols or max(symbols, 1)
+
+
+def _left(children: Iterable[_Child]) -> list[_Child]:
+    return [child for child in children if not child.ended]
+
+
+async def _wait(children: Sequence[_Child], timeout_s: float) -> None:
+    tasks = [child.task for child in children if child.task is not None and not child.task.done()]
+    if tasks:
+        await asyncio.wait(tasks, timeout=timeout_s)

@@ -1,0 +1,286 @@
+"""What a strategy is, and all that it may look at.
+
+Rules of this file: a strategy is a function of its view and its parameters and of nothing else: no clock, no chance, no
+memory of its own, so that the same candles give the same decisions wherever they come from.  A view ends at the candle
+that has just closed; nothing in it is later.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from livebot.core.entry import Adjustment, Entry
+from livebot.core.market import Timeframe
+from livebot.core.series import CandleSeries, Floats
+from livebot.core.signal import Open as OpenSignal
+from livebot.errors import BadInput
+from livebot.features.declaration import FEATURE_DEPTH, WARMUP_BOUND, Feature, warmup_of
+
+HISTORY_BOUND = 3_000  # candles
+
+_NAME = re.compile(r"[a-z0-9_]+")
+_NO_OTHERS: Mapping[str, "View"] = MappingProxyType({})
+
+
+class View:
+    """One symbol as of one closed candle: a cursor over arrays that somebody else fills.
+
+    It is made once and moved for each candle.  The arrays it hands out are read only and hold what they say until the
+    next move; a strategy keeps none of them.
+    """
+
+    __slots__ = (
+        "_close_numbers",
+        "_end",
+        "_feature_end",
+        "_feature_numbers",
+        "_history",
+        "_series",
+        "_time_numbers",
+        "others",
+        "symbol",
+        "timeframe",
+    )
+
+    def __init__(
+        self,
+        symbol: str,
+        timeframe: Timeframe,
+        series: CandleSeries,
+        features: Mapping[str, Floats],
+        *,
+        history: int,
+        others: Mapping[str, "View"] = _NO_OTHERS,
+    ) -> None:
+        """Look at nothing yet: `move` comes first.
+
+        `history` is how many candles it shows at most, whatever the arrays hold, so that every driver shows the same.
+        """
+        self.symbol = symbol
+        self.timeframe = timeframe
+        self.others = others
+        self._history = history
+        self._series = series
+        # through `.data` one number costs a third of what it does through the array, and comes as a Python one
+        self._time_numbers = cast("Sequence[int]", series.ts_ms.data)
+        self._close_numbers = cast("Sequence[float]", series.close.data)
+        self._feature_numbers = {name: cast("Sequence[float]", values.data) for name, values in features.items()}
+        self._end = 0
+        self._feature_end = 0
+
+    def move(self, end: int, feature_end: int) -> None:
+        """Show the candle at index `end` - 1 and the feature values at index `feature_end` - 1 as the present ones."""
+        self._end = end
+        self._feature_end = feature_end
+
+    @property
+    def close_ms(self) -> int:
+        """When the present candle closed, UTC milliseconds; 0 before there is one."""
+        return self._time_numbers[self._end - 1] + self.timeframe.ms if self._end else 0
+
+    @property
+    def close(self) -> float:
+        """Close of the present candle, in quote currency.  Raises LookupError before there is one."""
+        if not self._end:
+            message = f"{self.symbol} has no closed candle yet"
+            raise LookupError(message)
+        return self._close_numbers[self._end - 1]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every other symbol is at the same close; if not, the strategy cannot be asked."""
+        return all(view.close_ms == self.close_ms for view in self.others.values())
+
+    def feature(self, name: str, back: int = 0) -> float:
+        """Value of a declared feature, `back` candles ago; not a number while its window is not full.
+
+        Raises:
+            LookupError: not declared, `back` not in 0 to FEATURE_DEPTH - 1, or before the first candle.
+
+        """
+        index = self._feature_end - 1 - back
+        if not 0 <= back < FEATURE_DEPTH or index < 0:
+            message = f"feature {name!r} cannot be seen {back} candles back: 0 to {FEATURE_DEPTH - 1} can, once there"
+            raise LookupError(message)
+        try:
+            return self._feature_numbers[name][index]
+        except KeyError:
+            message = f"feature {name!r} is not declared; declared are {', '.join(self._feature_numbers) or 'none'}"
+            raise LookupError(message) from None
+
+    def opens(self, count: int) -> Floats:
+        """The last `count` opens, oldest first.  Raises LookupError beyond the history asked for, as do those below."""
+        return self._series.open[self._start(count) : self._end]
+
+    def highs(self, count: int) -> Floats:
+        """The last `count` highs, oldest first."""
+        return self._series.high[self._start(count) : self._end]
+
+    def lows(self, count: int) -> Floats:
+        """The last `count` lows, oldest first."""
+        return self._series.low[self._start(count) : self._end]
+
+    def closes(self, count: int) -> Floats:
+        """The last `count` closes, oldest first."""
+        return self._series.close[self._start(count) : self._end]
+
+    def volumes(self, count: int) -> Floats:
+        """The last `count` volumes in base quantity, oldest first."""
+        return self._series.volume[self._start(count) : self._end]
+
+    def other(self, symbol: str) -> "View":
+        """Candles of another declared symbol, of the same timeframe and up to the same close; no features.
+
+        Raises:
+            LookupError: not declared.
+            BadInput: its candle of this close has not come.
+
+        """
+        view = self.others.get(symbol)
+        if view is None:
+            message = f"{symbol} is not among the declared other symbols: {', '.join(self.others) or 'none'}"
+            raise LookupError(message)
+        if view.close_ms != self.close_ms:
+            message = f"{symbol} is at close {view.close_ms}, {self.symbol} at {self.close_ms}; wait for both"
+            raise BadInput(message)
+        return view
+
+    def _start(self, count: int) -> int:
+        start = self._end - count
+        if not 0 < count <= self._history or start < 0:
+            held = min(self._history, self._end)
+            message = f"{count} candles cannot be seen: 1 to {held} can; a strategy's `history` says how many it wants"
+            raise LookupError(message)
+        return start
+
+
+P = TypeVar("P")
+
+
+class Strategy(ABC, Generic[P]):
+    """Says when to trade one symbol.  Made as `Strategy(params)`; holds nothing else.
+
+    A subclass sets `name` (as in the config and in file names) and `Params`, a frozen dataclass that checks itself in
+    `__post_init__` (ValueError), and writes `timeframe` and `decide`; what else it needs it declares in `features`,
+    `others` and `history`.
+    """
+
+    name: ClassVar[str]
+    Params: ClassVar[type[Any]]
+
+    def __init__(self, params: P) -> None:
+        """Keep the parameters; a subclass has no reason to do more."""
+        self.params = params
+
+    @property
+    @abstractmethod
+    def timeframe(self) -> Timeframe:
+        """The candles it decides on."""
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What `view.feature` may be asked for."""
+        return ()
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Symbols that `view.other` may be asked for."""
+        return ()
+
+    @property
+    def history(self) -> int:
+        """How many candles of its timeframe, the present one included, `view.closes` and the like may be asked for."""
+        return 1
+
+    @property
+    def warmup(self) -> int:
+        """Candles needed before the first decision: for its history, and for all values of its features to settle."""
+        return max(self.history, warmup_of(self.features))
+
+    @property
+    def manages(self) -> bool:
+        """Whether `manage` does anything, so that who runs it may spare the call."""
+        return type(self).manage is not Strategy.manage
+
+    @abstractmethod
+    def decide(self, view: View) -> Entry | None:
+        """The trade it wants as of this close, if any.  Asked only while the symbol has no signal."""
+
+    def manage(self, view: View, signal: OpenSignal) -> Adjustment | None:
+        """What it wants of its open signal as of this close, if anything."""
+        return None
+
+
+def check_class(strategy: type[Strategy[Any]]) -> list[str]:
+    """What is wrong with how the class is written, in plain sentences; nothing if all is well."""
+    problems = []
+    name: Any = getattr(strategy, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        problems.append(f"`name` is {name!r}; give it small letters, digits and underscores")
+    params: Any = getattr(strategy, "Params", None)
+    if not (isinstance(params, type) and is_dataclass(params) and cast("Any", params).__dataclass_params__.frozen):
+        problems.append("`Params` is not a frozen dataclass; write @dataclass(frozen=True) above it")
+    missing = sorted(strategy.__abstractmethods__)
+    if missing:
+        problems.append(f"`{'` and `'.join(missing)}` must be written")
+    return problems
+
+
+def check_strategy(strategy: Strategy[Any]) -> list[str]:
+    """What is wrong with a strategy and its declarations, in plain sentences; nothing if all is well."""
+    problems = check_class(type(strategy))
+    for attribute, check in _CHECKS.items():
+        try:
+            problems += check(getattr(strategy, attribute))
+        except Exception as error:  # noqa: BLE001 - a strategy's own code may raise anything
+            problems.append(f"`{attribute}` cannot be read: {error}")
+    return problems
+
+
+def _timeframe_problems(timeframe: object) -> list[str]:
+    if not isinstance(timeframe, Timeframe):
+        return [f"`timeframe` is {timeframe!r}, not a Timeframe such as Timeframe.M5"]
+    return []
+
+
+def _feature_problems(features: object) -> list[str]:
+    if not isinstance(features, tuple):
+        return [f"`features` is {features!r}, not a tuple of Feature"]
+    declared = [feature for feature in features if isinstance(feature, Feature)]
+    names = [feature.name for feature in declared]
+    problems = [f"`features` holds {item!r}, which is not a Feature" for item in features if item not in declared]
+    problems += [f"more than one feature is called {name!r}" for name in sorted(set(names)) if names.count(name) > 1]
+    problems += [
+        f"feature {feature.name!r} needs {feature.warmup} candles to settle, more than the {WARMUP_BOUND} allowed; "
+        "take a shorter period or a longer timeframe"
+        for feature in declared
+        if feature.warmup > WARMUP_BOUND
+    ]
+    return problems
+
+
+def _other_problems(others: object) -> list[str]:
+    if not isinstance(others, tuple) or not all(isinstance(symbol, str) and symbol for symbol in others):
+        return [f"`others` is {others!r}, not a tuple of symbols"]
+    if len(set(others)) < len(others):
+        return [f"`others` names a symbol twice: {', '.join(others)}"]
+    return []
+
+
+def _history_problems(history: object) -> list[str]:
+    if isinstance(history, bool) or not isinstance(history, int):
+        return [f"`history` is {history!r}, not a number of candles"]
+    if not 0 < history <= HISTORY_BOUND:
+        return [f"`history` is {history}; it must be 1 to {HISTORY_BOUND} candles"]
+    return []
+
+
+_CHECKS: Mapping[str, Callable[[object], list[str]]] = {
+    "timeframe": _timeframe_problems,
+    "features": _feature_problems,
+    "others": _other_problems,
+    "history": _history_problems,
+}

@@ -1,0 +1,53 @@
+"""Rows as a ledger gives them."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from livebot.reporting.signals_report import DecisionRow, FactRow
+
+NOON_MS = 1_769_860_800_000  # 2026-01-31 12:00:00 UTC
+MINUTE_MS = 60_000
+
+
+def fact(kind, minute, symbol="BTC/USDT", strategy="trend", number=1, **more):
+    """A fact so many minutes after noon."""
+    row = FactRow(
+        ts_ms=NOON_MS + minute * MINUTE_MS,
+        kind=kind,
+        strategy=strategy,
+        symbol=symbol,
+        signal_id=f"{strategy}/{symbol}#{number}",
+        side="long",
+    )
+    return replace(row, **more)
+
+
+def closed(minute, ratio, net, reason="take_profit", **more):
+    """A closed signal with its PnL."""
+    return fact("SignalClosed", minute, pnl_ratio=Decimal(ratio), pnl_net=Decimal(net), reason=reason, **more)
+
+
+def decision(outcome, code, minute=0, symbol="BTC/USDT", strategy="trend"):
+    """A decision so many minutes after noon."""
+    return DecisionRow(ts_ms=NOON_MS + minute * MINUTE_MS, strategy=strategy, symbol=symbol, outcome=outcome, code=code)
+
+
+FACTS = [
+    fact("SignalOpening", 0),
+    fact("SignalOpened", 0),
+    fact("StopMoved", 1),
+    closed(2, "0.021", "10.5"),
+    fact("SignalOpening", 3, symbol="ETH/USDT", side="short"),
+    closed(5, "-0.008", "-4", "stop_loss", symbol="ETH/USDT", side="short"),
+    fact("SignalScheduled", 6, strategy="other"),
+    fact("EntryCancelled", 7, strategy="other", reason="expired"),
+    closed(8, "0.015", "7.25", "trailing_stop", number=2),
+    fact("SignalOpened", 9, number=3),
+]
+DECISIONS = [
+    decision("approved", ""),
+    decision("denied", "open_signals"),
+    decision("denied", "open_signals", symbol="ETH/USDT"),
+    decision("refused", "minimum_notional", strategy="other"),
+    decision("denied", "drawdown", minute=9),
+]
