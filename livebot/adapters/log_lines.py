@@ -11,12 +11,15 @@ from typing import Any
 
 import orjson
 
+from livebot.core.wording import number
+
 Event = MutableMapping[str, Any]
 
 VALUE_CHARACTERS_MAX = 4_000
 EXCEPTION_CHARACTERS_MAX = 16_000
 LINE_BYTES_MAX = 40_000  # journald cuts at 48 KiB
 _HEAD = ("ts", "level", "event", "symbol", "strategy")
+_NOT_AMONG_DETAILS = {*_HEAD, "exception", "system", "ts_ms"}  # on a terminal: one system, and the time is said
 _RESET, _BOLD, _DIM, _CYAN = "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[36m"
 _LEVEL_COLOURS = {
     "debug": _DIM,
@@ -68,8 +71,8 @@ def _is_json(line: str) -> bool:
 
 def _json(event: Mapping[str, Any]) -> bytes:
     try:
-        return orjson.dumps(event, default=_plain)
-    except TypeError:  # half characters, keys that are no text, integers of more than 64 bits
+        return orjson.dumps(event, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # half characters, odd keys, integers of more than 64 bits, what holds itself
         return orjson.dumps({_whole(str(key)): _whole(_shown(value)) for key, value in event.items()})
 
 
@@ -98,7 +101,7 @@ def _whole(text: str) -> str:
 
 def text_line(event: Mapping[str, Any], *, colours: bool) -> str:
     """`12:03:41.123 info    signal_opened          BTC/USDT:USDT ema_cross  price=61234.5 quantity=0.013`."""
-    rest = {key: value for key, value in event.items() if key not in {*_HEAD, "exception"}}
+    rest = {key: value for key, value in event.items() if key not in _NOT_AMONG_DETAILS}
     level = str(event.get("level", ""))
     where = " ".join(_safe(event[key]) for key in ("symbol", "strategy") if event.get(key))
     name = _safe(event.get("event", ""))
@@ -123,8 +126,14 @@ def _plainly(text: str, _: str) -> str:
 
 
 def _value(value: object) -> str:
-    text = _safe(value)
-    return f"'{text}'" if _NEEDS_QUOTES.search(text) else text
+    match value:
+        case Decimal() if value.is_finite():
+            return number(value)
+        case list() | tuple() | set() | frozenset():
+            text = ",".join(map(_safe, value)) or "none"
+        case _:
+            text = _safe(value)
+    return f'"{text}"' if _NEEDS_QUOTES.search(text) else text
 
 
 def _safe(value: object) -> str:

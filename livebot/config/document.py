@@ -16,6 +16,7 @@ import yaml
 from livebot.config.problems import ConfigErrors, Place, Problem, key_text
 
 DEPTH_MAX = 20
+NODES_MAX = 50_000
 _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9_]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")
 _NUMBER_LENGTH_MAX = 40
 _NULLS = {"", "~", "null", "Null", "NULL"}
@@ -52,7 +53,7 @@ def read_document(text: str, source: str) -> Document:
     """Read a YAML text; `source` is what messages call it.
 
     Raises:
-        ConfigErrors: not YAML, empty, not a mapping of keys, or with aliases, tags or too deep a nesting.
+        ConfigErrors: not YAML, empty, not a mapping of keys, or with aliases, tags, too deep a nesting or too many values.
 
     """
     try:
@@ -93,11 +94,12 @@ class _NotForConfigs(yaml.MarkedYAMLError):
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's composer with a bound on depth and without aliases and tags."""
+    """PyYAML's composer with bounds on depth and number, and without aliases and tags."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
+        self._nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -108,9 +110,12 @@ class _Loader(yaml.SafeLoader):
             refusal = "tags (!name) are not accepted; write the plain value"
         elif self._depth >= DEPTH_MAX:
             refusal = f"is nested deeper than {DEPTH_MAX} levels"
+        elif self._nodes >= NODES_MAX:
+            refusal = f"holds more than {NODES_MAX} keys and values; this is not a config"
         if refusal:
             raise _NotForConfigs(problem=refusal, problem_mark=event.start_mark)
         self._depth += 1
+        self._nodes += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node

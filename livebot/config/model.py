@@ -69,11 +69,6 @@ class SimulatorConfig(Section):
     partial_fills: Flag = False
     socket: PathText | None = None
 
-    @property
-    def start_ms(self) -> int | None:
-        """`start` in UTC milliseconds."""
-        return None if self.start is None else int(self.start.timestamp()) * 1000
-
 
 class ExchangeConfig(Section):
     """Which venue, and how to reach it."""

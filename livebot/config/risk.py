@@ -157,7 +157,7 @@ class LimitsConfig(Section):
 
 
 class LossLimitConfig(Section):
-    """When the account has lost `ratio` of what it started with: open nothing more, or close all as well."""
+    """When `ratio` of what it all started with is lost, trading halts: it opens nothing more, or closes all as well."""
 
     ratio: Ratio = Decimal("0.10")
     action: Literal["stop_opening", "flatten"] = "stop_opening"

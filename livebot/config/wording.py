@@ -81,7 +81,7 @@ class Wording:
         elif isinstance(cause, Mismatch):
             for key, text in cause.found:
                 yield self.at((*place, key), text)
-        elif cause is not None:
+        elif isinstance(cause, Exception):
             yield self.told(place, str(cause))
         else:
             yield self.at(place, _sentence(detail))

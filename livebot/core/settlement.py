@@ -66,9 +66,10 @@ def unknown(draft: Draft, event: OrderUnknown) -> None:
 
 
 def rejected(draft: Draft, event: OrderRejected) -> None:
-    """The venue said no: to the order, or to an amendment of one it has."""
+    """The venue said no: to the order, or only to a change of one that it has; then it is asked which."""
     record = draft.orders.get(event.client_order_id)
-    if record is not None and _awaits_amendment(record):
+    if record is not None and record.status is OrderStatus.WORKING:
+        draft.put(replace(record, status=OrderStatus.UNKNOWN))
         _tell_failed(draft, record, event.code, event.text)
         return
     _failed(draft, event.client_order_id, OrderStatus.REJECTED, event.code, event.text)
@@ -140,11 +141,6 @@ def closed_outside(draft: Draft, event: ClosedOutside) -> None:
 # What an order's end means
 
 
-def _awaits_amendment(record: OrderRecord) -> bool:
-    on_venue = record.status is OrderStatus.WORKING and record.venue_order_id is not None
-    return on_venue and record.request.leg.protects and not record.confirmed
-
-
 def _failed(draft: Draft, order_id: str, status: OrderStatus, code: str, text: str) -> None:
     record = draft.orders.get(order_id)
     if record is None or not record.status.live:
@@ -196,7 +192,8 @@ def _entry_ended(draft: Draft, present: Scheduled | Opening, record: OrderRecord
 
 
 def _status_after_fill(record: OrderRecord, filled_quantity: Decimal) -> OrderStatus:
-    if filled_quantity >= record.request.quantity:
+    # A protective order may be larger at the venue than we have come to want it.
+    if filled_quantity >= record.request.quantity and (record.confirmed or not record.request.leg.protects):
         return OrderStatus.FILLED
     if record.status in (OrderStatus.INTENDED, OrderStatus.UNKNOWN):
         return OrderStatus.WORKING

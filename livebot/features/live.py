@@ -106,6 +106,10 @@ class LiveFeatures:
 
     def _open(self, columns: list[Floats]) -> None:
         """Fill the values from the whole history, and open the handles if it is long enough for all of them."""
+        if not self.seen:
+            # TA-Lib calls no candles at all a bad parameter if the empty array happens to have no memory
+            self._young = columns
+            return
         registers = list(columns)
         try:
             self._steps = tuple(_open_stage(stage, registers) for stage in self._plan.stages)

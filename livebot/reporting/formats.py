@@ -144,7 +144,7 @@ def _header(report: Report) -> list[tuple[str, str]]:
         ("System", report.system),
         ("Strategy", selection.strategy),
         ("Symbol", selection.symbol),
-        ("Since", None if selection.since_ms is None else _time(selection.since_ms)),
+        ("Since", None if selection.since_ms is None else f"{_time(selection.since_ms)} UTC"),
         ("Total events", f"{report.events} ({report.symbols} symbol{'' if report.symbols == 1 else 's'})"),
         ("Closed signals", str(summary.count)),
         ("Win rate", f"{_percent(summary.win_rate)} ({summary.wins}W / {summary.losses}L)"),
@@ -171,7 +171,7 @@ def _tables(report: Report) -> Iterator[_Table]:
         "None.",
     )
     yield _Table(
-        "Signals",
+        "Signals (times in UTC)",
         ("Timestamp", "Symbol", "Action", "Signal ID", "Side", "PNL (net) %", "PNL (net)", "Close Reason"),
         frozenset({"PNL (net) %", "PNL (net)"}),
         tuple(_signal_row(line) for line in report.signals),

@@ -106,9 +106,10 @@ class SimulatedVenue:
 
     def cancel(self, symbol: str, client_order_id: str, ts_ms: int) -> None:
         """End a working order.  Raises Rejected if there is none, Fatal if it cannot be kept."""
-        self._enter(ts_ms)
-        self._engine.cancel(symbol, client_order_id, self.now_ms)
-        record = {"do": "cancel", "ts_ms": self.now_ms, "symbol": symbol, "client_order_id": client_order_id}
+        ts_ms = self._inside(ts_ms)
+        self._engine.cancel(symbol, client_order_id, ts_ms)
+        self.now_ms = ts_ms
+        record = {"do": "cancel", "ts_ms": ts_ms, "symbol": symbol, "client_order_id": client_order_id}
         self._keep_and_tell(record)
 
     def place_by_hand(
@@ -190,22 +191,25 @@ class SimulatedVenue:
     # Carrying out
 
     def _ask(self, record: dict[str, Any]) -> OrderAccepted | OrderRejected:
-        self._enter(record["ts_ms"])
+        record["ts_ms"] = self._inside(record["ts_ms"])
         outcome = self._carry_out_request(record)
         if isinstance(outcome, OrderAccepted):
-            self._keep_and_tell(
-                {**record, "ts_ms": self.now_ms, "outcome": outcome.venue_order_id},
-            )
+            self._keep_and_tell({**record, "outcome": outcome.venue_order_id})
         return outcome
 
     def _carry_out_request(self, record: dict[str, Any]) -> OrderAccepted | OrderRejected:
+        request, ts_ms = record["request"], record["ts_ms"]
         if record["do"] == "amend":
-            return self._engine.amend(record["request"], self.now_ms)
-        return self._engine.submit(record["request"], self.now_ms, anonymous=record["anonymous"])
+            outcome = self._engine.amend(request, ts_ms)
+        else:
+            outcome = self._engine.submit(request, ts_ms, anonymous=record["anonymous"])
+        if isinstance(outcome, OrderAccepted):
+            self.now_ms = ts_ms
+        return outcome
 
-    def _enter(self, ts_ms: int) -> None:
+    def _inside(self, ts_ms: int) -> int:
         """Venue time never goes back, and stays inside the forming minute."""
-        self.now_ms = max(self.now_ms, min(ts_ms, self.minute_ms + MINUTE_MS - 1))
+        return max(self.now_ms, min(ts_ms, self.minute_ms + MINUTE_MS - 1))
 
     def _match(self, candles: dict[str, Candle]) -> int:
         close_ms = self.minute_ms + MINUTE_MS
@@ -278,7 +282,6 @@ class SimulatedVenue:
             self._match(dict(self._candles(self._engine.book.working_symbols())))
             same = self.now_ms == record["ts_ms"]
         else:
-            self._enter(record["ts_ms"])
             same = self._repeat_request(record)
         if not same:
             raise _unreadable(f"a {record['do']} at {record['ts_ms']} has another result now")
@@ -286,9 +289,10 @@ class SimulatedVenue:
     def _repeat_request(self, record: dict[str, Any]) -> bool:
         if record["do"] == "cancel":
             try:
-                self._engine.cancel(record["symbol"], record["client_order_id"], self.now_ms)
+                self._engine.cancel(record["symbol"], record["client_order_id"], record["ts_ms"])
             except Rejected:
                 return False
+            self.now_ms = int(record["ts_ms"])
             return True
         outcome = self._carry_out_request({**record, "request": read(OrderRequest, record["request"])})
         return isinstance(outcome, OrderAccepted) and outcome.venue_order_id == record["outcome"]

@@ -152,8 +152,12 @@ def _record(leg: Leg, kind: OrderKind, status: OrderStatus, **prices: Any) -> Or
 # ---------------------------------------------------------------- any state
 
 WHOLE_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-DECIMALS = st.decimals(allow_nan=False, allow_infinity=False)
-POSITIVE = st.decimals("1e-9", "1e9", allow_nan=False)
+_DIGITS = st.integers(-(10**20), 10**20)
+# of every size and exponent, 0E-5 and 1E+9 too; st.decimals() is far slower to draw from, and there are many to draw
+DECIMALS = st.builds(lambda digits, exponent: Decimal(digits).scaleb(exponent), _DIGITS, st.integers(-15, 9))
+POSITIVE = st.builds(
+    lambda digits, exponent: Decimal(digits).scaleb(exponent), st.integers(1, 10**9), st.integers(-9, 3)
+)
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -191,18 +195,16 @@ def _requests(order: OrderKind, **prices: st.SearchStrategy[Any]) -> st.SearchSt
 
 BY_HINT[Exposure] = _built(Exposure)
 FILLS = _built(Fill)
+LEVELS = (
+    PartialLevel(gain=Decimal("0.01"), fraction=Decimal("0.3")),
+    PartialLevel(gain=Decimal("0.020"), fraction=Decimal("0.30")),
+)
 PLANS = st.builds(
     ExitPlan,
-    trailing=_optional(st.builds(Trailing, distance=POSITIVE, after=DECIMALS)),
-    break_even=_optional(st.builds(BreakEven, after=POSITIVE, offset=DECIMALS)),
+    trailing=_optional(st.builds(Trailing, distance=POSITIVE, after=POSITIVE)),
+    break_even=_optional(st.builds(BreakEven, after=POSITIVE)),
     averaging=_optional(st.builds(Averaging, step=POSITIVE, fraction=POSITIVE, times=st.integers(1, 9))),
-    partial_levels=st.just(())
-    | st.just(
-        (
-            PartialLevel(gain=Decimal("0.01"), fraction=Decimal("0.3")),
-            PartialLevel(gain=Decimal("0.020"), fraction=Decimal("0.3")),
-        )
-    ),
+    partial_levels=st.sampled_from([(), LEVELS[:1], LEVELS]),
 )
 SIGNALS = _built(Signal, exits=PLANS)
 POSITIONS = _built(
@@ -222,9 +224,16 @@ REQUESTS = st.one_of(
     _requests(OrderKind.STOP_MARKET, trigger_price=POSITIVE),
 )
 ORDERS = _built(OrderRecord, request=REQUESTS)
-STATES: st.SearchStrategy[SymbolState] = _built(
+_ANY_STATE = _built(
     SymbolState,
     signal=SIGNAL_STATES,
     orders=st.lists(ORDERS, max_size=2).map(tuple),
     outbox=st.lists(FACTS, max_size=2).map(tuple),
 )
+
+
+@st.composite
+def states(draw: st.DrawFn) -> SymbolState:
+    """Any state.  (A composite, because on a failure Hypothesis would print the whole of what it is made from.)"""
+    state: SymbolState = draw(_ANY_STATE)
+    return state

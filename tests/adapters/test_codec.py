@@ -20,7 +20,7 @@ from livebot.core.risk import TradingState
 from livebot.core.signal import Open
 from livebot.errors import BadInput, Fatal
 from livebot.ports import PortfolioMemory
-from tests.adapters.states import FACTS, FLOATS, INTEGERS, STATES, WHOLE_TEXT, a_close, a_fact, idle, open_state
+from tests.adapters.states import FACTS, FLOATS, INTEGERS, WHOLE_TEXT, a_close, a_fact, idle, open_state, states
 
 STATE: Codec[SymbolState] = Codec(SymbolState)
 FACT: Codec[Fact] = Codec(Fact)
@@ -64,7 +64,7 @@ def changed(tree: Any, *place: str | int, to: object) -> Any:
     return whole
 
 
-@given(STATES)
+@given(states())
 def test_every_state_reads_back_equal(state):
     """Equal, and written the same again: Decimals keep their exponent, so 1.0 stays 1.0."""
     written = STATE.to_json(state)

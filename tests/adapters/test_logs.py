@@ -11,12 +11,13 @@ import threading
 import time
 import warnings
 from decimal import Decimal
+from typing import Any
 
 import orjson
 import pytest
 import structlog
 
-from livebot.adapters import log_lines, log_writer
+from livebot.adapters import log_lines
 from livebot.adapters.log_lines import json_line, text_line
 from livebot.adapters.log_writer import LineWriter, writes_to
 from livebot.adapters.logs import LogForm, RepeatLimit, configure_logs, log_form, log_level
@@ -37,7 +38,7 @@ def clean_context():
 def heard(form="json", **options):
     """The lines that a configured log wrote, once it is closed; parsed, if they are JSON."""
     environment = {"LIVEBOT_LOG": form, **options.pop("environment", {})}
-    lines = []
+    lines: list[Any] = []
     stdout = io.StringIO()
     with contextlib.redirect_stdout(stdout), configure_logs(environment=environment, **options):
         yield lines
@@ -64,7 +65,7 @@ def test_an_event_is_one_json_object():
         "price": "61234.50",
         "quantity": 0.5,
         "tags": ["a"],
-        "more": "{1: 2}",
+        "more": {"1": 2},
         "who": "<built-in function print>",
         "logger": "livebot.tests",
     }
@@ -131,11 +132,10 @@ def test_an_exception_is_told_whole():
             raise ValueError("inner")
         except ValueError as inner:
             log.exception("by_method")
-            log.error("by_flag", exc_info=True)
-            log.error("by_value", exc_info=inner)
-            log.error("by_triple", exc_info=sys.exc_info())
-        log.error("nothing_handled", exc_info=True)
-        log.error("not_wanted", exc_info=False)
+            for form in (True, inner, sys.exc_info()):
+                log.log(logging.ERROR, "by_argument", exc_info=form)
+        for form in (True, False):
+            log.log(logging.ERROR, "nothing_handled", exc_info=form)
     assert ["ValueError: inner" in line.get("exception", "") for line in lines] == [True] * 4 + [False] * 2
     assert all("exc_info" not in line for line in lines)
 
@@ -346,12 +346,17 @@ def test_a_line_for_people():
         "symbol": "BTC/USDT",
         "strategy": "ema_cross",
         "price": Decimal("1.50"),
+        "ratio": Decimal(1) / 3,
+        "symbols": ["A", "B"],
+        "nobody": (),
+        "ts_ms": 1,
         "text": "two words",
         "none": None,
         "empty": "",
     }
     assert text_line(event, colours=False) == (
-        "03:04:05.678 info    order_filled             BTC/USDT ema_cross price=1.50 text='two words' none=None empty=''"
+        "03:04:05.678 info    order_filled             BTC/USDT ema_cross price=1.5 ratio=0.333333333333 "
+        'symbols=A,B nobody=none text="two words" none=None empty=""'
     )
 
 
@@ -371,7 +376,7 @@ def test_an_exception_stands_below_its_line():
 
 def test_colours_go_to_a_sink_and_not_to_a_file():
     """A sink is a screen; a file that was asked to be text is not."""
-    lines = []
+    lines: list[str] = []
     with configure_logs(environment={}, sink=lines.append):
         log.warning("careful", symbol="BTC/USDT")
     assert "\x1b[33mwarning" in lines[0]
@@ -442,7 +447,11 @@ def test_a_reader_that_is_gone_hurts_nobody():
 def test_a_reader_that_never_reads_does_not_hold_up_the_end():
     """Closing waits a bounded time."""
     never = threading.Event()
-    writer = LineWriter(lambda _: never.wait(10), str)
+
+    def sink(_):
+        never.wait(10)
+
+    writer = LineWriter(sink, str)
     writer.write("a")
     begun = time.monotonic()
     writer.close(0.05)
@@ -463,7 +472,7 @@ def test_bytes_reach_the_file_in_pieces(tmp_path, monkeypatch):
 
     with path.open("w") as file:
         sink = writes_to(file)
-        monkeypatch.setattr(log_writer.os, "write", grudging)
+        monkeypatch.setattr(os, "write", grudging)
         sink("größe \ud800")
         monkeypatch.undo()
     assert path.read_text() == "größe \\ud800\n"

@@ -51,6 +51,10 @@ SECRET = (
         ("a: &x [1]\nb: [*x, *x]\n", "config.yaml:2: aliases (*name) are not accepted; write the value out"),
         ("a: !!python/object:os.system x\n", "config.yaml:1: tags (!name) are not accepted; write the plain value"),
         ("a: " + "[" * 10_000, "config.yaml:1: is nested deeper than 20 levels"),
+        (
+            "a:\n" + "- 1\n" * 50_000,
+            "config.yaml:49999: holds more than 50000 keys and values; this is not a config",
+        ),
     ],
 )
 def test_what_is_not_a_config_at_all(text, sentence):

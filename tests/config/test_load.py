@@ -1,6 +1,7 @@
 """Files, numbers and defaults; and whatever the bytes, the outcome is a config or its errors."""
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -37,11 +38,16 @@ def test_defaults_of_the_minimal_config():
     config = check(MINIMAL, "c").config
     assert config.mode == "paper"
     assert config.exchange.simulator.speed == 60
-    assert config.exchange.simulator.start_ms is None
+    assert config.exchange.simulator.start is None
     assert config.risk.limits.open_signals == 10
     assert config.risk.win_rate is not None
     assert config.risk.win_rate.minimum == Decimal("0.40")
     assert config.runtime.history == 600
+
+
+def test_flags():
+    exchange = check(MINIMAL + "exchange: {sandbox: true, simulator: {partial_fills: True}}", "c").config.exchange
+    assert (exchange.sandbox, exchange.simulator.partial_fills) == (True, True)
 
 
 def test_a_config_cannot_be_changed():
@@ -71,18 +77,20 @@ def test_whole_numbers_may_be_written_in_several_ways(written, number):
 
 
 @pytest.mark.parametrize(
-    ("written", "ms"),
+    ("written", "start"),
     [
-        ("1970-01-01", 0),
-        ("2026-01-31", 1_769_817_600_000),
-        ("2026-01-31T12:00", 1_769_860_800_000),
-        ("2026-01-31 12:00:00+02:00", 1_769_853_600_000),
+        ("1970-01-01", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
+        ("2026-01-31T12:00", datetime(2026, 1, 31, 12, tzinfo=UTC)),
+        ("2026-01-31 12:00:00+02:00", datetime(2026, 1, 31, 10, tzinfo=UTC)),
         ("null", None),
     ],
 )
-def test_a_start_is_in_utc_unless_it_says_otherwise(written, ms):
+def test_a_start_is_in_utc_unless_it_says_otherwise(written, start):
     text = MINIMAL + f"exchange: {{simulator: {{start: {written}}}}}"
-    assert check(text, "c").config.exchange.simulator.start_ms == ms
+    found = check(text, "c").config.exchange.simulator.start
+    assert found == start
+    assert getattr(found, "tzinfo", UTC) is UTC
 
 
 def test_null_switches_off_what_may_be_off():

@@ -79,6 +79,10 @@ def test_an_own_strategy_is_found_by_its_class_path(own):
     assert dataclasses.asdict(plan.make().params) == {"period": 5, "share": 2.0}
 
 
+def test_a_strategy_may_look_at_another_symbol_of_the_system():
+    assert strategies("{name: ratio, params: {other: ETH/USDT:USDT}}") == []
+
+
 def test_timeframes_are_written_as_usual():
     plan = check(HEAD + "strategies: [{name: ema_cross, params: {timeframe: 1h}}]", "c").strategies[0]
     assert plan.make().timeframe is Timeframe.H1

@@ -6,6 +6,7 @@ the truth that tests compare with.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
@@ -75,6 +76,7 @@ class ModelVenue:
         self.net = ZERO  # signed, positive long
         self.orders: dict[str, ModelOrder] = {}
         self.late: dict[str, OrderRequest] = {}  # sent, unanswered, may still land
+        self.late_changes: list[OrderRequest] = []
         self.events: list[OrderEvent] = []
         self.fills: list[Fill] = []
         self.calm = False
@@ -91,11 +93,14 @@ class ModelVenue:
 
     def amend(self, request: OrderRequest) -> OrderOutcome:
         """Change a working order; what is refused stays as it was."""
-        lost = self._rolls(self.traits.loses)
-        if lost and self.chance.random() < 0.5:
-            return self._unknown(request.client_order_id)
-        outcome = self._change(request)
-        return self._unknown(request.client_order_id) if lost else outcome
+        if not self._rolls(self.traits.loses):
+            return self._change(request)
+        fate = self.chance.randrange(3)
+        if fate == 0:
+            self._change(request)
+        elif fate == 1:
+            self.late_changes.append(request)
+        return self._unknown(request.client_order_id)
 
     def cancel(self, client_order_id: str) -> bool:
         """End an order, unless it is too late; False if there is no working order of that id."""
@@ -127,8 +132,10 @@ class ModelVenue:
     # What happens by itself
 
     def land(self) -> None:
-        """One order that was in the dark arrives."""
-        if self.late:
+        """One order or amendment that was in the dark arrives."""
+        if self.late_changes:
+            self._change(self.late_changes.pop())
+        elif self.late:
             client_order_id = self.chance.choice(sorted(self.late))
             self._land(self.late.pop(client_order_id))
 
@@ -164,6 +171,13 @@ class ModelVenue:
         event = self.events[index] if self._rolls(self.traits.repeats) else self.events.pop(index)
         return event
 
+    @contextmanager
+    def at_peace(self) -> Iterator[None]:
+        """It behaves, and nothing trades that is not made to."""
+        before, self.calm = self.calm, True
+        yield
+        self.calm = before
+
     # Books
 
     def live(self) -> list[ModelOrder]:
@@ -197,12 +211,16 @@ class ModelVenue:
         if self._rolls(self.traits.refuses) or (request.reduce_only and not self._reducible(request)):
             order.status = OrderStatus.REJECTED
             return self._refusal(request.client_order_id)
-        if not order.running or self.chance.random() < 0.5:
-            self.events.append(self._acceptance(order))
         accepted = self._acceptance(order)
+        if self._rolls(0.5):
+            self.events.append(accepted)
+        if self._rolls(self.traits.refuses / 5):
+            order.status = OrderStatus.REJECTED  # on second thoughts
+            self.events.append(self._refusal(request.client_order_id))
+            return accepted
         if request.kind is OrderKind.STOP_MARKET and self._beyond(request):
             order.running = True
-        if self.chance.random() < 0.5:
+        if self._rolls(0.5):
             self.work()
         return accepted
 

@@ -56,9 +56,8 @@ def test_a_tiny_loss_is_no_negative_zero():
 
 
 def test_json_keeps_every_digit_of_the_ledger():
-    (line,) = as_json(make_report("demo", [closed(0, "0.1234567890123456789", "12345678901234.123456789")], []))[
-        "signals"
-    ]
+    made = as_json(make_report("demo", [closed(0, "0.1234567890123456789", "12345678901234.123456789")], []))
+    (line,) = json.loads(json.dumps(made))["signals"]
     assert (line["pnl_ratio"], line["pnl_net"]) == ("0.1234567890123456789", "12345678901234.123456789")
 
 
@@ -81,7 +80,7 @@ class Tags(HTMLParser):
             self.cells.append("")
 
     def handle_data(self, data):
-        if self.tags[-1][0] == "td":
+        if self.tags and self.tags[-1][0] == "td":
             self.cells[-1] += data
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -88,7 +89,7 @@ def test_a_closed_signal_without_pnl_is_a_damaged_ledger():
     )
 
 
-FACT = {
+FACT: dict[str, Any] = {
     "strategy": "trend",
     "symbol": "BTC/USDT",
     "sequence": 7,

@@ -1,0 +1,404 @@
+"""The commands.
+
+Rules of this file: a deliberate error is one sentence on stderr and an exit code (0 success, 2 bad usage or config, 3
+refused or failed, 4 the daemon cannot be reached), never a traceback; whatever is heavy is imported inside the command
+that needs it, because `livebot --help`, `halt` and `status` have to answer at once.
+"""
+
+import functools
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+
+from livebot.errors import BadInput, LivebotError
+
+if TYPE_CHECKING:
+    from livebot.ops.control_client import ControlClient
+    from livebot.reporting.signals_report import Report
+
+EXIT_USAGE = 2
+EXIT_FAILED = 3
+EXIT_NOT_REACHED = 4
+SIGNALS_AT_THE_END = 40
+OPERATOR = "by the operator"
+
+app = typer.Typer(
+    help="A live trading daemon for many symbols at once.",
+    epilog="Exit codes: 0 success, 2 bad usage or config, 3 refused or failed, 4 the daemon cannot be reached.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Parameters = ParamSpec("Parameters")
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")]
+RootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        "-r",
+        metavar="DIR",
+        help="The folder that holds signals/, state/ and models/; without it $STATE_DIRECTORY, else the config's folder.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SymbolArguments = Annotated[
+    list[str] | None, typer.Argument(metavar="SYMBOL...", help="Such as BTC/USDT.", show_default=False)
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All symbols.")]
+ReasonOption = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.", show_default=False)
+]
+DEFAULT_CONFIG = Path("config.yaml")
+
+
+class ReportFormat(Enum):
+    """How a report is written."""
+
+    TEXT = "text"
+    MD = "md"
+    JSON = "json"
+    HTML = "html"
+
+
+def command(name: str, *, example: str) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
+    """Make a function a command whose deliberate errors are told plainly."""
+
+    def register(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
+        @functools.wraps(function)
+        def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+            try:
+                function(*args, **kwargs)
+            except LivebotError as error:
+                _complain(str(error))
+                raise typer.Exit(_exit_code(error)) from None
+
+        return app.command(name, epilog=f"Example: {example}")(told)
+
+    return register
+
+
+def _complain(text: str) -> None:
+    from livebot.adapters.redaction import Redaction, secrets_of
+
+    typer.echo(Redaction(secrets_of(os.environ))(text), err=True)
+
+
+def _exit_code(error: LivebotError) -> int:
+    from livebot.ops.control_client import DaemonNotReached
+
+    if isinstance(error, DaemonNotReached):
+        return EXIT_NOT_REACHED
+    return EXIT_USAGE if isinstance(error, BadInput) else EXIT_FAILED
+
+
+def _print_json(data: object) -> None:
+    typer.echo(json.dumps(data, indent=2))
+
+
+# ------------------------------------------------------------------ the daemon itself
+
+
+@command("run", example="livebot run --config config.yaml --seconds 60")
+def run(
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: RootOption = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="N", help="Stop after so many seconds.", show_default=False)
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="debug, info, warning or error; else $LIVEBOT_LOG_LEVEL, else info."),
+    ] = None,
+) -> None:
+    """Run the daemon in the foreground.
+
+    Ctrl-C stops it gracefully, a second one at once.  On a terminal it shows its log and below it a live table,
+    elsewhere it logs JSON lines; LIVEBOT_LOG=json or text decides against the terminal.
+    """
+    from rich.console import Console
+
+    from livebot.adapters.logs import LogForm, log_form
+    from livebot.cli.screen import TerminalScreen
+
+    if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
+        raise typer.BadParameter("must be above 0", param_hint="--seconds")
+    console = Console(highlight=False)
+    live = console.is_terminal and not console.is_dumb_terminal and log_form(os.environ, sys.stdout) is LogForm.TEXT
+    screen = TerminalScreen(console).start() if live else None
+    try:
+        # imported below the first picture: it takes a second, and people begin to wonder
+        from livebot import bootstrap
+
+        code = bootstrap.run_daemon(config, root, seconds=seconds, screen=screen, log_level=log_level)
+    finally:
+        if screen is not None:
+            screen.close()
+    if console.is_terminal:
+        _print_last_report(config, root)
+    raise typer.Exit(code)
+
+
+def _print_last_report(config: Path, root: Path | None) -> None:
+    from dataclasses import replace
+
+    from livebot import bootstrap
+    from livebot.reporting.formats import as_text
+    from livebot.reporting.signals_report import Selection
+
+    report = bootstrap.report(config, root, Selection())
+    more = len(report.signals) - SIGNALS_AT_THE_END
+    if more > 0:
+        report = replace(report, signals=report.signals[-SIGNALS_AT_THE_END:])
+    typer.echo(as_text(report), nl=False)
+    if more > 0:
+        typer.echo(f"(the last {SIGNALS_AT_THE_END} signals; `livebot report` shows {more} more)")
+
+
+@command("check", example="livebot check --config config.yaml")
+def check(config: ConfigOption = DEFAULT_CONFIG, root: RootOption = None, as_json: JsonOption = False) -> None:
+    """Say what is wrong with the config, and how to mend it.
+
+    Validates everything that can be validated without running.
+    """
+    from livebot import bootstrap
+
+    problems = bootstrap.check(config, root)
+    if as_json:
+        _print_json({"problems": problems})
+    else:
+        for problem in problems:
+            typer.echo(problem)
+        typer.echo(f"{config}: {_problem_count(problems)}", err=bool(problems))
+    if problems:
+        raise typer.Exit(EXIT_USAGE)
+
+
+def _problem_count(problems: list[str]) -> str:
+    match len(problems):
+        case 0:
+            return "nothing is wrong"
+        case 1:
+            return "1 thing to mend"
+        case count:
+            return f"{count} things to mend"
+
+
+# ------------------------------------------------------------------ asking the running daemon
+
+
+@command("status", example="livebot status")
+def status(config: ConfigOption = DEFAULT_CONFIG, root: RootOption = None, as_json: JsonOption = False) -> None:
+    """Am I safe, what is open, what is wrong?
+
+    One screen from the running daemon.
+    """
+    data = _client(config, root).status()
+    if as_json:
+        _print_json(data)
+        return
+    from rich.console import Console
+
+    from livebot.cli.status_view import print_status
+    from livebot.ops.status_json import decode_status
+
+    print_status(decode_status(data), Console(highlight=False))
+
+
+@command("watch", example="livebot watch --every 5")
+def watch(
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: RootOption = None,
+    every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, max=3600, help="How often to ask.")] = 1.0,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="N", min=0, help="End after so many seconds.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Keep the status in view until Ctrl-C."""
+    from livebot.cli.watch import watch_daemon
+
+    watch_daemon(_client(config, root), every=every, seconds=seconds, as_json=as_json)
+
+
+def _client(config: Path, root: Path | None) -> "ControlClient":
+    from livebot.cli.daemon_address import daemon_address
+    from livebot.ops.control_client import ControlClient
+
+    return ControlClient(daemon_address(config, root, _complain))
+
+
+# ------------------------------------------------------------------ telling the running daemon
+
+
+def _tell_symbols(
+    name: str, symbols: list[str] | None, everything: bool, reason: str | None, client: "ControlClient", as_json: bool
+) -> None:
+    if bool(symbols) == everything:
+        raise typer.BadParameter(f"name the symbols to {name}, or say --all", param_hint="SYMBOL...")
+    arguments: dict[str, list[str] | str | None] = {"symbols": symbols or None}
+    if reason is not None:
+        arguments["reason"] = reason
+    _tell(client, name, arguments, as_json)
+
+
+def _tell(client: "ControlClient", name: str, arguments: dict[str, list[str] | str | None], as_json: bool) -> None:
+    message = client.command(name, arguments)
+    if as_json:
+        _print_json({"message": message})
+    else:
+        typer.echo(message)
+
+
+@command("pause", example="livebot pause BTC/USDT ETH/USDT")
+def pause(
+    symbols: SymbolArguments = None,
+    everything: AllOption = False,
+    reason: ReasonOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open nothing new on these symbols.
+
+    What is open is managed on.
+    """
+    _tell_symbols("pause", symbols, everything, reason, _client(config, root), as_json)
+
+
+@command("resume", example="livebot resume --all")
+def resume(
+    symbols: SymbolArguments = None,
+    everything: AllOption = False,
+    reason: ReasonOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lift a pause, or a switch-off by win rate."""
+    _tell_symbols("resume", symbols, everything, reason, _client(config, root), as_json)
+
+
+@command("restart", example="livebot restart BTC/USDT")
+def restart(
+    symbols: SymbolArguments = None,
+    everything: AllOption = False,
+    reason: ReasonOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start these symbols again from their files.
+
+    Lifts a quarantine.
+    """
+    _tell_symbols("restart", symbols, everything, reason, _client(config, root), as_json)
+
+
+@command("flatten", example="livebot flatten BTC/USDT --reason 'delisting'")
+def flatten(
+    symbols: SymbolArguments = None,
+    everything: AllOption = False,
+    reason: ReasonOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Close these symbols' positions at the market.
+
+    Entries that have not filled are cancelled.  New ones are not stopped by this: see pause and halt.
+    """
+    _tell_symbols("flatten", symbols, everything, reason, _client(config, root), as_json)
+
+
+@command("halt", example="livebot halt --reason 'news'")
+def halt(
+    reason: ReasonOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open nothing any more until `livebot unhalt`.
+
+    This holds over any restart.  Exits go on.
+    """
+    _tell(_client(config, root), "halt", {"reason": reason or OPERATOR}, as_json)
+
+
+@command("unhalt", example="livebot unhalt --reason 'losses were looked into'")
+def unhalt(
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Trade again after a halt."""
+    _tell(_client(config, root), "unhalt", {"reason": reason}, as_json)
+
+
+# ------------------------------------------------------------------ looking back
+
+
+@command("report", example="livebot report --format md --symbol BTC/USDT --since 7d")
+def report(
+    *,
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: RootOption = None,
+    form: Annotated[ReportFormat, typer.Option("--format", help="How it is written.")] = ReportFormat.TEXT,
+    strategy: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this strategy.", show_default=False)
+    ] = None,
+    symbol: Annotated[str | None, typer.Option(metavar="SYMBOL", help="Only this symbol.", show_default=False)] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only from then on: 2026-01-31, 2026-01-31T12:00, 24h.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """What happened to every signal, and how well it went.
+
+    Figures for each strategy and symbol, and a line for each signal.  Needs no running daemon.
+    """
+    from livebot import bootstrap
+    from livebot.adapters.clock import SystemClock
+    from livebot.cli.since import since_ms
+    from livebot.reporting.signals_report import Selection
+
+    begin_ms = None if since is None else since_ms(since, SystemClock().now_ms())
+    selection = Selection(strategy=strategy, symbol=symbol, since_ms=begin_ms)
+    text = _rendered(bootstrap.report(config, root, selection), ReportFormat.JSON if as_json else form)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LivebotError(f"the report cannot be written to {output}: {error.strerror}") from error
+    typer.echo(f"written to {output}", err=True)
+
+
+def _rendered(report: "Report", form: ReportFormat) -> str:
+    from livebot.reporting import formats
+
+    match form:
+        case ReportFormat.TEXT:
+            return formats.as_text(report)
+        case ReportFormat.MD:
+            return formats.as_markdown(report)
+        case ReportFormat.HTML:
+            return formats.as_html(report)
+        case ReportFormat.JSON:
+            return json.dumps(formats.as_json(report), indent=2) + "\n"

@@ -1,0 +1,76 @@
+"""Daemons that are broken on purpose, each in one way, to show that the checks of these tests would see it.
+
+Only the launcher applies them, in the child that it forks: nothing of livebot knows of them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from livebot.adapters import ledger
+from livebot.adapters.ledger_tables import FACTS
+from livebot.adapters.signal_store import FileSignalStore
+from livebot.core.facts import Fact
+from livebot.core.inputs import OrderEvent, SymbolState
+from livebot.core.order import OrderRequest, OrderStatus
+from livebot.runtime.execution import Execution
+
+
+def apply(name: str) -> None:
+    """Break the livebot of this process."""
+    SABOTAGES[name]()
+
+
+def _send_before_saving() -> None:
+    """An order is on its way before a file knows it: what is only intended is not saved."""
+    save = FileSignalStore.save
+
+    async def careless(self: FileSignalStore, state: SymbolState) -> None:
+        if not any(record.status is OrderStatus.INTENDED for record in state.orders):
+            await save(self, state)
+
+    FileSignalStore.save = careless  # type: ignore[method-assign]
+
+
+def _forget_outbox() -> None:
+    """Facts are not kept with the state until the ledger has them."""
+    save = FileSignalStore.save
+
+    async def forgetful(self: FileSignalStore, state: SymbolState) -> None:
+        await save(self, replace(state, outbox=()))
+
+    FileSignalStore.save = forgetful  # type: ignore[method-assign]
+
+
+def _record_again() -> None:
+    """The ledger takes a fact without asking whether it has it, under the next free number."""
+
+    def blind(connection: Connection, facts: Iterable[Fact]) -> list[Any]:
+        for fact in facts:
+            sequence = connection.exec_driver_sql(
+                "SELECT coalesce(max(sequence), 0) + 1 FROM facts WHERE strategy = ? AND symbol = ?",
+                (fact.strategy, fact.symbol),
+            ).scalar_one()
+            connection.execute(insert(FACTS), [{**ledger._row_of_fact(fact), "sequence": sequence}])
+        return []
+
+    ledger._insert_facts = blind
+
+
+def _ask_nothing() -> None:
+    """What became of an order is not asked for: neither after a start nor after a lost answer."""
+
+    async def silent(self: Execution, request: OrderRequest) -> Sequence[OrderEvent]:
+        return ()
+
+    Execution.ask = silent  # type: ignore[method-assign,assignment]
+
+
+SABOTAGES: dict[str, Callable[[], None]] = {
+    "send before saving": _send_before_saving,
+    "forget the outbox": _forget_outbox,
+    "record again": _record_again,
+    "ask nothing": _ask_nothing,
+}
