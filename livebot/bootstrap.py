@@ -4,6 +4,7 @@ Rules of this file: nothing is decided here; what is opened is closed in reverse
 """
 
 import asyncio
+import ctypes
 import gc
 import os
 import sys
@@ -18,6 +19,7 @@ import structlog
 import uvloop
 
 from livebot.adapters.durable_files import DurableFiles
+from livebot.adapters.fact_log import FactLog
 from livebot.adapters.file_workers import ThreadWorkers
 from livebot.adapters.journal import Journal
 from livebot.adapters.ledger import SqlLedger
@@ -32,10 +34,7 @@ from livebot.config.load import LoadedConfig
 from livebot.config.model import SimulatorConfig
 from livebot.config.problems import ConfigErrors
 from livebot.config.root import Paths, resolve
-from livebot.core.entry import Entry
 from livebot.core.facts import SignalClosed
-from livebot.core.inputs import SymbolState
-from livebot.core.market import Instrument, Timeframe
 from livebot.errors import LivebotError
 from livebot.ops.control_server import ControlServer
 from livebot.ports import CandleFeed, Clock, Exchange, Screen
@@ -46,8 +45,6 @@ from livebot.runtime.inbox import Activity
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.shutdown import Shutdown
-from livebot.runtime.status import status_of
-from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.system import System, SystemParts
 from livebot.simulator.clock import VenueClock
 from livebot.simulator.exchange import SimulatedExchange
@@ -58,7 +55,7 @@ from livebot.simulator.memory import VenueMemory
 from livebot.simulator.remote import RemoteVenue
 from livebot.simulator.synthetic import SyntheticMarket, SyntheticSettings
 from livebot.simulator.venue import SimulatedVenue, VenueSettings
-from livebot.strategies.interface import Strategy, View
+from livebot.strategies.interface import Strategy
 
 _log = structlog.get_logger(__name__)
 
@@ -77,22 +74,7 @@ class Venue:
     exchange: Exchange
     feed: CandleFeed
     clock: Clock
-
-
-class _Unattended(Strategy[None]):
-    """Stands in for a strategy that the config no longer names: it wants nothing, its open signal is managed by rule."""
-
-    name = "unattended"
-    Params = type(None)
-
-    @property
-    def timeframe(self) -> Timeframe:
-        """Any would do; it never decides."""
-        return Timeframe.M1
-
-    def decide(self, view: View) -> Entry | None:
-        """Nothing."""
-        return None
+    lacking: tuple[str, ...] = ()  # configured symbols that it does not have
 
 
 class _LedgerHistory:
@@ -209,7 +191,9 @@ async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen
         server = ControlServer(
             control,
             paths.control_socket,
-            audit=lambda command, arguments, who: journal.note("command", {"command": command, "who": who, **arguments}),
+            audit=lambda command, arguments, who: journal.note(
+                "command", {"command": command, "who": who, **arguments}
+            ),
             command_seconds=float(loaded.config.control.command_seconds),
             connections_max=loaded.config.control.connections,
         )
@@ -218,9 +202,7 @@ async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen
         beside = [asyncio.create_task(_stop_after(seconds, shutdown), name="stop-after")]
         if screen is not None:
             beside.append(asyncio.create_task(_show(control, screen), name="screen"))
-        # What lives from here on lives as long as the process: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
+        beside.append(asyncio.create_task(_settle_down(system), name="settle-down"))
         try:
             await system.run(shutdown)
         finally:
@@ -234,6 +216,19 @@ async def _stop_after(seconds: float | None, shutdown: Shutdown) -> None:
     if seconds is not None:
         await asyncio.sleep(seconds)
         shutdown.request(f"{seconds:g} seconds have passed")
+
+
+async def _settle_down(system: System) -> None:
+    """Once all that lives as long as the process is there, the collector need not look at it again and again.
+
+    What the histories took for a moment goes back to the system (where the C library can do that).
+    """
+    await system.ready.wait()
+    gc.collect()
+    gc.freeze()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 async def _show(control: Control, screen: Screen) -> None:
@@ -269,13 +264,16 @@ async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> 
         win_rate=terms.win_rate(config.risk.win_rate),
         report=problems.report,
     )
+    for symbol in venue.lacking:
+        problems.report(f"candles:{symbol}", f"{symbol} is not traded: {paths.candles} has no candles of it")
     parts = SystemParts(
         name=config.system,
         market=config.market,
         mode=config.mode,
-        strategies=_strategies_by_symbol(loaded),
+        strategies=_strategies_by_symbol(loaded, venue.lacking),
         watched=_watched_by_symbol(loaded),
-        make_instance=_instance_maker(loaded),
+        make_strategy=_strategy_maker(loaded),
+        rules=lambda strategy, instrument: terms.rules(config, strategy, instrument),
         clock=venue.clock,
         exchange=venue.exchange,
         feed=venue.feed,
@@ -285,7 +283,7 @@ async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> 
         history=_LedgerHistory(paths.ledger, files),
         portfolio=portfolio,
         problems=problems,
-        listeners=(journal,),
+        listeners=(journal, FactLog()),
         settings=terms.runtime_settings(config.runtime),
         execution_settings=terms.execution_settings(config.execution),
         activity=activity,
@@ -304,11 +302,11 @@ def _log_problem(source: str, sentence: str | None) -> None:
 # Strategies
 
 
-def _strategies_by_symbol(loaded: LoadedConfig) -> Mapping[str, tuple[str, ...]]:
+def _strategies_by_symbol(loaded: LoadedConfig, lacking: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     return {
         symbol: tuple(plan.id for plan in loaded.strategies if symbol in plan.symbols)
         for symbol in loaded.config.symbols
-        if any(symbol in plan.symbols for plan in loaded.strategies)
+        if symbol not in lacking and any(symbol in plan.symbols for plan in loaded.strategies)
     }
 
 
@@ -321,16 +319,12 @@ def _watched_by_symbol(loaded: LoadedConfig) -> Mapping[str, frozenset[str]]:
     return watched
 
 
-def _instance_maker(loaded: LoadedConfig) -> Callable[[str, Instrument, SymbolState], StrategyInstance]:
-    config = loaded.config
+def _strategy_maker(loaded: LoadedConfig) -> Callable[[str], Strategy[Any] | None]:
     plans = {plan.id: plan for plan in loaded.strategies}
 
-    def make(strategy_id: str, instrument: Instrument, state: SymbolState) -> StrategyInstance:
+    def make(strategy_id: str) -> Strategy[Any] | None:
         plan = plans.get(strategy_id)
-        strategy = plan.make() if plan is not None else _Unattended(None)
-        return StrategyInstance(
-            strategy, terms.rules(config, strategy_id, instrument), state, history=config.runtime.history
-        )
+        return plan.make() if plan is not None else None
 
     return make
 
@@ -348,11 +342,11 @@ async def _venue(loaded: LoadedConfig, paths: Paths, activity: Activity, opened:
     venue = SimulatedVenue(_market(loaded, paths), _venue_settings(simulator), memory)
     opened.callback(venue.close)
     clock = VenueClock(venue, speed=float(simulator.speed))
-    exchange = SimulatedExchange(
-        venue, clock, name=loaded.config.exchange.id, latency_ms=float(simulator.latency_ms)
-    )
+    exchange = SimulatedExchange(venue, clock, name=loaded.config.exchange.id, latency_ms=float(simulator.latency_ms))
     feed = SimulatedFeed(venue, clock, quiesce=activity.idle, minutes=simulator.minutes)
-    return Venue(exchange, feed, clock)
+    return Venue(
+        exchange, feed, clock, tuple(symbol for symbol in loaded.config.symbols if symbol not in venue.symbols)
+    )
 
 
 def _market(loaded: LoadedConfig, paths: Paths) -> Market:
@@ -361,10 +355,12 @@ def _market(loaded: LoadedConfig, paths: Paths) -> Market:
     if paths.candles is None:
         settings = SyntheticSettings(seed=simulator.seed, volatility=float(simulator.volatility), fees=fees)
         return SyntheticMarket(config.symbols, settings)
-    # Imported here because pyarrow, which reads the files, is heavy and a synthetic market has no use for it.
-    from livebot.simulator.replay import ReplayMarket
+    # Here because pyarrow, which reads the files, is heavy and a synthetic market has no use for it.
+    from livebot.simulator.replay import ReplayMarket, has_candles  # noqa: PLC0415
 
-    return ReplayMarket(paths.candles, config.symbols, fees=fees)
+    # One folder may serve many configs: what it lacks is told and not traded, unless it lacks everything.
+    there = [symbol for symbol in config.symbols if has_candles(paths.candles, symbol)]
+    return ReplayMarket(paths.candles, there or config.symbols, fees=fees)
 
 
 def _venue_settings(simulator: SimulatorConfig) -> VenueSettings:

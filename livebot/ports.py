@@ -35,7 +35,10 @@ class Exchange(Protocol):
 
     @property
     def absence_window_ms(self) -> int:
-        """How long after sending an order the venue may still accept it; only later does "not found" prove absence."""
+        """How long after sending an order the venue may still accept it; only later does "not found" prove absence.
+
+        Of the wall clock, whatever time the market keeps.
+        """
         ...
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:

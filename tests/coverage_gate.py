@@ -54,9 +54,7 @@ def complaints(files: list[Measured]) -> list[str]:
         said += [f"{CORE} must be covered wholly, and is not:", *map(str, gaps)]
     percent = 100.0 * sum(file.covered for file in rest) / sum(file.total for file in rest)
     if percent < REST_PERCENT_MIN:
-        low = sorted(
-            (file for file in rest if file.percent < REST_PERCENT_MIN), key=lambda file: file.percent
-        )
+        low = sorted((file for file in rest if file.percent < REST_PERCENT_MIN), key=lambda file: file.percent)
         said += [f"the rest is covered to {percent:.2f} %, less than {REST_PERCENT_MIN:g} %:", *map(str, low)]
     return said
 

@@ -23,6 +23,7 @@ from livebot.errors import Fatal
 SCRATCH_SUFFIX = ".scratch"
 DAMAGED_INFIX = ".damaged-"
 THREADS = 8
+TOLD_AT_ONCE = 8
 
 _NO_SPACE = "free some disk space, or raise the quota"
 _NOT_ALLOWED = "give the user that livebot runs as the right to write in that folder"
@@ -50,7 +51,7 @@ class _Write:
     path: Path
     data: bytes
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
-    error: OSError | None = None
+    error: BaseException | None = None
 
 
 class DurableFiles:
@@ -61,7 +62,9 @@ class DurableFiles:
         self._workers: Workers = workers or ThreadWorkers(THREADS, "durable-files")
         self._queued: dict[Path, _Write] = {}
         self._under_way: dict[Path, _Write] = {}
+        self._untold: deque[_Write] = deque()  # done, and their waiters do not know it yet
         self._durable_folders: set[Path] = set()
+        self._running = False  # a group is under way or about to be
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -140,7 +143,8 @@ class DurableFiles:
 
     def _start_soon(self) -> None:
         # not now: everyone who runs in this turn of the loop shall be in the group
-        if self._idle.is_set():
+        if not self._running:
+            self._running = True
             self._idle.clear()
             asyncio.get_running_loop().call_soon(self._start)
 
@@ -159,17 +163,21 @@ class DurableFiles:
         crash = committed.exception()
         group, self._under_way = self._under_way, {}
         for write in group.values():
-            error = crash or write.error
-            for waiter in write.waiters:
-                if waiter.done():  # its owner was cancelled
-                    continue
-                if error is None:
-                    waiter.set_result(None)
-                else:
-                    waiter.set_exception(fatal_of("write", write.path, error))
+            write.error = crash or write.error
+        self._untold.extend(group.values())
         if self._queued:
             self._start()
         else:
+            self._running = False
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake who waits, some at a time: everyone goes on with work of its own, and the loop must not be held up."""
+        for _ in range(min(TOLD_AT_ONCE, len(self._untold))):
+            _tell_waiters(self._untold.popleft())
+        if self._untold:
+            asyncio.get_running_loop().call_soon(self._tell)
+        elif not self._running:
             self._idle.set()
 
     # ------------------------------------------------------------ beside the loop
@@ -247,6 +255,16 @@ def _waiter_of(write: _Write) -> asyncio.Future[None]:
     return waiter
 
 
+def _tell_waiters(write: _Write) -> None:
+    for waiter in write.waiters:
+        if waiter.done():  # its owner was cancelled
+            continue
+        if write.error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(fatal_of("write", write.path, write.error))
+
+
 def _hear_failure(waiter: asyncio.Future[None]) -> None:
     """It is the writer's to act upon; without this the loop would report it as nobody's."""
     if not waiter.cancelled():
@@ -254,9 +272,11 @@ def _hear_failure(waiter: asyncio.Future[None]) -> None:
 
 
 def fatal_of(deed: str, path: Path, error: BaseException) -> Fatal:
-    """What to tell the operator when `deed` (as in "cannot write") failed for a file."""
-    if not isinstance(error, OSError) or error.errno is None:
-        return Fatal(f"cannot {deed} {path}: {type(error).__name__}: {error}. Mend: {_ANY_MEND}")
-    name = errno.errorcode.get(error.errno, str(error.errno))
-    mend = _MENDS.get(error.errno, _ANY_MEND)
-    return Fatal(f"cannot {deed} {path}: {error.strerror} ({name}). Mend: {mend}")
+    """What to tell the operator when `deed` (as in "cannot write") failed for a file; `error` is its cause."""
+    said, mend = f"{type(error).__name__}: {error}", _ANY_MEND
+    if isinstance(error, OSError) and error.errno is not None:
+        said = f"{error.strerror} ({errno.errorcode.get(error.errno, error.errno)})"
+        mend = _MENDS.get(error.errno, _ANY_MEND)
+    failure = Fatal(f"cannot {deed} {path}: {said}. Mend: {mend}")
+    failure.__cause__ = error
+    return failure

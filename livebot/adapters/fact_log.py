@@ -14,7 +14,7 @@ from livebot.core.facts import FACT_KINDS, Fact, OrderFailed, StopMoved, TargetM
 from livebot.ports import Decision
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
-_LAST = ("signal_id", "ts_ms")
+_LAST = {"signal_id", "ts_ms"}
 _LEFT_OUT = {"symbol", "strategy", "sequence", "exposure", "outcome", "close_ms"}
 _log = structlog.get_logger("livebot.facts")
 
@@ -25,8 +25,8 @@ def event_name(kind: type[Fact]) -> str:
 
 
 def _detail_names(kind: type[Fact | Decision]) -> tuple[str, ...]:
-    names = [field.name for field in fields(kind) if field.name not in _LEFT_OUT]
-    return tuple(sorted(names, key=lambda name: name in _LAST))
+    names = [field.name for field in fields(kind) if field.name not in {*_LEFT_OUT, *_LAST}]
+    return (*names, *(field.name for field in fields(kind) if field.name in _LAST))
 
 
 _DETAILS = {kind: _detail_names(kind) for kind in (*FACT_KINDS, Decision)}
@@ -53,7 +53,7 @@ def _details(item: Fact | Decision) -> dict[str, object]:
     """What the item says, without what it does not say."""
     found = {name: getattr(item, name) for name in _DETAILS[type(item)]}
     return {
-        name: value.value if isinstance(value, Enum) else value
+        name: value.name.lower() if isinstance(value, Enum) else value
         for name, value in found.items()
         if value is not None and value != ""
     }

@@ -62,6 +62,7 @@ class SqlLedger:
             self._engine.dispose()
             raise
         self._workers: Workers = workers or ThreadWorkers(1, "ledger")
+        self._closed = False
 
     async def record(self, facts: Sequence[Fact], decisions: Sequence[Decision]) -> None:
         """Durable when it returns; rows it already has are ignored.
@@ -69,13 +70,19 @@ class SqlLedger:
         Raises:
             Transient: nothing was written; try again later.
             Fatal: a fact differs from the one recorded under its key (everything else was written), or the database
-                is broken.
+                is broken, or the ledger is closed.
 
         """
+        if self._closed:
+            message = f"the ledger {named(self._url)} is closed: livebot is stopping"
+            raise Fatal(message)
         await self._workers.submit(partial(self._record, tuple(facts), tuple(decisions)))
 
     async def close(self) -> None:
-        """Finish what is under way and let go."""
+        """Finish what is under way and let go; more than once does no harm."""
+        if self._closed:
+            return
+        self._closed = True
         await self._workers.submit(self._engine.dispose)
         self._workers.close()
 

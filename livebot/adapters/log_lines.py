@@ -6,12 +6,10 @@ from outside can move a terminal's cursor or begin a line of its own.
 
 import re
 from collections.abc import Callable, Mapping, MutableMapping
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 import orjson
-
-from livebot.core.wording import number
 
 Event = MutableMapping[str, Any]
 
@@ -19,7 +17,9 @@ VALUE_CHARACTERS_MAX = 4_000
 EXCEPTION_CHARACTERS_MAX = 16_000
 LINE_BYTES_MAX = 40_000  # journald cuts at 48 KiB
 _HEAD = ("ts", "level", "event", "symbol", "strategy")
-_NOT_AMONG_DETAILS = {*_HEAD, "exception", "system", "ts_ms"}  # on a terminal: one system, and the time is said
+# a terminal shows one system, now; and a signal's id is its symbol, its strategy and a number
+_NOT_AMONG_DETAILS = {*_HEAD, "exception", "system", "signal_id", "ts_ms", "opened_ms"}
+_DIGITS = Context(prec=8, rounding=ROUND_HALF_EVEN)
 _RESET, _BOLD, _DIM, _CYAN = "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[36m"
 _LEVEL_COLOURS = {
     "debug": _DIM,
@@ -103,7 +103,7 @@ def text_line(event: Mapping[str, Any], *, colours: bool) -> str:
     """`12:03:41.123 info    signal_opened          BTC/USDT:USDT ema_cross  price=61234.5 quantity=0.013`."""
     rest = {key: value for key, value in event.items() if key not in _NOT_AMONG_DETAILS}
     level = str(event.get("level", ""))
-    where = " ".join(_safe(event[key]) for key in ("symbol", "strategy") if event.get(key))
+    where = " ".join(_safe(event[key]) for key in ("symbol", "strategy") if event.get(key)) + _signal_number(event)
     name = _safe(event.get("event", ""))
     clock = str(event.get("ts", ""))[11:23]
     paint = _painted if colours else _plainly
@@ -117,6 +117,11 @@ def text_line(event: Mapping[str, Any], *, colours: bool) -> str:
     return line
 
 
+def _signal_number(event: Mapping[str, Any]) -> str:
+    _, sign, number = _safe(event.get("signal_id", "")).rpartition("#")
+    return sign + number if sign else ""
+
+
 def _painted(text: str, colour: str) -> str:
     return f"{colour}{text}{_RESET}"
 
@@ -128,7 +133,7 @@ def _plainly(text: str, _: str) -> str:
 def _value(value: object) -> str:
     match value:
         case Decimal() if value.is_finite():
-            return number(value)
+            return f"{value.normalize(_DIGITS):f}"
         case list() | tuple() | set() | frozenset():
             text = ",".join(map(_safe, value)) or "none"
         case _:

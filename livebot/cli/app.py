@@ -11,22 +11,20 @@ import math
 import os
 import sys
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
+from livebot.cli.report_format import ReportFormat
 from livebot.errors import BadInput, LivebotError
 
 if TYPE_CHECKING:
     from livebot.ops.control_client import ControlClient
-    from livebot.reporting.signals_report import Report
 
 EXIT_USAGE = 2
 EXIT_FAILED = 3
 EXIT_NOT_REACHED = 4
-SIGNALS_AT_THE_END = 40
 OPERATOR = "by the operator"
 
 app = typer.Typer(
@@ -60,15 +58,6 @@ ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.", show_default=False)
 ]
 DEFAULT_CONFIG = Path("config.yaml")
-
-
-class ReportFormat(Enum):
-    """How a report is written."""
-
-    TEXT = "text"
-    MD = "md"
-    JSON = "json"
-    HTML = "html"
 
 
 def command(name: str, *, example: str) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
@@ -150,19 +139,12 @@ def run(
 
 
 def _print_last_report(config: Path, root: Path | None) -> None:
-    from dataclasses import replace
+    from livebot.cli.report_text import last_report
 
-    from livebot import bootstrap
-    from livebot.reporting.formats import as_text
-    from livebot.reporting.signals_report import Selection
-
-    report = bootstrap.report(config, root, Selection())
-    more = len(report.signals) - SIGNALS_AT_THE_END
-    if more > 0:
-        report = replace(report, signals=report.signals[-SIGNALS_AT_THE_END:])
-    typer.echo(as_text(report), nl=False)
-    if more > 0:
-        typer.echo(f"(the last {SIGNALS_AT_THE_END} signals; `livebot report` shows {more} more)")
+    try:
+        typer.echo(last_report(config, root), nl=False)
+    except LivebotError as error:  # the run itself ended well
+        _complain(f"the report cannot be shown: {error}")
 
 
 @command("check", example="livebot check --config config.yaml")
@@ -374,12 +356,13 @@ def report(
     """
     from livebot import bootstrap
     from livebot.adapters.clock import SystemClock
+    from livebot.cli.report_text import rendered
     from livebot.cli.since import since_ms
     from livebot.reporting.signals_report import Selection
 
     begin_ms = None if since is None else since_ms(since, SystemClock().now_ms())
     selection = Selection(strategy=strategy, symbol=symbol, since_ms=begin_ms)
-    text = _rendered(bootstrap.report(config, root, selection), ReportFormat.JSON if as_json else form)
+    text = rendered(bootstrap.report(config, root, selection), ReportFormat.JSON if as_json else form)
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -388,17 +371,3 @@ def report(
     except OSError as error:
         raise LivebotError(f"the report cannot be written to {output}: {error.strerror}") from error
     typer.echo(f"written to {output}", err=True)
-
-
-def _rendered(report: "Report", form: ReportFormat) -> str:
-    from livebot.reporting import formats
-
-    match form:
-        case ReportFormat.TEXT:
-            return formats.as_text(report)
-        case ReportFormat.MD:
-            return formats.as_markdown(report)
-        case ReportFormat.HTML:
-            return formats.as_html(report)
-        case ReportFormat.JSON:
-            return json.dumps(formats.as_json(report), indent=2) + "\n"

@@ -11,6 +11,7 @@ from typing import Self
 from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.live import Live
 from rich.rule import Rule
+from rich.segment import SegmentLines
 from rich.text import Text
 
 from livebot.cli.status_view import count_parts, identity, limit_parts, problem_lines, titled, verdict, worth
@@ -74,7 +75,9 @@ class TerminalScreen:
     def _picture(self) -> RenderableType:
         status, size = self._status, self._console.size
         if self._drawn_of is None or self._drawn_of[0] is not status or self._drawn_of[1] != size:
-            self._drawn = Text("starting ...", "dim") if status is None else live_view(status, self._console)
+            view = Text("starting ...", "dim") if status is None else live_view(status, self._console)
+            # made ready once: each line of the log draws it again
+            self._drawn = SegmentLines(self._console.render_lines(view, pad=False), new_lines=True)
             self._drawn_of = (status, size)
         return self._drawn
 

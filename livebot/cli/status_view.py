@@ -41,8 +41,8 @@ def verdict(status: SystemStatus) -> Text:
         mark = (f" {clean(status.trading_state)} ", _ATTENTION)
         return Text.assemble(mark, f" nothing opens: {reason}; {safe}")
     if status.problems:
-        what = "a problem" if len(status.problems) == 1 else f"{len(status.problems)} problems"
-        return Text.assemble((" SAFE ", _ATTENTION), f" {safe}, but there is {what}")
+        what = "is a problem" if len(status.problems) == 1 else f"are {len(status.problems)} problems"
+        return Text.assemble((" SAFE ", _ATTENTION), f" {safe}, but there {what}")
     if not status.ready:
         return Text.assemble((" STARTING ", _ATTENTION), " nothing is decided yet")
     return Text.assemble((" SAFE ", "bold black on green"), f" {safe}")

@@ -110,7 +110,7 @@ class Draft:
             price=price,
             trigger_price=trigger,
             reduce_only=True,
-            oco_group=self.order_id(signal.number, Leg.STOP, 0)[:-3] if leg.protects else None,
+            oco_group=order_id[:-3] if leg.protects else None,  # all but leg and attempt: the signal's own
         )
         self.intend(order, approve_reduction(order))
 
@@ -119,13 +119,12 @@ class Draft:
         self.put(OrderRecord(request=order, status=OrderStatus.INTENDED, sent_ms=self.ts_ms))
         self.requests.append(Submit(approved))
 
-    def want(self, record: OrderRecord, *, send: bool) -> None:
+    def want(self, record: OrderRecord, request: OrderRequest, *, send: bool) -> None:
         """Put the wanted form of an order on record and, if `send`, ask the venue to amend it."""
-        if not send:
-            self.put(replace(record, confirmed=False))
-            return
-        self.put(replace(record, confirmed=False, sent_ms=self.ts_ms))
-        self.requests.append(Amend(approve_reduction(record.request)))
+        sent_ms = self.ts_ms if send else record.sent_ms
+        self.put(replace(record, request=request, confirmed=False, sent_ms=sent_ms))
+        if send:
+            self.requests.append(Amend(approve_reduction(request)))
 
     def cancel(self, record: OrderRecord) -> None:
         """Ask for an order to be taken back."""
@@ -181,7 +180,8 @@ class Draft:
     def _kept(self) -> tuple[OrderRecord, ...]:
         # Ended orders are kept only as the newest of their leg (the attempt number must not repeat), so that a venue
         # that refuses for hours cannot make the file grow.
-        newest = {record.request.leg: record for record in self.orders.values()}
-        return tuple(
-            record for record in self.orders.values() if newest[record.request.leg] is record or not record.settled
-        )
+        records = tuple(self.orders.values())
+        if all(record.request.attempt == 1 for record in records):
+            return records
+        newest = {record.request.leg: record for record in records}
+        return tuple(record for record in records if newest[record.request.leg] is record or not record.settled)

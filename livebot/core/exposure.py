@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from livebot.core.facts import NO_EXPOSURE, Exposure
-from livebot.core.market import Side
 from livebot.core.order import ZERO, Leg, OrderRecord, OrderStatus
 from livebot.core.position import Position
 from livebot.core.signal import Closing, Idle, Open, Opening, Scheduled, SignalState
@@ -16,23 +15,23 @@ def exposure_of(state: SignalState, orders: tuple[OrderRecord, ...]) -> Exposure
         return NO_EXPOSURE
     signal = state.signal
     pending = sum((_unfilled(record) for record in orders), ZERO)
-    pending_notional = pending * (signal.limit_price or signal.reference_price)
+    reference = signal.reference_price if signal.limit_price is None else signal.limit_price
     if isinstance(state, Scheduled | Opening):
         return Exposure(
             side=signal.side,
-            pending_notional=pending_notional,
-            risk_to_stop=pending * abs((signal.limit_price or signal.reference_price) - signal.stop_loss),
+            pending_notional=pending * reference,
+            risk_to_stop=pending * abs(reference - signal.stop_loss),
         )
-    position = state.position
-    quantity = max(ZERO, position.quantity)
+    # Exits may be heard of before the entries they closed; nothing is at stake then.
+    quantity, entry_price = max(ZERO, state.position.quantity), state.position.entry_price
     return Exposure(
         side=signal.side,
         quantity=quantity,
-        entry_price=position.entry_price,
-        open_notional=quantity * position.entry_price,
-        pending_notional=pending_notional,
-        risk_to_stop=_risk(signal.side, position.entry_price, state.stop_loss, quantity + pending),
-        booked=position.net,
+        entry_price=entry_price,
+        open_notional=quantity * entry_price,
+        pending_notional=pending * reference,
+        risk_to_stop=max(ZERO, signal.side.sign * (entry_price - state.stop_loss) * (quantity + pending)),
+        booked=state.position.net,
     )
 
 
@@ -40,11 +39,6 @@ def _unfilled(record: OrderRecord) -> Decimal:
     if not record.request.leg.opens:
         return ZERO
     return (record.request.quantity if record.status.live else record.reported_filled) - record.filled
-
-
-def _risk(side: Side, entry_price: Decimal, stop_loss: Decimal, quantity: Decimal) -> Decimal:
-    loss_per_unit = side.sign * (entry_price - stop_loss)
-    return max(ZERO, loss_per_unit * quantity)
 
 
 def held(position: Position, orders: Iterable[OrderRecord]) -> Decimal:

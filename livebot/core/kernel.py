@@ -162,20 +162,16 @@ def _check_next(draft: Draft, order: OrderRequest, number: int, leg: Leg, attemp
 
 def _candle(draft: Draft, candle: Candle) -> None:
     present = draft.present
-    match present:
-        case Scheduled() | Opening():
-            if present.cancel is not None:
-                cancel_live(draft, again=True)
-            elif _schedule_expired(draft, present.signal):
-                give_up_entry(draft, present, CancelReason.EXPIRED)
-        case Open():
-            _candle_in_open(draft, present, candle)
-        case Closing():
-            close_on(draft, present)
-        case Idle():
-            pass
-        case _:
-            assert_never(present)
+    if isinstance(present, Scheduled | Opening):
+        if present.cancel is not None:
+            cancel_live(draft, again=True)
+        elif _schedule_expired(draft, present.signal):
+            give_up_entry(draft, present, CancelReason.EXPIRED)
+    elif isinstance(present, Open):
+        _candle_in_open(draft, present, candle)
+    else:
+        assert isinstance(present, Closing)  # `step` has dealt with Idle
+        close_on(draft, present)
 
 
 def _schedule_expired(draft: Draft, signal: Signal) -> bool:
@@ -217,10 +213,12 @@ def _stop_is_behind(present: Open, stop_loss: Decimal, price: Decimal) -> bool:
 
 
 def _target_missed(draft: Draft, present: Open, candle: Candle) -> bool:
-    # Only while the venue holds no target of ours.
     side = present.signal.side
-    reached = side.sign * (best_price(side, candle) - present.take_profit) >= 0
-    return reached and draft.unsettled(Leg.TARGET) is None
+    if side.sign * (best_price(side, candle) - present.take_profit) < 0:
+        return False
+    # A target that the venue has confirmed does it, or has done it.
+    record = draft.unsettled(Leg.TARGET)
+    return record is None or (record.status.live and not record.confirmed)
 
 
 def _take_partials(draft: Draft, present: Open, candle: Candle) -> Open:
@@ -277,6 +275,8 @@ def _exit(draft: Draft, reason: CloseReason) -> None:
             give_up_entry(draft, present, CANCEL_REASON.get(reason, CancelReason.OPERATOR))
     elif isinstance(present, Open):
         begin_close(draft, present, reason)
+    elif isinstance(present, Closing):
+        close_on(draft, present)  # the first reason stands
 
 
 def _adjusted(draft: Draft, adjustment: Adjustment, price: Decimal) -> None:

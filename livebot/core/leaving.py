@@ -2,7 +2,7 @@
 
 Rules of this file: an exit is a reduce-only market order of what the venue still holds, never two at a time; stop and
 target stay until the position is flat; a signal is done only when it is flat and every order of it is settled.  A
-refused exit waits for the next candle, so that no venue can make us ask in a circle.
+refused exit waits for the next candle or wish to leave, so that no venue can make us ask in a circle.
 """
 
 from dataclasses import replace
@@ -56,7 +56,7 @@ def to_closing(draft: Draft, present: Open, reason: CloseReason) -> None:
 
 
 def close_on(draft: Draft, present: Closing) -> None:
-    """Once a candle in Closing: ask again for all that is still missing."""
+    """With each candle, and whenever it is wished for again: ask for all that is still missing."""
     if present.position.flat:
         cancel_live(draft, again=True)
         settle(draft)
@@ -74,6 +74,7 @@ def grown(draft: Draft, present: Closing) -> None:
     if quantity > 0 and draft.live(Leg.EXIT) is None:
         draft.reduce(Leg.EXIT, OrderKind.MARKET, quantity)
     follow_stop(draft, present, retry=False)
+    settle(draft)  # exits may have been heard of before: then it is flat only now
 
 
 def settle(draft: Draft) -> None:

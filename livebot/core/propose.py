@@ -32,7 +32,7 @@ def propose(state: SymbolState, entry: Entry, now: Circumstances, rules: Rules) 
     checked = validate(entry, now.price, rules.instrument, rules.entry, rules.schedule_ms)
     if isinstance(checked, Refused):
         return checked
-    price = checked.limit_price or now.price
+    price = checked.entry_price
     quantity = size(
         rules.sizing, price=price, stop_loss=checked.stop_loss, equity=now.equity, instrument=rules.instrument
     )

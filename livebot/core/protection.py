@@ -67,11 +67,16 @@ def _resize(
     trigger: Decimal | None = None,
     retry: bool,
 ) -> None:
-    request, working = record.request, record.status is OrderStatus.WORKING
-    quantity = record.filled + open_quantity
+    request, quantity = record.request, record.filled + open_quantity
+    # An order whose fate is unknown cannot be amended yet; it is amended once the venue has confirmed it.
+    amendable = record.status is OrderStatus.WORKING and not record.cancel_requested
     if (quantity, price, trigger) != (request.quantity, request.price, request.trigger_price):
         wanted = replace(request, quantity=quantity, price=price, trigger_price=trigger)
-        # An order whose fate is unknown cannot be amended yet; it is amended once the venue has confirmed it.
-        draft.want(replace(record, request=wanted), send=working)
-    elif retry and working and not record.confirmed:
-        draft.want(record, send=True)
+        draft.want(record, wanted, send=amendable)
+    elif not retry or record.confirmed:
+        return
+    elif amendable:
+        draft.want(record, request, send=True)
+    elif record.venue_order_id is not None:
+        # The venue had it, and has said since what cannot be told from its end: one that is taken back ends for certain.
+        draft.cancel(record)

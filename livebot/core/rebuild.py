@@ -4,12 +4,14 @@ Rules of this file: only orders that carry the client order id of this (strategy
 live stop covers; numbers go on above everything that was ever used, so that no id and no ledger row can repeat.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from livebot.core.entry import NO_EXIT_PLAN
 from livebot.core.inputs import SymbolState
-from livebot.core.market import MINUTE_MS, Side
+from livebot.core.market import MINUTE_MS, Instrument, Side
 from livebot.core.order import (
     ZERO,
     Fill,
@@ -22,64 +24,73 @@ from livebot.core.order import (
     client_order_id,
 )
 from livebot.core.position import Position
-from livebot.core.signal import Idle, Open, Signal
+from livebot.core.signal import Open, Signal
 
 NUMBER_MARGIN = 16  # signals that the lost file may have known and nobody else does
 SEQUENCE_MARGIN = 1_000  # facts, likewise
 REBUILT_LIFETIME_MS = 240 * MINUTE_MS
 
+_TAIL = re.compile(r"([0-9a-f]{6})([a-z])([0-9a-f]{2})")  # number, leg, attempt
+_FAR = {Side.LONG: Decimal(2), Side.SHORT: Decimal("0.5")}  # times the entry price: a target that is lost
+
+_Ours = Mapping[tuple[int, str, int], VenueOrder]  # by number, leg, attempt
+
 
 def rebuild(
-    empty: SymbolState, orders: Iterable[VenueOrder], position: VenuePosition | None, *, now_ms: int
-) -> SymbolState:
-    """The Open state that a live stop of ours and a position imply; else Idle.  `empty` carries names and last numbers.
-
-    The entry price is the venue's average price and the fees of the entry are not known (0); the lifetime starts now.
-    """
-    ours = {_tail(empty, order): order for order in orders if _is_ours(empty, order)}
-    numbers = [int(tail[:6], 16) for tail in ours]
-    number = max([empty.number + NUMBER_MARGIN, *numbers])
-    idle = SymbolState(
-        system=empty.system,
-        strategy=empty.strategy,
-        symbol=empty.symbol,
-        sequence=empty.sequence + SEQUENCE_MARGIN,
-        number=number,
-        signal=Idle(),
-    )
-    stops = {tail: order for tail, order in ours.items() if tail[6] == Leg.STOP.value}
-    if position is None or not stops:
-        return idle
-    tail, stop = max(stops.items())
-    side = Side.LONG if position.quantity > 0 else Side.SHORT
-    quantity = min(stop.quantity - stop.filled, abs(position.quantity))
-    target = next((order for other, order in ours.items() if other[:7] == tail[:6] + Leg.TARGET.value), None)
-    if stop.side is not side.exit_order or stop.trigger_price is None or quantity <= 0:
-        return idle
-    return _open_state(idle, side, quantity, int(tail[:6], 16), (stop, target), position, now_ms)
-
-
-def _open_state(
-    idle: SymbolState,
-    side: Side,
-    quantity: Decimal,
-    number: int,
-    protection: tuple[VenueOrder, VenueOrder | None],
-    position: VenuePosition,
+    empty: SymbolState,
+    orders: Iterable[VenueOrder],
+    position: VenuePosition | None,
+    instrument: Instrument | None,
+    *,
     now_ms: int,
 ) -> SymbolState:
-    stop, target = protection
-    assert stop.trigger_price is not None
-    price = position.average_price
-    take_profit = target.price if target is not None and target.price is not None else price * (2 if side is Side.LONG else Decimal("0.5"))
+    """The Open state that a live stop of ours and a position imply; else Idle.
+
+    `empty` carries names and last numbers; `instrument` None: the venue lacks the symbol.  The entry price is the
+    venue's average price and the fees of the entry are not known (0); the lifetime starts now.
+    """
+    ours = {key: order for order in orders if (key := _key(empty, order)) is not None}
+    idle = replace(
+        empty,
+        sequence=empty.sequence + SEQUENCE_MARGIN,
+        number=max([empty.number + NUMBER_MARGIN, *(number for number, _, _ in ours)]),
+    )
+    stops = [key for key, order in ours.items() if key[1] == Leg.STOP.value and order.kind is OrderKind.STOP_MARKET]
+    if position is None or instrument is None or not stops:
+        return idle
+    number, _, attempt = max(stops)
+    stop = ours[number, Leg.STOP.value, attempt]
+    side = Side.LONG if position.quantity > 0 else Side.SHORT
+    quantity = min(stop.quantity - stop.filled, abs(position.quantity))
+    if stop.side is not side.exit_order or stop.trigger_price is None or quantity <= 0:
+        return idle
+    present = _open(number, side, quantity, position.average_price, stop.trigger_price, now_ms)
+    return _protected(replace(idle, signal=present), present, ours, instrument, now_ms)
+
+
+def is_ours(state: SymbolState, order: VenueOrder) -> bool:
+    """Whether the order carries a client order id of this (strategy, symbol)."""
+    return _key(state, order) is not None
+
+
+def _key(state: SymbolState, order: VenueOrder) -> tuple[int, str, int] | None:
+    head = client_order_id(state.system, state.strategy, state.symbol, number=0, leg=Leg.STOP, attempt=0)[:-9]
+    order_id = order.client_order_id
+    if order_id is None or not order_id.startswith(head):
+        return None
+    parts = _TAIL.fullmatch(order_id, len(head))
+    return None if parts is None else (int(parts[1], 16), parts[2], int(parts[3], 16))
+
+
+def _open(number: int, side: Side, quantity: Decimal, price: Decimal, stop_loss: Decimal, now_ms: int) -> Open:
     signal = Signal(
         number=number,
         side=side,
         quantity=quantity,
         reference_price=price,
         limit_price=None,
-        stop_loss=stop.trigger_price,
-        take_profit=take_profit,
+        stop_loss=stop_loss,
+        take_profit=price * _FAR[side],
         lifetime_ms=REBUILT_LIFETIME_MS,
         created_ms=now_ms,
         schedule_expires_ms=None,
@@ -95,23 +106,32 @@ def _open_state(
         quantity=quantity,
         fee=ZERO,
     )
-    records = tuple(
-        _record(order, leg, now_ms) for order, leg in ((stop, Leg.STOP), (target, Leg.TARGET)) if order is not None
+    return Open(
+        signal=signal,
+        position=Position(side).with_entry(entry),
+        opened_ms=now_ms,
+        stop_loss=stop_loss,
+        take_profit=signal.take_profit,
     )
-    return SymbolState(
-        system=idle.system,
-        strategy=idle.strategy,
-        symbol=idle.symbol,
-        sequence=idle.sequence,
-        number=idle.number,
-        signal=Open(
-            signal=signal,
-            position=Position(side).with_entry(entry),
-            opened_ms=now_ms,
-            stop_loss=stop.trigger_price,
-            take_profit=take_profit,
-        ),
-        orders=records,
+
+
+def _protected(state: SymbolState, present: Open, ours: _Ours, instrument: Instrument, now_ms: int) -> SymbolState:
+    """The state with the orders that protect it, and with the venue's target if there is one of this signal."""
+    number = present.signal.number
+    kinds = {Leg.STOP.value: (Leg.STOP, OrderKind.STOP_MARKET), Leg.TARGET.value: (Leg.TARGET, OrderKind.LIMIT)}
+    newest: dict[Leg, VenueOrder] = {}
+    for key in sorted(ours):
+        leg, kind = kinds.get(key[1], (None, None))
+        if leg is not None and key[0] == number and ours[key].kind is kind:
+            newest[leg] = ours[key]
+    target = newest.get(Leg.TARGET)
+    take_profit = None if target is None else target.price
+    if take_profit is None:
+        take_profit = instrument.round_price(present.take_profit)
+    return replace(
+        state,
+        signal=replace(present, signal=replace(present.signal, take_profit=take_profit), take_profit=take_profit),
+        orders=tuple(_record(order, leg, now_ms) for leg, order in newest.items()),
     )
 
 
@@ -126,8 +146,8 @@ def _record(order: VenueOrder, leg: Leg, now_ms: int) -> OrderRecord:
             side=order.side,
             kind=order.kind,
             quantity=order.quantity,
-            price=order.price if order.kind is OrderKind.LIMIT else None,
-            trigger_price=order.trigger_price if order.kind is OrderKind.STOP_MARKET else None,
+            price=order.price if leg is Leg.TARGET else None,
+            trigger_price=order.trigger_price if leg is Leg.STOP else None,
             reduce_only=True,
         ),
         status=order.status,
@@ -137,16 +157,3 @@ def _record(order: VenueOrder, leg: Leg, now_ms: int) -> OrderRecord:
         reported_filled=order.filled,
         confirmed=True,
     )
-
-
-def _head(state: SymbolState) -> str:
-    return client_order_id(state.system, state.strategy, state.symbol, number=0, leg=Leg.STOP, attempt=0)[:-9]
-
-
-def _is_ours(state: SymbolState, order: VenueOrder) -> bool:
-    return order.client_order_id is not None and order.client_order_id.startswith(_head(state))
-
-
-def _tail(state: SymbolState, order: VenueOrder) -> str:
-    assert order.client_order_id is not None
-    return order.client_order_id[len(_head(state)) :]

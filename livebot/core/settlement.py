@@ -48,31 +48,46 @@ def accepted(draft: Draft, event: OrderAccepted) -> None:
     seen = (event.quantity, event.price, event.trigger_price)
     same = seen == (request.quantity, request.price, request.trigger_price)
     following = replace(record, status=OrderStatus.WORKING, venue_order_id=event.venue_order_id, confirmed=same)
-    # On the first word of it all is asked for that could not be before; later, what was asked for and has not happened.
-    due = record.venue_order_id is None or event.ts_ms - record.sent_ms >= REPEAT_MS
+    due = _is_due(draft, record, event.ts_ms)
     if due and record.cancel_requested:
         draft.cancel(following)
     elif due and not same and request.leg.protects:
-        draft.want(following, send=True)
+        draft.want(following, request, send=True)
     elif following != record:
         draft.put(following)
 
 
+def _is_due(draft: Draft, record: OrderRecord, ts_ms: int) -> bool:
+    """Whether a report of this time, showing the order not as we want it, calls for asking again."""
+    if record.venue_order_id is None:
+        return True  # the first word of it: nothing could be asked for before
+    if ts_ms - record.sent_ms < REPEAT_MS:
+        return False
+    # What was asked for was lost, or (if the order was unknown) refused.  A refused change waits for the next candle;
+    # that of a stop does not, since there is a limit to how long a position may be without the stop it should have.
+    urgent = record.request.leg is Leg.STOP and isinstance(draft.present, Open)
+    return record.status is OrderStatus.WORKING or urgent
+
+
 def unknown(draft: Draft, event: OrderUnknown) -> None:
-    """Nobody knows what came of sending it.  (Of an amendment: it stays unconfirmed, and is repeated once a candle.)"""
+    """Nobody knows what came of sending it.  (Of a change: it stays unconfirmed until a report shows it or not.)"""
     record = draft.orders.get(event.client_order_id)
     if record is not None and record.status is OrderStatus.INTENDED:
         draft.put(replace(record, status=OrderStatus.UNKNOWN))
 
 
 def rejected(draft: Draft, event: OrderRejected) -> None:
-    """The venue said no: to the order, or only to a change of one that it has; then it is asked which."""
+    """The venue said no: to the order or, of one that it has, perhaps only to a change; then it is asked which.
+
+    While a change is unconfirmed no number of noes proves that the order is gone, unless we want it gone ourselves.
+    """
     record = draft.orders.get(event.client_order_id)
     if record is not None and record.status is OrderStatus.WORKING:
         draft.put(replace(record, status=OrderStatus.UNKNOWN))
-        _tell_failed(draft, record, event.code, event.text)
-        return
-    _failed(draft, event.client_order_id, OrderStatus.REJECTED, event.code, event.text)
+        if isinstance(draft.present, Open | Closing):  # of an entry its end is told
+            _tell_failed(draft, record, event.code, event.text)
+    elif record is None or not _awaits_change(record):
+        _failed(draft, event.client_order_id, OrderStatus.REJECTED, event.code, event.text)
 
 
 def absent(draft: Draft, event: OrderAbsent) -> None:
@@ -139,6 +154,11 @@ def closed_outside(draft: Draft, event: ClosedOutside) -> None:
 
 
 # What an order's end means
+
+
+def _awaits_change(record: OrderRecord) -> bool:
+    on_venue = record.venue_order_id is not None and record.request.leg.protects
+    return on_venue and not record.confirmed and not record.cancel_requested
 
 
 def _failed(draft: Draft, order_id: str, status: OrderStatus, code: str, text: str) -> None:

@@ -5,6 +5,7 @@ worker; handles cannot be saved, so after a restart it is opened anew on history
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +19,8 @@ from livebot.errors import BadInput
 from livebot.features.declaration import COLUMNS, FEATURE_DEPTH, Feature, warmup_of
 from livebot.features.plan import ARRAY_ARITHMETIC, NUMBER_ARITHMETIC, Stage, compute_plan, make_plan
 
-_ROOM = 2 * FEATURE_DEPTH  # values are moved to the front once in FEATURE_DEPTH candles
+_SPARE = FEATURE_DEPTH // 4  # values are moved to the front once in so many candles
+_ROOM = FEATURE_DEPTH + _SPARE
 
 _Call = Callable[..., Any]  # arguments in, a number or a tuple of numbers out
 _Step = tuple[_Call, _Call, int | slice]  # registers to arguments, the function, the registers for what it returns
@@ -33,7 +35,7 @@ class LiveFeatures:
     fewer than the longest window needs, it keeps them and computes all of them again as the batch engine does.
     """
 
-    __slots__ = ("_plan", "_registers", "_rows", "_steps", "_values", "_young", "end", "seen", "warmup")
+    __slots__ = ("_numbers", "_plan", "_registers", "_steps", "_values", "_young", "end", "seen", "warmup")
 
     def __init__(self, features: Sequence[Feature], history: CandleSeries) -> None:
         """Open on closed candles, oldest first, without a gap; there may be none yet.
@@ -51,10 +53,7 @@ class LiveFeatures:
         self._steps: tuple[_Step, ...] = ()
         self._young: list[Floats] | None = None
         self._values = np.full((len(self._plan.names), _ROOM), np.nan)
-        # through `.data` a number is stored several times faster than through the array
-        self._rows: tuple[tuple[Any, int], ...] = tuple(
-            (row.data, register) for row, register in zip(self._values, self._plan.registers, strict=True)
-        )
+        self._numbers: Any = self._values.data  # through it a number is stored several times faster
         arrays = [np.ascontiguousarray(getattr(history, column), np.float64) for column in COLUMNS]
         if not all(np.isfinite(array).all() for array in arrays):
             message = "the history holds a number that is not finite; fetch it again or repair the file"
@@ -94,13 +93,13 @@ class LiveFeatures:
             message = f"features cannot be computed over {candle}: {error}"
             raise BadInput(message) from error
         end = self._next()
-        for row, register in self._rows:
-            row[end] = registers[register]
+        for row, register in enumerate(self._plan.registers):
+            self._numbers[row, end] = registers[register]
         self.end = end + 1
 
     def _next(self) -> int:
         if self.end == _ROOM:
-            self._values[:, :FEATURE_DEPTH] = self._values[:, FEATURE_DEPTH:]
+            self._values[:, :FEATURE_DEPTH] = self._values[:, _SPARE:]
             return FEATURE_DEPTH
         return self.end
 
@@ -136,6 +135,7 @@ def _open_stage(stage: Stage, registers: list[Floats]) -> _Step:
     return _arguments(stage), handle.update, slice(stage.first, stage.first + stage.outputs)
 
 
+@lru_cache(maxsize=256)
 def _arguments(stage: Stage) -> _Call:
     """From the registers to the function's arguments; always a sequence, also of one."""
     if len(stage.sources) == 1:

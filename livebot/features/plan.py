@@ -6,6 +6,7 @@ features share (a MACD line and its signal, the mean inside a z-score) is one st
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import talib
@@ -41,12 +42,17 @@ class Plan:
 
 
 def make_plan(features: Sequence[Feature]) -> Plan:
-    """The plan of these features.
+    """The plan of these features; all who ask for the same ones share it.
 
     Raises:
         ValueError: two features have the same name.
 
     """
+    return _plan_of(tuple(features))
+
+
+@lru_cache(maxsize=64)
+def _plan_of(features: tuple[Feature, ...]) -> Plan:
     names = tuple(feature.name for feature in features)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

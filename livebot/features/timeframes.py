@@ -6,7 +6,6 @@ the last bit, which is why it sums volumes in order.
 """
 
 import math
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ from livebot.core.market import MINUTE_MS, Candle, Timeframe
 from livebot.core.series import CandleSeries, Floats, Times
 from livebot.errors import BadInput
 
-REMEMBERED = 64  # minutes a repeated candle is compared with: what a queue may hold while a gap is being filled
+REMEMBERED = 10  # minutes a repeated candle is compared with; each costs a quarter of a kilobyte for every symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ class CandleBuilder:
 
         """
         self.timeframe = timeframe
-        self._recent: deque[Candle] = deque(maxlen=REMEMBERED)
+        self._recent: list[Candle] = []
         self._forming: Candle | None = None
         self._since_ms = 0
         self.next_ms: int | None = None
@@ -164,7 +163,7 @@ class CandleBuilder:
             self._pass_over(candle)
             return None
         self.next_ms = ts_ms + MINUTE_MS
-        self._recent.append(candle)
+        self._recent = [*self._recent[1 - REMEMBERED :], candle]
         formed = candle if self._forming is None else _joined(self._forming, candle)
         finished = self.next_ms % self.timeframe.ms == 0
         self._forming = None if finished else formed

@@ -12,7 +12,7 @@ from livebot.core.series import CandleSeries, Floats, Times
 from livebot.errors import BadInput
 
 _ROOM_MIN = 16
-_ROOM_SHARE = 8  # the room is this part of the capacity, a balance of memory (48 bytes a candle) and moving
+_ROOM_SHARE = 32  # the room is this part of the capacity, a balance of memory (48 bytes a candle) and moving
 
 
 class CandleWindow:

@@ -10,9 +10,7 @@ from livebot.runtime.inbox import CandleOf, Inbox
 class CandleHub:
     """Connects one feed to all inboxes."""
 
-    def __init__(
-        self, feed: CandleFeed, inboxes: Mapping[str, Inbox], watchers: Mapping[str, Sequence[str]]
-    ) -> None:
+    def __init__(self, feed: CandleFeed, inboxes: Mapping[str, Inbox], watchers: Mapping[str, Sequence[str]]) -> None:
         """`watchers` are, for each symbol, the other symbols whose workers want its candles too."""
         self._feed = feed
         self._inboxes = inboxes
@@ -20,21 +18,25 @@ class CandleHub:
         self.last_close_ms: dict[str, int] = {}
         self.newest_close_ms = 0
 
-    def connect(self, on_new_close: Callable[[int], None]) -> None:
-        """Listen for every symbol; `on_new_close` hears each new close time once, before anyone gets its first candle."""
-        for symbol in self._inboxes:
-            targets = tuple(self._inboxes[name] for name in (symbol, *self._watchers.get(symbol, ())))
+    def connect(self, on_new_close: Callable[[], None]) -> None:
+        """Listen for every symbol; `on_new_close` is called once for each new close, before anyone gets its first candle.
+
+        A symbol that is only looked at has no inbox of its own.
+        """
+        for symbol in dict.fromkeys((*self._inboxes, *self._watchers)):
+            names = (symbol, *self._watchers.get(symbol, ()))
+            targets = tuple(self._inboxes[name] for name in dict.fromkeys(names) if name in self._inboxes)
             self._feed.listen(symbol, self._deliverer(symbol, targets, on_new_close))
 
     def _deliverer(
-        self, symbol: str, targets: tuple[Inbox, ...], on_new_close: Callable[[int], None]
+        self, symbol: str, targets: tuple[Inbox, ...], on_new_close: Callable[[], None]
     ) -> Callable[[Candle], None]:
         def deliver(candle: Candle) -> None:
             close_ms = candle.ts_ms + MINUTE_MS
             if close_ms > self.newest_close_ms:
                 self.newest_close_ms = close_ms
-                on_new_close(close_ms)
-            self.last_close_ms[symbol] = close_ms
+                on_new_close()
+            self.last_close_ms[symbol] = max(close_ms, self.last_close_ms.get(symbol, 0))
             item = CandleOf(symbol, candle)
             for inbox in targets:
                 inbox.put(item)

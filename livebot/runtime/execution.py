@@ -1,12 +1,14 @@
 """Orders on their way out, and questions about orders whose fate is unknown.
 
 Rules of this file: an order in flight is never abandoned by a cancelled task, its answer is awaited to the configured
-timeout; no answer is OrderUnknown, never a failure; an order is absent only when the venue still does not know it after
-its own acceptance window, counted from when we began to ask.
+timeout, and nothing else is said about that order before; no answer is OrderUnknown, never a failure; an order is absent
+only when the venue still does not know it after its own acceptance window, counted from when we began to ask; an order
+that would open something passes one last gate in the very step of the loop in which it leaves.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import TypeVar
 
 from livebot.core.inputs import (
@@ -19,10 +21,11 @@ from livebot.core.inputs import (
     OrderRejected,
     OrderUnknown,
 )
-from livebot.core.order import OrderRequest, OrderStatus, VenueOrder
+from livebot.core.order import ZERO, OrderRequest, OrderStatus, VenueOrder
 from livebot.core.risk import Approved
 from livebot.errors import Rejected, Transient
 from livebot.ports import Clock, Exchange
+from livebot.runtime.reconcile import VenueSnapshot, snapshot_of
 from livebot.runtime.settings import ExecutionSettings
 
 T = TypeVar("T")
@@ -31,12 +34,17 @@ T = TypeVar("T")
 class Execution:
     """One for each exchange; all its workers send through it."""
 
-    def __init__(self, exchange: Exchange, clock: Clock, settings: ExecutionSettings) -> None:
-        """Nothing is sent yet."""
+    def __init__(
+        self, exchange: Exchange, clock: Clock, settings: ExecutionSettings, may_open: Callable[[str], bool]
+    ) -> None:
+        """Nothing is sent yet.  `may_open(symbol)` is the last gate: whether something may still open there."""
         self._exchange = exchange
         self._clock = clock
         self._settings = settings
-        self._in_flight: set[asyncio.Future[OrderOutcome]] = set()
+        self._may_open = may_open
+        self._in_flight: dict[asyncio.Future[OrderOutcome | OrderAbsent], str] = {}  # the client order id of each
+        self._looking: asyncio.Task[VenueSnapshot] | None = None
+        self._next_look: asyncio.Task[VenueSnapshot] | None = None
 
     @property
     def in_flight(self) -> int:
@@ -48,26 +56,39 @@ class Execution:
         while self._in_flight:
             await asyncio.wait(self._in_flight)
 
-    async def submit(self, approved: Approved) -> OrderOutcome:
-        """Send an order and say what came of it."""
+    async def submit(self, approved: Approved) -> OrderOutcome | OrderAbsent:
+        """Send an order and say what came of it.
+
+        OrderAbsent: it was approved, but by now nothing may open any more, and it was not sent.
+        """
         return await self._send(approved, self._exchange.submit)
 
-    async def amend(self, approved: Approved) -> OrderOutcome:
+    async def amend(self, approved: Approved) -> OrderOutcome | OrderAbsent:
         """Ask for a working order to be changed and say what came of it."""
         return await self._send(approved, self._exchange.amend)
 
     async def _send(
         self, approved: Approved, call: Callable[[Approved], Awaitable[OrderOutcome]]
-    ) -> OrderOutcome:
+    ) -> OrderOutcome | OrderAbsent:
+        order_id = approved.order.client_order_id
+        await self._landed(order_id)
         sent = asyncio.ensure_future(self._bounded(approved, call))
-        self._in_flight.add(sent)
-        sent.add_done_callback(self._in_flight.discard)
+        self._in_flight[sent] = order_id
+        sent.add_done_callback(self._in_flight.pop)
         return await asyncio.shield(sent)
+
+    async def _landed(self, order_id: str) -> None:
+        """Wait for what a task before us has sent about this order and was not there to hear the answer of."""
+        while under_way := [sent for sent, other in self._in_flight.items() if other == order_id]:
+            await asyncio.wait(under_way)
 
     async def _bounded(
         self, approved: Approved, call: Callable[[Approved], Awaitable[OrderOutcome]]
-    ) -> OrderOutcome:
+    ) -> OrderOutcome | OrderAbsent:
         order_id = approved.order.client_order_id
+        if approved.order.leg.opens and not self._may_open(approved.order.symbol):
+            # After this nobody will send it: that is as certain as a venue's word.
+            return OrderAbsent(client_order_id=order_id, ts_ms=self._clock.now_ms())
         try:
             async with asyncio.timeout(self._settings.order_timeout_s):
                 return await call(approved)
@@ -79,6 +100,7 @@ class Execution:
 
     async def cancel(self, symbol: str, client_order_id: str) -> bool:
         """Take an order back; False if the venue does not know it or cannot be reached: then ask about it."""
+        await self._landed(client_order_id)
         try:
             await self._retried(lambda: self._exchange.cancel(symbol, client_order_id))
         except (Rejected, Transient, TimeoutError):
@@ -86,25 +108,30 @@ class Execution:
         return True
 
     async def ask(self, request: OrderRequest) -> tuple[OrderEvent, ...]:
-        """What the venue knows of an order, as events in the order they must have happened; waits until it is certain."""
+        """What the venue knows of an order, as events in the order they must have happened; waits until it is certain.
+
+        A venue may count a fill before it lists it.  Then it is asked again for as long as its window lasts; what it
+        still withholds then is for the caller to ask about later.
+        """
+        await self._landed(request.client_order_id)
         loop = asyncio.get_running_loop()
         certain_s = loop.time() + self._exchange.absence_window_ms / 1000
         while True:
-            found = await self.answered(
-                lambda: self._exchange.fetch_order(request.symbol, request.client_order_id)
-            )
-            if found is not None:
-                return await self._story(request, found)
-            if loop.time() >= certain_s:
-                return (
-                    OrderAbsent(client_order_id=request.client_order_id, ts_ms=self._clock.now_ms()),
-                )
-            await asyncio.sleep(self._settings.unknown_poll_s)
+            left_s = certain_s - loop.time()  # an answer counts from when it was asked for
+            found = await self.answered(lambda: self._exchange.fetch_order(request.symbol, request.client_order_id))
+            events, listed = await self._story(request, found) if found is not None else ((), ZERO)
+            if found is not None and (listed >= found.filled or left_s <= 0):
+                return events
+            if left_s <= 0:
+                return (OrderAbsent(client_order_id=request.client_order_id, ts_ms=self._clock.now_ms()),)
+            await asyncio.sleep(min(self._settings.unknown_poll_s, left_s))
 
-    async def _story(self, request: OrderRequest, found: VenueOrder) -> tuple[OrderEvent, ...]:
-        now_ms, order_id = self._clock.now_ms(), request.client_order_id
+    async def _story(self, request: OrderRequest, found: VenueOrder) -> tuple[tuple[OrderEvent, ...], Decimal]:
+        """The order's events, and how much of it the fills among them add up to."""
+        now_ms, order_id, listed = self._clock.now_ms(), request.client_order_id, ZERO
         if found.status is OrderStatus.REJECTED:
-            return (OrderRejected(client_order_id=order_id, code="rejected", text="refused by the venue", ts_ms=now_ms),)
+            text = "refused by the venue"
+            return (OrderRejected(client_order_id=order_id, code="rejected", text=text, ts_ms=now_ms),), found.filled
         events: list[OrderEvent] = [
             OrderAccepted(
                 client_order_id=order_id,
@@ -118,24 +145,44 @@ class Execution:
         if found.filled > 0:
             fills = await self.answered(lambda: self._exchange.fetch_fills(request.symbol, order_id))
             events += [OrderFilled(fill, fill.ts_ms) for fill in fills]
+            listed = sum((fill.quantity for fill in fills), ZERO)
         if not found.status.live:
-            events.append(
-                OrderEnded(client_order_id=order_id, status=found.status, filled=found.filled, ts_ms=now_ms)
-            )
-        return tuple(events)
+            events.append(OrderEnded(client_order_id=order_id, status=found.status, filled=found.filled, ts_ms=now_ms))
+        return tuple(events), listed
 
-    async def answered(self, call: Callable[[], Awaitable[T]]) -> T:
-        """A question that must be answered before anything else may happen to the order."""
+    async def look(self) -> VenueSnapshot:
+        """What the venue holds, not before now; those who want to know at about the same time share one look.
+
+        So what happened before the call is in it, and what happens later is told to an inbox that was open already.
+        """
+        if self._next_look is None:
+            self._next_look = asyncio.create_task(self._look_after(self._looking), name="look")
+            self._next_look.add_done_callback(_hear)
+        return await asyncio.shield(self._next_look)
+
+    async def _look_after(self, other: "asyncio.Task[VenueSnapshot] | None") -> VenueSnapshot:
+        if other is not None:
+            await asyncio.wait((other,))
+        self._looking, self._next_look = self._next_look, None
+        # Positions first: then an order that has just closed one is missed among the orders.
+        positions = await self.answered(self._exchange.fetch_positions)
+        return snapshot_of(await self.answered(self._exchange.fetch_open_orders), positions)
+
+    async def answered(self, call: Callable[[], Awaitable[T]], *, timeout_s: float | None = None) -> T:
+        """A question that must be answered before anything else may happen; each attempt has `timeout_s`.
+
+        The default is the time that an order's answer has.
+        """
         wait_s = self._settings.retry_backoff_s
         while True:
             try:
-                async with asyncio.timeout(self._settings.order_timeout_s):
+                async with asyncio.timeout(timeout_s or self._settings.order_timeout_s):
                     return await call()
             except (TimeoutError, Transient):
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, self._settings.retry_backoff_maximum_s)
 
-    async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _retried(self, call: Callable[[], Awaitable[None]]) -> None:
         wait_s = self._settings.retry_backoff_s
         for _ in range(self._settings.retries):
             try:
@@ -146,3 +193,9 @@ class Execution:
                 wait_s = min(wait_s * 2, self._settings.retry_backoff_maximum_s)
         async with asyncio.timeout(self._settings.order_timeout_s):
             return await call()
+
+
+def _hear(look: "asyncio.Task[VenueSnapshot]") -> None:
+    """Whoever still waits for a look raises what went wrong in it; if nobody does, it concerns nobody."""
+    if not look.cancelled():
+        look.exception()

@@ -1,19 +1,22 @@
 """A symbol's inbox: one bounded queue of everything that happens to it.
 
 Rules of this file: putting never waits and never raises; a full inbox drops candles (the gap is found by timestamps and
-filled from history) and never silently drops an order event: it raises the flag that makes the worker ask the venue.
-`Activity` counts what is waiting or being worked on over all inboxes, so that a simulated market can wait for it.
+filled from history) and never silently drops an order event: it raises the flag that makes the worker ask the venue;
+what someone wants of the worker is never dropped, and kept once; what the operator or the portfolio wants closed is kept
+until a worker has done it, also over that worker's failure.  `Activity` counts what is waiting or being worked on over
+all inboxes, so that a simulated market can wait for it.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from livebot.core.inputs import OrderEvent
 from livebot.core.market import Candle
+from livebot.core.series import CandleSeries
 from livebot.core.signal import CloseReason
+from livebot.runtime.strategy_instance import Histories
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,30 @@ class CandleOf:
 
     symbol: str
     candle: Candle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistoryCame:
+    """What a strategy needs to begin."""
+
+    strategy: str
+    histories: Histories
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GapCame:
+    """The minutes around a gap in a strategy's candles of a symbol."""
+
+    strategy: str
+    symbol: str
+    minutes: CandleSeries
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failed:
+    """Something that the worker had started on the side has failed; it fails with it."""
+
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +83,8 @@ class Stop:
     """Finish what is at hand and return."""
 
 
-Item = CandleOf | OrderEvent | ContextDeadline | UnprotectedDeadline | Leave | Ask | Stop
+Wish = HistoryCame | GapCame | Failed | ContextDeadline | UnprotectedDeadline | Leave | Ask | Stop
+Item = CandleOf | OrderEvent | Wish
 
 
 class Activity:
@@ -68,10 +96,16 @@ class Activity:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def quiet(self) -> bool:
+        """Nothing waits and nothing is being worked on."""
+        return self._count <= 0
+
     def begin(self, count: int = 1) -> None:
         """Some more."""
         self._count += count
-        self._idle.clear()
+        if self._count > 0:
+            self._idle.clear()
 
     def end(self, count: int = 1) -> None:
         """Some less."""
@@ -88,14 +122,16 @@ class Inbox:
     """Closed until its worker opens it: what arrives before that is left to recovery."""
 
     def __init__(self, size: int, activity: Activity) -> None:
-        """`size` bounds candles and, apart from them, all other items."""
+        """`size` bounds candles and, apart from them, order events."""
         self._size = size
         self._activity = activity
-        self._items: deque[Item] = deque()
+        self._items: list[Item] = []
         self._candles = 0
+        self._events = 0
         self._working = 0
         self._open = False
-        self._arrived = asyncio.Event()
+        self._unheeded: list[Leave] = []
+        self._arrival: asyncio.Future[None] | None = None  # what the worker waits for
         self.dropped_candles = 0
         self.dropped_events = 0
         self.must_ask = False
@@ -104,22 +140,30 @@ class Inbox:
         """How many items wait."""
         return len(self._items)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a worker reads it."""
+        return self._open
+
     def open(self) -> None:
-        """Take items from now on, starting empty."""
+        """Take items from now on, starting with what was wanted closed and has not been."""
         self.close()
         self._open = True
         self.must_ask = False
+        for leave in self._unheeded:
+            self._queue(leave)
 
     def close(self) -> None:
         """Take no more and forget what waits or was being worked on."""
         self._activity.end(len(self._items) + self._working)
         self._items.clear()
-        self._candles = self._working = 0
+        self._candles = self._events = self._working = 0
         self._open = False
-        self._arrived.clear()
 
     def put(self, item: Item) -> None:
         """Queue an item, or drop it as the rules above say."""
+        if isinstance(item, Leave) and item not in self._unheeded:
+            self._unheeded.append(item)
         if not self._open:
             return
         if isinstance(item, CandleOf):
@@ -127,35 +171,52 @@ class Inbox:
                 self.dropped_candles += 1
                 return
             self._candles += 1
-        elif len(self._items) - self._candles >= self._size:
+        elif isinstance(item, Wish):
+            if item in self._items:
+                return
+        elif self._events >= self._size:
             self.dropped_events += 1
             self.must_ask = True
             return
+        else:
+            self._events += 1
+        self._queue(item)
+
+    def _queue(self, item: Item) -> None:
         self._items.append(item)
         self._activity.begin()
-        self._arrived.set()
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
     async def take(self) -> list[Item]:
         """All that waits, at least one item, in order of arrival; they count as work until `done`."""
         while not self._items:
-            self._arrived.clear()
-            await self._arrived.wait()
-        taken = list(self._items)
-        self._items.clear()
-        self._candles = 0
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
+        taken, self._items = self._items, []
+        self._candles = self._events = 0
         self._working += len(taken)
         return taken
-
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Count something done on the side as work of this symbol."""
-        self._activity.begin()
-        try:
-            yield
-        finally:
-            self._activity.end()
 
     def done(self) -> None:
         """What was taken is worked off."""
         self._activity.end(self._working)
         self._working = 0
+        self._unheeded = [leave for leave in self._unheeded if leave in self._items]
+
+    def begin_work(self) -> None:
+        """Something is done on the side; it counts as work of this symbol until `end_work`."""
+        self._activity.begin()
+
+    def end_work(self) -> None:
+        """It is done."""
+        self._activity.end()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count something as work of this symbol."""
+        self.begin_work()
+        try:
+            yield
+        finally:
+            self.end_work()

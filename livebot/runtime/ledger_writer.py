@@ -80,7 +80,8 @@ class LedgerWriter:
             if not await self._write_batch() or (self._overflowed and not self._queue and not self._fetch_missed()):
                 await self._wait_before_retry()
                 continue
-            if not self._overflowed:
+            # not as soon as everything fits again, or entries would be stopped and let go by turns
+            if not self._overflowed and len(self._queue) <= self._settings.queue_size // 2:
                 self._report(NAME, None)
                 self._block(NAME, None)
             if not self._queue:

@@ -20,10 +20,16 @@ class Observations:
         self._problems = problems
         self._block = block
         self._foreign_orders: dict[str, str] = {}
+        self._foreign_positions: dict[str, str] = {}
+        self._unprotected: dict[tuple[str, str], str] = {}
         self.counts: Counter[str] = Counter()
         self.slow_calls: dict[str, float] = {}
         self.last_errors: dict[str, str] = {}
-        self.unprotected_now: set[str] = set()
+
+    @property
+    def unprotected_now(self) -> tuple[str, ...]:
+        """Signals whose position is without a confirmed stop."""
+        return tuple(sorted(self._unprotected.values()))
 
     def count(self, items: Sequence[Fact | Decision]) -> None:
         """What the bus is about to be told."""
@@ -46,31 +52,53 @@ class Observations:
         self.counts["orders_asked_for"] += 1
         _log.warning("order_asked_for", symbol=symbol, order=order_id, what=text)
 
-    def foreign_at_start(self, symbol: str, text: str) -> None:
-        """Recovery found something that is not ours."""
-        self._foreign_orders[symbol] = text
-        self._block(symbol, text)
-        self._problems.report(f"foreign-order:{symbol}", text)
+    def withdrawn(self, symbol: str, strategy: str, order_id: str) -> None:
+        """An approved entry is not sent after all."""
+        self.counts["withdrawn"] += 1
+        _log.info("entry_withdrawn", symbol=symbol, strategy=strategy, order=order_id)
 
-    def foreign(self, symbol: str, text: str) -> None:
-        """The venue holds a quantity that is not ours, or (empty) no longer does."""
-        self._block(symbol, text or self._foreign_orders.get(symbol))
-        self._problems.report(f"foreign:{symbol}", text or None)
+    def foreign_orders(self, symbol: str, text: str | None) -> None:
+        """The venue has an open order of this symbol that is not ours; None: no longer."""
+        self._foreign(self._foreign_orders, "foreign-order", symbol, text)
 
-    def unprotected(self, symbol: str, strategy: str, *, since: bool) -> None:
-        """A position is, or is no longer, without a confirmed stop."""
-        name = f"{strategy}/{symbol}"
-        if since:
-            self.unprotected_now.add(name)
+    def foreign_position(self, symbol: str, text: str | None) -> None:
+        """The venue holds a quantity of this symbol that is not ours; None: no longer."""
+        self._foreign(self._foreign_positions, "foreign-position", symbol, text)
+
+    def _foreign(self, known: dict[str, str], source: str, symbol: str, text: str | None) -> None:
+        if text is None:
+            known.pop(symbol, None)
         else:
-            self.unprotected_now.discard(name)
+            known[symbol] = text
+        self._block(symbol, self._foreign_positions.get(symbol) or self._foreign_orders.get(symbol))
+        self._problems.report(f"{source}:{symbol}", text)
+
+    def unprotected(self, symbol: str, strategy: str, signal_id: str | None) -> None:
+        """This signal's position is without a confirmed stop; None: the strategy has no such signal any more."""
+        if signal_id is not None:
+            self._unprotected[strategy, symbol] = signal_id
+            return
+        self._unprotected.pop((strategy, symbol), None)
+        self._problems.report(f"unprotected:{strategy}/{symbol}", None)
+
+    def overdue(self, symbol: str, strategy: str, seconds: float) -> None:
+        """An unprotected position has been so for as long as is allowed."""
+        self.counts["unprotected_overdue"] += 1
+        signal_id = self._unprotected.get((strategy, symbol), f"{strategy}/{symbol}")
+        text = f"{signal_id}: the position has had no confirmed stop for {seconds:g} s, it is being closed"
+        self._problems.report(f"unprotected:{strategy}/{symbol}", text)
 
     def event_of_unknown_order(self, symbol: str, order_id: str) -> None:
         """The venue told of an order that no state knows."""
         self.counts["events_of_unknown_orders"] += 1
         _log.warning("event_of_unknown_order", symbol=symbol, order=order_id)
 
-    def gap(self, symbol: str, missing: int) -> None:
+    def gap(self, symbol: str, strategy: str, missing: int) -> None:
         """Candles were missing and were filled from history."""
         self.counts["gaps"] += 1
-        _log.info("gap_filled", symbol=symbol, candles=missing)
+        _log.info("gap_filled", symbol=symbol, strategy=strategy, candles=missing)
+
+    def refused_candle(self, symbol: str, text: str) -> None:
+        """A candle cannot be true, or contradicts one that was taken before."""
+        self.counts["refused_candles"] += 1
+        _log.warning("candle_refused", symbol=symbol, why=text)

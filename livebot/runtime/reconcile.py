@@ -48,8 +48,7 @@ def confirmed_by(record: OrderRecord, snapshot: VenueSnapshot) -> bool:
         and record.confirmed
         and not record.cancel_requested
         and seen.filled == record.filled
-        and (seen.quantity, seen.price, seen.trigger_price)
-        == (request.quantity, request.price, request.trigger_price)
+        and (seen.quantity, seen.price, seen.trigger_price) == (request.quantity, request.price, request.trigger_price)
     )
 
 
@@ -83,9 +82,17 @@ def shortfalls(states: Iterable[SymbolState], actual: Decimal) -> tuple[dict[str
     return missing, left
 
 
-def foreign_orders(
-    system: str, snapshot: VenueSnapshot, known: frozenset[str]
-) -> tuple[tuple[VenueOrder, str], ...]:
+def missing_orders(states: Iterable[SymbolState], snapshot: VenueSnapshot) -> tuple[OrderRecord, ...]:
+    """Orders that we take to be working there, and that the venue does not show."""
+    return tuple(
+        record
+        for state in states
+        for record in state.orders
+        if record.status is OrderStatus.WORKING and record.request.client_order_id not in snapshot.orders
+    )
+
+
+def foreign_orders(system: str, snapshot: VenueSnapshot, known: frozenset[str]) -> tuple[tuple[VenueOrder, str], ...]:
     """Open orders that no file of ours explains, with the reason in words."""
     prefix = owner_prefix(system)
     found: list[tuple[VenueOrder, str]] = [(order, "it has no client order id") for order in snapshot.unnamed]

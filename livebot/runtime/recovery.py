@@ -1,36 +1,45 @@
 """Start-up is recovery: what the files, the ledger and the venue say, brought together before anything new is decided.
 
 Rules of this file: a damaged file costs its own symbol only; what the outboxes hold reaches the ledger before the past is
-counted; a (strategy, symbol) without a file goes on above the numbers its ledger rows used.
+counted; a (strategy, symbol) goes on above the numbers that its ledger rows used, whatever its file says.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from livebot.core.exposure import exposure_of
 from livebot.core.facts import Exposure, Fact, SignalClosed
 from livebot.core.inputs import SymbolState
-from livebot.core.order import Account, VenueOrder
-from livebot.core.rebuild import rebuild
+from livebot.core.market import Instrument
+from livebot.core.order import VenueOrder
+from livebot.core.rebuild import is_ours, rebuild
 from livebot.core.signal import Idle
+from livebot.errors import BadInput, Fatal
 from livebot.ports import Clock, DamagedFile, Exchange, Ledger, LedgerHistory, SignalStore
 from livebot.runtime.execution import Execution
-from livebot.runtime.reconcile import VenueSnapshot, foreign_orders, snapshot_of
+from livebot.runtime.reconcile import VenueSnapshot
 
 Key = tuple[str, str]  # (strategy, symbol)
+LEDGER_S = 60.0  # for one attempt to write or read it all
+
+_FRESH = (0, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Recovered:
-    """What is known when recovery is done."""
+    """What is known when recovery is done.
 
-    states: Mapping[Key, SymbolState]
+    `told` is the last sequence that the ledger had before: everyone has been told of those.  `quarantined` are symbols
+    that somebody has to look at, and the sentence; `problems` are other sentences for the operator, by source.
+    """
+
+    states: dict[Key, SymbolState]
+    told: Mapping[Key, int]
     closes: Sequence[SignalClosed]
-    account: Account
     snapshot: VenueSnapshot
-    quarantined: Mapping[str, str]  # symbols whose file was damaged, and the sentence
-    foreign: Mapping[str, str]  # symbols with orders that are not ours, and the sentence
-    unattended: tuple[str, ...]  # sentences about states of symbols or strategies that the config no longer names
+    instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    quarantined: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
 
     @property
     def exposures(self) -> Mapping[Key, Exposure]:
@@ -68,86 +77,113 @@ class Recovery:
 
     async def run(self, configured: frozenset[Key]) -> Recovered:
         """Recover.  Raises Fatal where nothing can run."""
+        answered = self._execution.answered
         loaded = await self._store.load()
-        states = {(state.strategy, state.symbol): state for state in loaded.states}
-        unpublished: list[Fact] = [fact for state in loaded.states for fact in state.outbox]
-        if unpublished:
-            await self._execution.answered(lambda: self._ledger.record(unpublished, ()))
-        numbers = await self._execution.answered(self._history.last_numbers)
-        closes = await self._execution.answered(self._history.closes)
-        account = await self._execution.answered(self._exchange.fetch_account)
-        orders = await self._execution.answered(self._exchange.fetch_open_orders)
-        positions = await self._execution.answered(self._exchange.fetch_positions)
-        snapshot = snapshot_of(orders, positions)
-        quarantined = await self._rebuild_damaged(loaded.damaged, states, numbers, snapshot)
-        for key in configured:
-            if key not in states:
-                states[key] = self._fresh(key, numbers)
-        return Recovered(
-            states=states,
-            closes=closes,
-            account=account,
-            snapshot=snapshot,
-            quarantined=quarantined,
-            foreign=self._foreign(states, snapshot),
-            unattended=_unattended(states, configured),
+        numbers = await answered(self._history.last_numbers, timeout_s=LEDGER_S)
+        unrecorded: list[Fact] = [fact for state in loaded.states for fact in state.outbox]
+        if unrecorded:
+            await answered(lambda: self._ledger.record(unrecorded, ()), timeout_s=LEDGER_S)
+        found = Recovered(
+            states={(state.strategy, state.symbol): state for state in loaded.states},
+            told={key: sequence for key, (sequence, _) in numbers.items()},
+            closes=await answered(self._history.closes, timeout_s=LEDGER_S),
+            snapshot=await self._execution.look(),
         )
+        await self._lift_old(found, numbers)
+        wanted = {symbol for _, symbol in configured}
+        await self._know_instruments(found, wanted, {file.symbol for file in loaded.damaged if file.symbol})
+        for file in loaded.damaged:
+            await self._replace(file, found, numbers)
+        for key in sorted(configured - found.states.keys()):
+            found.states[key] = self._fresh(key, numbers)
+        _tell_unattended(found, configured)
+        return found
+
+    async def _know_instruments(self, found: Recovered, wanted: set[str], damaged: set[str]) -> None:
+        """A symbol that the venue lacks (any more) is left out, and the others run."""
+        symbols, exchange = sorted(wanted | found.busy | damaged), self._exchange
+        try:
+            found.instruments = await self._execution.answered(lambda: exchange.instruments(symbols))
+            return
+        except BadInput as error:
+            cause = error
+        known: dict[str, Instrument] = {}
+        for symbol in symbols:
+            try:
+                known.update(await self._execution.answered(lambda one=symbol: exchange.instruments((one,))))  # type: ignore[misc]
+            except BadInput as error:
+                held = "; its state file has a signal, which nobody looks after" if symbol in found.busy else ""
+                found.problems[f"instrument:{symbol}"] = f"{symbol} is left out: {error}{held}"
+        if not known:
+            raise Fatal(f"{cause}; correct `symbols` in the config") from cause
+        found.instruments = known
 
     def _fresh(self, key: Key, numbers: Mapping[Key, tuple[int, int]]) -> SymbolState:
-        sequence, number = numbers.get(key, (0, 0))
         strategy, symbol = key
+        sequence, number = numbers.get(key, _FRESH)
         return SymbolState(
             system=self._system, strategy=strategy, symbol=symbol, sequence=sequence, number=number, signal=Idle()
         )
 
-    async def _rebuild_damaged(
-        self,
-        damaged: Sequence[DamagedFile],
-        states: dict[Key, SymbolState],
-        numbers: Mapping[Key, tuple[int, int]],
-        snapshot: VenueSnapshot,
-    ) -> Mapping[str, str]:
-        quarantined: dict[str, str] = {}
-        for file in damaged:
-            if file.strategy is None or file.symbol is None:
-                continue
-            key = (file.strategy, file.symbol)
-            ours: list[VenueOrder] = [order for order in snapshot.orders.values() if order.symbol == file.symbol]
-            state = rebuild(
-                self._fresh(key, numbers), ours, snapshot.positions.get(file.symbol), now_ms=self._clock.now_ms()
-            )
-            await self._store.save(state)
-            states[key] = state
-            found = "no position of ours" if isinstance(state.signal, Idle) else "an open position, now guarded"
-            quarantined[file.symbol] = (
-                f"{file.path} was damaged ({file.cause}) and set aside as {file.moved_to}; the venue shows {found}; "
-                f"look at both, then `livebot restart {file.symbol}`"
-            )
-        return quarantined
+    async def _lift_old(self, found: Recovered, numbers: Mapping[Key, tuple[int, int]]) -> None:
+        """A file older than the ledger (a backup was put back) must not use its numbers again."""
+        for key, state in found.states.items():
+            sequence, number = numbers.get(key, _FRESH)
+            if sequence > state.sequence:
+                lifted = replace(state, sequence=sequence, number=max(number, state.number))
+                await self._store.save(lifted)
+                found.states[key] = lifted
+                found.quarantined[state.symbol] = (
+                    f"the state file of {state.strategy} on {state.symbol} is older than the ledger (fact "
+                    f"{state.sequence}, the ledger has {sequence}), as after restoring a backup; "
+                    f"compare it with the venue, then `livebot restart {state.symbol}`"
+                )
 
-    def _foreign(self, states: Mapping[Key, SymbolState], snapshot: VenueSnapshot) -> Mapping[str, str]:
-        known = frozenset(
-            record.request.client_order_id for state in states.values() for record in state.orders
+    # Damaged files
+
+    async def _replace(self, file: DamagedFile, found: Recovered, numbers: Mapping[Key, tuple[int, int]]) -> None:
+        """Save a state made from what the venue shows in place of a file that was set aside."""
+        if file.strategy is None or file.symbol is None:
+            return
+        key = (file.strategy, file.symbol)
+        empty = self._fresh(key, numbers)
+        state = self._rebuilt(empty, found)
+        await self._store.save(state)
+        found.states[key] = state
+        left = await self._take_back(state, found.snapshot.orders.values())
+        shown = "no position of ours" if isinstance(state.signal, Idle) else "an open position, now guarded"
+        found.quarantined[file.symbol] = (
+            f"{file.path} was damaged ({file.cause}) and set aside as {file.moved_to}; the venue shows {shown}"
+            f"{left}; look at both, then `livebot restart {file.symbol}`"
         )
-        sentences: dict[str, str] = {}
-        for order, why in foreign_orders(self._system, snapshot, known):
-            sentences[order.symbol] = (
-                f"{order.symbol}: the venue has an open order {order.venue_order_id} "
-                f"({order.side.value} {order.quantity}) and {why}; it is left alone and the symbol opens nothing"
+
+    def _rebuilt(self, empty: SymbolState, found: Recovered) -> SymbolState:
+        symbol, snapshot = empty.symbol, found.snapshot
+        orders = [order for order in snapshot.orders.values() if order.symbol == symbol]
+        position, instrument = snapshot.positions.get(symbol), found.instruments.get(symbol)
+        return rebuild(empty, orders, position, instrument, now_ms=self._clock.now_ms())
+
+    async def _take_back(self, state: SymbolState, orders: Iterable[VenueOrder]) -> str:
+        """Cancel our orders that the rebuilt state has no use for, such as an entry that would fill unwatched."""
+        known = {record.request.client_order_id for record in state.orders}
+        left = []
+        for order in orders:
+            order_id = order.client_order_id
+            if order_id is None or order_id in known or not is_ours(state, order):
+                continue
+            if not await self._execution.cancel(state.symbol, order_id):
+                left.append(order_id)
+        return f", and order {', '.join(left)} could not be taken back" if left else ""
+
+
+def _tell_unattended(found: Recovered, configured: frozenset[Key]) -> None:
+    for key, state in found.states.items():
+        if key not in configured and not isinstance(state.signal, Idle):
+            strategy, symbol = key
+            found.problems[f"unattended:{strategy}/{symbol}"] = (
+                f"{symbol}: {strategy} has a signal ({type(state.signal).__name__}) but the config no longer runs it "
+                "there; it is guarded until it closes"
             )
-        for symbol, position in snapshot.positions.items():
-            if not any(key[1] == symbol for key in states):
-                sentences[symbol] = f"{symbol}: the venue holds {position.quantity} and no state of ours is of it"
-        return sentences
-
-
-def _unattended(states: Mapping[Key, SymbolState], configured: frozenset[Key]) -> tuple[str, ...]:
-    return tuple(
-        f"{key[1]}: {key[0]} has a {type(state.signal).__name__} signal but the config no longer runs it there; "
-        "it is guarded until it closes"
-        for key, state in states.items()
-        if key not in configured and not isinstance(state.signal, Idle)
-    )
 
 
 def moved_on(state: SymbolState, acknowledged: int) -> SymbolState:

@@ -3,18 +3,21 @@
 import os
 
 from livebot.core.exposure import protected
+from livebot.core.inputs import SymbolState
 from livebot.core.market import decimal_of
 from livebot.core.signal import Closing, Idle, Open
 from livebot.ports import SignalStatus, SymbolStatus, SystemStatus
-from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.supervisor import ChildState, ChildStatus
 from livebot.runtime.system import System
+
+_NOT_STARTED = ChildStatus(state=ChildState.WAITING, restarts=0, last_error=None)
 
 
 def status_of(system: System) -> SystemStatus:
     """Everything an operator is shown, as of now."""
     parts, portfolio = system.parts, system.portfolio
     observations = system.observations
+    restarts = system.supervisor.restarts() if system.supervisor is not None else 0
     return SystemStatus(
         system=parts.name,
         market=parts.market,
@@ -29,28 +32,27 @@ def status_of(system: System) -> SystemStatus:
         equity=portfolio.equity,
         day_pnl=portfolio.day_pnl,
         open_signals=portfolio.open_signals,
-        unprotected=tuple(sorted(observations.unprotected_now)),
+        unprotected=observations.unprotected_now,
         problems=system.problems.sentences(),
         limits=portfolio.limit_use(),
-        instances=system.instances.counts(),
-        counts={**portfolio.counts(), **observations.counts, "restarts": _restarts(system)},
+        instances=system.workers.instances.counts(),
+        counts={**portfolio.counts(), **observations.counts, "restarts": restarts},
         slow_calls=dict(observations.slow_calls),
-        symbols=tuple(_symbol(system, symbol) for symbol in system.inboxes),
+        symbols=tuple(_symbol(system, symbol) for symbol in system.workers.strategies),
     )
-
-
-def _restarts(system: System) -> int:
-    return system.supervisor.restarts() if system.supervisor is not None else 0
 
 
 def _symbol(system: System, symbol: str) -> SymbolStatus:
-    child = (
-        system.supervisor.status(symbol)
-        if system.supervisor is not None
-        else ChildStatus(state=ChildState.WAITING, restarts=0, last_error=None)
-    )
-    instances = system.instances.of(symbol)
-    last_price = next((instance.last_price for instance in instances if instance.last_price is not None), None)
+    child = system.supervisor.status(symbol) if system.supervisor is not None else _NOT_STARTED
+    workers = system.workers
+    instances = {instance.strategy_name: instance for instance in workers.instances.of(symbol)}
+    prices = [instance.last_price for instance in instances.values() if instance.last_price is not None]
+    last_price = prices[0] if prices else None
+    # While nobody runs the symbol, what was last saved is what there is.
+    states = [
+        instances[name].state if name in instances else workers.states.get((name, symbol))
+        for name in workers.strategies[symbol]
+    ]
     return SymbolStatus(
         symbol=symbol,
         worker=child.state.value,
@@ -59,12 +61,11 @@ def _symbol(system: System, symbol: str) -> SymbolStatus:
         last_error=child.last_error,
         last_close_ms=system.hub.last_close_ms.get(symbol) if system.hub is not None else None,
         last_price=last_price,
-        signals=tuple(_signal(instance) for instance in instances),
+        signals=tuple(_signal(state, last_price) for state in states if state is not None),
     )
 
 
-def _signal(instance: StrategyInstance) -> SignalStatus:
-    state = instance.state
+def _signal(state: SymbolState, last_price: float | None) -> SignalStatus:
     present = state.signal
     if isinstance(present, Idle):
         return SignalStatus(
@@ -82,14 +83,15 @@ def _signal(instance: StrategyInstance) -> SignalStatus:
         )
     signal = present.signal
     held = present if isinstance(present, Open | Closing) else None
-    price = decimal_of(instance.last_price) if instance.last_price is not None else None
+    price = decimal_of(last_price) if last_price is not None else None
+    entry_price = signal.reference_price if signal.limit_price is None else signal.limit_price
     return SignalStatus(
         strategy=state.strategy,
         state=type(present).__name__,
         signal_id=f"{state.strategy}/{state.symbol}#{signal.number}",
         side=signal.side.value,
         quantity=held.position.quantity if held is not None else signal.quantity,
-        entry_price=held.position.entry_price if held is not None else signal.limit_price or signal.reference_price,
+        entry_price=held.position.entry_price if held is not None else entry_price,
         stop_loss=held.stop_loss if held is not None else signal.stop_loss,
         take_profit=held.take_profit if held is not None else signal.take_profit,
         unrealised=held.position.unrealised(price) if held is not None and price is not None else None,

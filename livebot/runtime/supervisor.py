@@ -8,7 +8,6 @@ never swallowed, except the one that `restart` itself made.
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -59,16 +58,20 @@ class _Child:
         self.announced = quarantine is not None  # one from before the daemon's restart is known already
         self.state = ChildState.WAITING
         self.task: asyncio.Task[None] | None = None
-        self.failures: deque[float] = deque()  # loop times of the restarts within the window
+        self.failures: list[float] = []  # loop times of the restarts within the window
         self.restarts = 0
         self.last_error = quarantine
-        self.release = asyncio.Event()  # the operator lifts the quarantine
+        self.release: asyncio.Event | None = None  # of the present quarantine; the operator lifts it
         self.interrupted = False  # `restart` cancelled the run and wants it again
         self.has_turn = False
 
     @property
     def ended(self) -> bool:
         return self.task is None or self.task.done()
+
+    def lift(self) -> None:
+        if self.release is not None:
+            self.release.set()
 
 
 class Supervisor:
@@ -139,7 +142,7 @@ class Supervisor:
                 self._forget_instances(child)
                 self._start(child)
             elif child.quarantine is not None:
-                child.release.set()
+                child.lift()
             elif child.state is not ChildState.WAITING and not child.interrupted:
                 child.interrupted = True
                 self._cancel(child)
@@ -212,8 +215,7 @@ class Supervisor:
         _log.error("symbol_failed", symbol=child.symbol, exc_info=error)
         self._tell(child, error)
         now, restarts = asyncio.get_running_loop().time(), self._restarts
-        while child.failures and child.failures[0] <= now - restarts.window_s:
-            child.failures.popleft()
+        child.failures = [at for at in child.failures if at > now - restarts.window_s]
         if isinstance(error, Fatal):
             child.quarantine = text
         elif len(child.failures) >= restarts.maximum:
@@ -232,11 +234,11 @@ class Supervisor:
     async def _sit_out(self, child: _Child) -> None:
         """Guard until the operator wants the symbol back and it has its turn."""
         child.state = ChildState.QUARANTINED
-        child.release.clear()
+        child.release = release = asyncio.Event()
         self._give_turn(child)
         async with asyncio.TaskGroup() as group:
             guard = group.create_task(self._keep_guard(child), name=f"guard:{child.symbol}")
-            await child.release.wait()
+            await release.wait()
             await self._take_turn(child)
             guard.cancel()
         child.quarantine = None

@@ -16,7 +16,7 @@ from livebot.simulator.clock import VenueClock
 from livebot.simulator.faults import FaultKind, Faults
 from livebot.simulator.venue import SimulatedVenue
 
-_LEAST_ABSENCE_WINDOW_MS = 5_000
+_LEAST_ABSENCE_WINDOW_MS = 250
 
 
 class SimulatedExchange:
@@ -49,8 +49,8 @@ class SimulatedExchange:
 
     @property
     def absence_window_ms(self) -> int:
-        """In the venue's time: far more than a request can be under way."""
-        return max(_LEAST_ABSENCE_WINDOW_MS, round(4 * self._one_way_s * 1000 * self._clock.speed))
+        """Far more than a request can be under way."""
+        return max(_LEAST_ABSENCE_WINDOW_MS, round(4 * self._one_way_s * 1000))
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Instruments by symbol.  Raises BadInput naming the symbols that the venue lacks."""

@@ -241,15 +241,17 @@ class MatchingEngine:
         return held.wallet + sum((held.unrealised(symbol, self._price(symbol)) for symbol in held.positions), ZERO)
 
     def _free_margin(self, *, leaving_out: BookOrder | None) -> Decimal:
-        used = ZERO
+        equity, used = self.holdings.wallet, ZERO
         for symbol, held in self.holdings.positions.items():
-            used += abs(held.quantity) * self._price(symbol) / self._leverage(self._known(symbol))
+            worth = held.quantity * self._price(symbol)
+            equity += worth - held.cost
+            used += abs(worth) / self._leverage(self._known(symbol))
         for order in self.book.all_working():
             instrument = self._known(order.request.symbol)
             if order is not leaving_out and not _only_reduces(order.request, instrument):
                 price = order.request.price or order.request.trigger_price or self._price(instrument.symbol)
                 used += order.remaining * price / self._leverage(instrument)
-        return self._equity() - used
+        return equity - used
 
     def _leverage(self, instrument: Instrument) -> Decimal:
         return self.model.leverage if instrument.can_short else Decimal(1)

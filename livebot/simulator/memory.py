@@ -30,7 +30,6 @@ class VenueMemory:
         self._folder = folder
         self._log: int | None = None
         self._generation = 0
-        self.records = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -80,7 +79,6 @@ class VenueMemory:
             self._close_log()  # nothing may follow a record that is torn
             message = f"{self._folder}: the simulated venue cannot write its log: {why}"
             raise Fatal(message)
-        self.records += 1
 
     def compact(self, venue: dict[str, object]) -> None:
         """Replace snapshot and log by this snapshot and an empty log.
@@ -107,7 +105,7 @@ class VenueMemory:
             message = f"{self._folder}: the simulated venue cannot write its snapshot: {error}"
             raise Fatal(message) from error
         self._close_log()
-        self._log, self.records = log, 0
+        self._log = log
 
     def close(self) -> None:
         """Let go of the folder."""

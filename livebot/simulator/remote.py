@@ -5,7 +5,6 @@ else is Transient, and the feed's `run` raises Fatal.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count as counting
 from pathlib import Path
@@ -71,8 +70,7 @@ class _Link:
         """Hang up."""
         self.reading.cancel()
         self._writer.close()
-        with contextlib.suppress(asyncio.CancelledError, OSError):
-            await self.reading
+        await asyncio.wait({self.reading})  # an error in it is told by the feed's `run`
 
     async def _read(self) -> None:
         try:
@@ -173,7 +171,7 @@ class RemoteExchange:
 
     @property
     def absence_window_ms(self) -> int:
-        """In the venue's time."""
+        """As the venue introduced itself."""
         return self._absence_window_ms
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
@@ -258,7 +256,11 @@ class RemoteVenue:
         pushes = _Pushes()
         reader, writer = await _connect(path, wait_s)
         link = _Link(path, reader, writer, pushes.take)
-        hello = await link.ask("hello")
+        try:
+            hello = await link.ask("hello")
+        except Transient as error:
+            await link.close()
+            raise Fatal(link.gone) from error
         clock, ended = RemoteClock(hello["speed"]), asyncio.Event()
         clock.told(hello["now_ms"], hello["minute_ms"])
         if hello["ended"]:

@@ -146,8 +146,7 @@ class ReplayMarket:
         return int(recording.ts_ms[index - 1]) + MINUTE_MS if index else recording.first_ms
 
     def _path_of(self, symbol: str) -> Path:
-        base, quote, _ = parts_of(symbol)
-        names = (f"{symbol.replace('/', '-').replace(':', '_')}.parquet", f"{base}{quote}.parquet")
+        names = _names_of(symbol)
         for name in names:
             if (self._folder / name).is_file():
                 return self._folder / name
@@ -156,6 +155,16 @@ class ReplayMarket:
         wanted = " or ".join(names)
         message = f"{self._folder}: no candles for {symbol}; expected {wanted}, found {listed or 'no parquet file'}"
         raise BadInput(message)
+
+
+def has_candles(folder: Path, symbol: str) -> bool:
+    """Whether the folder has a file of this symbol."""
+    return any((folder / name).is_file() for name in _names_of(symbol))
+
+
+def _names_of(symbol: str) -> tuple[str, str]:
+    base, quote, _ = parts_of(symbol)
+    return f"{symbol.replace('/', '-').replace(':', '_')}.parquet", f"{base}{quote}.parquet"
 
 
 def _series(recording: _Recording, start: int, stop: int) -> CandleSeries:

@@ -26,7 +26,8 @@ from livebot.simulator.market import Fees, instrument_for, lot_decimals, parts_o
 Counters = npt.NDArray[np.uint64]
 Minutes = npt.NDArray[np.int64]
 
-BLOCK = 240  # minutes; five columns of float64 are 9,600 bytes a symbol
+BLOCK = 240  # minutes
+_HELD = BLOCK // 3  # minutes held of a block, which is made anew for the next part: 3,200 bytes a symbol
 _CHUNK = 16  # blocks made at once, to bound what a long history takes
 _SCALES = 4 ** np.arange(6, dtype=np.int64)  # in blocks: 4 hours .. 170 days
 _STEP = 0.61  # makes the sum of all scales move as much in a block as the minutes inside it do
@@ -118,7 +119,7 @@ class _Profile:
 
 
 class SyntheticMarket:
-    """The market of one seed.  Holds one block (10 KB) per symbol; everything else is computed when asked for."""
+    """The market of one seed.  Holds a part of a block (3 KB) per symbol; everything else is computed when asked for."""
 
     def __init__(self, symbols: Sequence[str], settings: SyntheticSettings, *, first_ms: int = 0) -> None:
         """Prepare the symbols.
@@ -146,9 +147,9 @@ class SyntheticMarket:
         return self._first_ms
 
     @property
-    def end_ms(self) -> None:
+    def end_ms(self) -> int | None:
         """It never ends."""
-        return
+        return None
 
     def add(self, symbols: Sequence[str]) -> None:
         """Trade these too.  Raises BadInput for a symbol of unknown form."""
@@ -199,10 +200,11 @@ class SyntheticMarket:
 
     def _place(self, symbol: str, minute_ms: int) -> tuple[Floats, int]:
         profile = self._profiles[symbol]
-        block, index = divmod(minute_ms // MINUTE_MS + profile.offset, BLOCK)
+        part, index = divmod(minute_ms // MINUTE_MS + profile.offset, _HELD)
         held = self._blocks.get(symbol)
-        if held is None or held[0] != block:
-            held = (block, np.ascontiguousarray(self._make(profile, block, 1)))
+        if held is None or held[0] != part:
+            block, start = divmod(part * _HELD, BLOCK)
+            held = (part, self._make(profile, block, 1)[:, start : start + _HELD].copy())
             self._blocks[symbol] = held
         return held[1], index
 

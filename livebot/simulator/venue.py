@@ -7,7 +7,7 @@ hosts the venue.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ from livebot.errors import BadInput, Fatal, Rejected
 from livebot.simulator.market import Market
 from livebot.simulator.matching import EngineState, FillModel, MatchingEngine
 from livebot.simulator.memory import VenueMemory
-from livebot.simulator.wire import read
+from livebot.simulator.wire import Text, read, text_of
 
 HAND = "hand"  # what client order ids of orders placed by hand begin with
 
@@ -29,8 +29,8 @@ EventSink = Callable[[str, OrderEvent], None]
 class VenueSettings:
     """`start_ms` (a whole minute; None: the market's first) and `wallet` (quote) are for a new account only.
 
-    `remember_ended` is how many ended orders can still be asked for; `compact_every` how many log records make a new
-    snapshot.
+    `remember_ended` is how many ended orders can still be asked for; `compact_every` how much work, in requests to carry
+    out again, a log may hold before a new snapshot replaces it.
     """
 
     start_ms: int | None = None
@@ -38,6 +38,9 @@ class VenueSettings:
     fills: FillModel = field(default_factory=FillModel)
     remember_ended: int = 10_000
     compact_every: int = 2_000
+
+
+_SYMBOLS_LIKE_A_REQUEST = 40  # so many symbols' orders held against a candle take as long as one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ class SimulatedVenue:
         self._settings = settings
         self._memory = memory
         self._sinks: list[EventSink] = []
+        self._prices: dict[str, Decimal] = {}
+        self._unkept = 0  # work that only the log holds
+        self._texts: dict[int, Text] = {}  # of ended orders, by number
         self._instruments = {symbol: market.instrument(symbol) for symbol in market.symbols}
         kept = memory.load() if memory else None
         if kept is None:
@@ -147,6 +153,7 @@ class SimulatedVenue:
 
         """
         candles = tuple(self._candles(self._instruments))
+        self._unkept += len(self._engine.book.working_symbols()) // _SYMBOLS_LIKE_A_REQUEST
         close_ms = self._match(dict(candles))
         self._keep_and_tell({"do": "minute", "ts_ms": close_ms})
         return Minute(close_ms, candles)
@@ -159,7 +166,10 @@ class SimulatedVenue:
 
     def price(self, symbol: str) -> Decimal:
         """The present price."""
-        return decimal_of(self.market.price(symbol, self.minute_ms))
+        price = self._prices.get(symbol)
+        if price is None:
+            price = self._prices[symbol] = decimal_of(self.market.price(symbol, self.minute_ms))
+        return price
 
     def order(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         """Present state, None if unknown; anonymous orders cannot be asked for."""
@@ -213,11 +223,11 @@ class SimulatedVenue:
 
     def _match(self, candles: dict[str, Candle]) -> int:
         close_ms = self.minute_ms + MINUTE_MS
-        working = set(self._engine.book.working_symbols())
-        for symbol in self._instruments:  # in this order, whatever order the orders came in
-            if symbol in working and symbol in candles:
+        for symbol in sorted(self._engine.book.working_symbols()):  # whatever order the orders came in
+            if symbol in candles:
                 self._engine.match(symbol, candles[symbol], close_ms)
         self.minute_ms = self.now_ms = close_ms
+        self._prices.clear()
         return close_ms
 
     def _candles(self, symbols: Iterable[str]) -> Iterator[tuple[str, Candle]]:
@@ -229,8 +239,10 @@ class SimulatedVenue:
     def _keep_and_tell(self, record: dict[str, object]) -> None:
         if self._memory:
             self._memory.append(record)
-            if self._memory.records >= self._settings.compact_every:
+            self._unkept += 1
+            if self._unkept >= self._settings.compact_every:
                 self._memory.compact(self._snapshot())
+                self._unkept = 0
         for symbol, event in self._engine.take_events():
             for sink in self._sinks:
                 sink(symbol, event)
@@ -246,29 +258,43 @@ class SimulatedVenue:
             "now_ms": self.now_ms,
             "model": self._engine.model,
             "markets": {symbol: self.market.identity(symbol) for symbol in self._instruments},
-            "account": self._engine.state(),
+            "instruments": self._instruments,
+            "account": self._account(),
         }
+
+    def _account(self) -> dict[str, object]:
+        """The engine's state.  An order that has ended changes no more: its text is made once, not for each snapshot."""
+        state = self._engine.state()
+        before, self._texts = self._texts, {}
+        orders: list[object] = []
+        for order in state.orders:
+            if order.status.live:
+                orders.append(order)
+            else:
+                text = self._texts[order.number] = before.get(order.number) or text_of(order)
+                orders.append(text)
+        return {field.name: getattr(state, field.name) for field in fields(state)} | {"orders": orders}
 
     def _resume(self, snapshot: dict[str, Any], records: list[dict[str, Any]]) -> None:
         try:
             state = read(EngineState, snapshot["account"])
-            model = read(FillModel, snapshot["model"])
             self.minute_ms, self.now_ms = int(snapshot["minute_ms"]), int(snapshot["now_ms"])
-            self._check_markets(snapshot["markets"], state, records)
-            self._engine = self._make_engine(model, state)
+            self.market.add(_symbols_in_use(state, records))
+            self._check_markets(snapshot["markets"])
+            # The log is carried out as it was: under the fill model, the fees and the steps of that time.
+            present = {symbol: self.market.instrument(symbol) for symbol in self.market.symbols}
+            self._instruments = present | read(dict[str, Instrument], snapshot["instruments"])
+            self._engine = self._make_engine(read(FillModel, snapshot["model"]), state)
             for record in records:
                 self._repeat(record)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise _unreadable(f"{type(error).__name__}: {error}") from error
         self._engine.take_events()
-        self._engine.model = self._settings.fills  # from here on as configured now
+        self._engine.model = self._settings.fills
+        self._instruments = present
 
-    def _check_markets(self, kept: dict[str, str], state: EngineState, records: list[dict[str, Any]]) -> None:
-        used = {order.request.symbol for order in state.orders} | set(state.positions)
-        used |= {record["request"]["symbol"] for record in records if "request" in record}
-        self.market.add(sorted(used))
-        self._instruments = {symbol: self.market.instrument(symbol) for symbol in self.market.symbols}
-        for symbol in self._instruments:
+    def _check_markets(self, kept: dict[str, str]) -> None:
+        for symbol in self.market.symbols:
             present = self.market.identity(symbol)
             if kept.get(symbol, present) != present:
                 message = (
@@ -296,6 +322,12 @@ class SimulatedVenue:
             return True
         outcome = self._carry_out_request({**record, "request": read(OrderRequest, record["request"])})
         return isinstance(outcome, OrderAccepted) and outcome.venue_order_id == record["outcome"]
+
+
+def _symbols_in_use(state: EngineState, records: list[dict[str, Any]]) -> list[str]:
+    """Those that must be traded here for the account's sake, configured or not."""
+    used = {order.request.symbol for order in state.orders if order.status.live} | set(state.positions)
+    return sorted(used | {record["request"]["symbol"] for record in records if "request" in record})
 
 
 def _start(market: Market, settings: VenueSettings) -> int:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 LONGEST_FRAME = 64 * 2**20
 _LENGTH_BYTES = 4
 Reader = Callable[[Any], Any]
+Text = orjson.Fragment
 
 _EVENTS: dict[str, type] = {
     kind.__name__: kind for kind in (OrderAccepted, OrderRejected, OrderUnknown, OrderFilled, OrderEnded)
@@ -32,6 +33,11 @@ _EVENTS: dict[str, type] = {
 def to_json(value: object) -> bytes:
     """One line of JSON, without the line's end."""
     return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def text_of(value: object) -> Text:
+    """Its JSON, to stand inside what is written later."""
+    return orjson.Fragment(to_json(value))
 
 
 def from_json(text: bytes) -> Any:  # noqa: ANN401 - whatever the text holds

@@ -1,6 +1,7 @@
 """Facts and decisions as the log tells them."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +13,7 @@ from livebot.core.order import Leg
 from livebot.core.signal import CloseReason
 from livebot.ports import Decision
 
-SHARED = {
+SHARED: dict[str, Any] = {
     "strategy": "ema_cross",
     "symbol": "BTC/USDT",
     "sequence": 3,
@@ -44,7 +45,7 @@ def told(item):
 
 
 def test_a_fact_is_an_event_with_its_details():
-    """Named in snake_case, exact, the signal's id and the time last; what it does not say is left out."""
+    """Named in snake_case, exact, the time and the signal's id last; what it does not say is left out."""
     fact = SignalClosed(
         **SHARED,
         reason=CloseReason.TAKE_PROFIT,
@@ -74,7 +75,7 @@ def test_a_fact_is_an_event_with_its_details():
         "signal_id": "ema_cross/BTC/USDT#1",
         "ts_ms": 1000,
     }
-    assert list(line)[-4:-2] == ["signal_id", "ts_ms"]
+    assert list(line)[-4:-2] == ["ts_ms", "signal_id"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import orjson
 import pytest
 import structlog
 
-from livebot.adapters import log_lines
+from livebot.adapters import log_lines, log_writer
 from livebot.adapters.log_lines import json_line, text_line
 from livebot.adapters.log_writer import LineWriter, writes_to
 from livebot.adapters.logs import LogForm, RepeatLimit, configure_logs, log_form, log_level
@@ -345,6 +345,7 @@ def test_a_line_for_people():
         "event": "order_filled",
         "symbol": "BTC/USDT",
         "strategy": "ema_cross",
+        "signal_id": "ema_cross/BTC/USDT#12",
         "price": Decimal("1.50"),
         "ratio": Decimal(1) / 3,
         "symbols": ["A", "B"],
@@ -355,7 +356,7 @@ def test_a_line_for_people():
         "empty": "",
     }
     assert text_line(event, colours=False) == (
-        "03:04:05.678 info    order_filled             BTC/USDT ema_cross price=1.5 ratio=0.333333333333 "
+        "03:04:05.678 info    order_filled             BTC/USDT ema_cross#12 price=1.5 ratio=0.33333333 "
         'symbols=A,B nobody=none text="two words" none=None empty=""'
     )
 
@@ -366,6 +367,12 @@ def test_nothing_from_outside_moves_the_cursor():
     assert line.isprintable()
     assert r"a\x1b[2Jb" in line
     assert r"text=one\ntwo\x07" in line
+
+
+def test_an_odd_signal_id_is_no_trouble():
+    """Whatever it is."""
+    assert text_line({"event": "e", "signal_id": None}, colours=False).split() == ["e"]
+    assert text_line({"event": "e", "signal_id": "a#\x1b"}, colours=False).split() == ["e", r"#\x1b"]
 
 
 def test_an_exception_stands_below_its_line():
@@ -428,6 +435,21 @@ def test_a_reader_that_stalls_stalls_nobody():
     let_go.set()
     writer.close(5)
     assert written == ["first", "0\n1\n2\n7 dropped"]
+
+
+def test_the_log_says_itself_what_it_dropped(monkeypatch):
+    """As a warning among the other lines."""
+    let_go, lines = threading.Event(), []
+
+    def sink(text):
+        let_go.wait(5)
+        lines.extend(text.splitlines())
+
+    with configure_logs(environment={}, sink=sink):
+        for _ in range(log_writer.LINES_MAX + 600):
+            log.info("tick")
+        let_go.set()
+    assert any("log_lines_dropped" in line and "count" in line for line in lines)
 
 
 def test_a_reader_that_is_gone_hurts_nobody():

@@ -5,6 +5,7 @@ with the venue), only more erratically; what it expects is worked out from the v
 the kernel's own functions.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -38,6 +39,8 @@ from livebot.core.inputs import (
     OrderAccepted,
     OrderEvent,
     OrderFilled,
+    OrderOutcome,
+    OrderRejected,
     Request,
     Step,
     Submit,
@@ -45,7 +48,7 @@ from livebot.core.inputs import (
 )
 from livebot.core.kernel import step
 from livebot.core.market import MINUTE_MS, Candle, Side
-from livebot.core.order import ZERO, Fill, Leg, OrderKind, OrderRequest, OrderStatus, client_order_id
+from livebot.core.order import ZERO, Fill, Leg, OrderKind, OrderRecord, OrderRequest, OrderStatus, client_order_id
 from livebot.core.rules import EntryRules, FixedNotional, Rules
 from livebot.core.signal import CloseReason, Closing, Idle, Open, Opening, Scheduled, Signal
 from livebot.errors import IllegalTransition
@@ -65,7 +68,7 @@ EMPTY = SymbolState(system="perp", strategy="trend", symbol=INSTRUMENT.symbol, s
 LEGS = {leg.value: leg for leg in Leg}
 MOST_ORDERS = 2 * len(Leg)
 MOST_REQUESTS = 6
-QUIET_TURNS = 400
+QUIET_TURNS = 1_000
 PLANS = (
     ExitPlan(),
     ExitPlan(trailing=Trailing(distance=Decimal("0.02"), after=Decimal("0.01"))),
@@ -170,13 +173,16 @@ class Tightest:
 class Driver:
     """One (strategy, symbol) and its venue.  Methods that begin with a verb are what may happen next, in any order."""
 
-    def __init__(self, chance: Random, traits: Traits, rules: Rules = RULES) -> None:
+    def __init__(self, chance: Random, traits: Traits, *, prompt: bool = False, rules: Rules = RULES) -> None:
+        """A `prompt` one carries out all requests before anything else happens, as the daemon does."""
         self.chance = chance
         self.rules = rules
+        self.prompt = prompt
         self.venue = ModelVenue(traits, chance)
         self.state = EMPTY
-        self.todo: list[Request] = []
-        self.asking: list[str] = []
+        self.todo: deque[Request] = deque()
+        self.asking: dict[str, bool] = {}  # order id -> only whether it lives
+        self.asked: set[str] = set()
         self.facts: list[Fact] = []
         self.outside: list[Fill] = []  # what the kernel was told of closing by hand, as it books it
         self.tightest: Tightest | None = None
@@ -207,7 +213,7 @@ class Driver:
         """The oldest request goes to the venue; now and then its answer is slower than the venue's other news."""
         if not self.todo:
             return
-        request = self.todo.pop(0)
+        request = self.todo.popleft()
         venue = self.venue
         if isinstance(request, Cancel):
             if not venue.cancel(request.client_order_id):
@@ -217,11 +223,26 @@ class Driver:
         order = request.approved.order
         outcome = venue.submit(order) if isinstance(request, Submit) else venue.amend(order)
         if isinstance(request, Amend) and not isinstance(outcome, OrderAccepted):
-            self.ask_later(order.client_order_id)
-        elif not venue.calm and self.chance.random() < 0.2:
+            self.not_amended(outcome)
+        elif not venue.calm and not self.prompt and self.chance.random() < 0.2:
             venue.events.insert(0, outcome)
         else:
             self.hear(outcome)
+
+    def carry_out_all(self) -> None:
+        while self.todo:
+            self.carry_out()
+
+    def not_amended(self, outcome: OrderOutcome) -> None:
+        """As the daemon: what became of the order is asked; of a refused change only whether the order lives."""
+        order_id = outcome.client_order_id
+        record = self.find(order_id)
+        if record is None:
+            return
+        refused = isinstance(outcome, OrderRejected) and record.venue_order_id is not None and not record.confirmed
+        if refused and self.prompt:  # the kernel must bear being told; when it cannot be about anything else
+            self.feed(outcome)
+        self.ask_later(order_id, whether_it_lives=refused)
 
     def tell(self, index: int) -> None:
         """One piece of news arrives, not always the oldest."""
@@ -231,8 +252,15 @@ class Driver:
     def answer(self) -> None:
         """The venue is asked about one order."""
         if self.asking:
-            for event in self.venue.ask(self.asking.pop(0)):
-                self.hear(event)
+            order_id = next(iter(self.asking))
+            whether_it_lives = self.asking.pop(order_id)
+            if order_id in self.asked:  # not without a pause, and no request takes as long as that
+                self.carry_out_all()
+                self.venue.now_ms += 1_000
+            self.asked.add(order_id)
+            for event in self.venue.ask(order_id):
+                if not (whether_it_lives and isinstance(event, OrderAccepted)):
+                    self.hear(event)
 
     def move(self, ticks: int) -> None:
         """The price moves by so many tenths."""
@@ -242,7 +270,8 @@ class Driver:
         self.venue.move(price)
 
     def close_candle(self) -> None:
-        """A minute is over."""
+        """A minute is over; no request takes as long as that."""
+        self.carry_out_all()
         venue = self.venue
         venue.now_ms += MINUTE_MS - venue.now_ms % MINUTE_MS
         candle = Candle(
@@ -286,8 +315,7 @@ class Driver:
         """Ask about all that is unsettled, then believe the venue about the position."""
         with self.venue.at_peace():
             for _ in range(2):
-                while self.todo:
-                    self.carry_out()
+                self.carry_out_all()
                 for record in self.state.orders:
                     if not record.settled:
                         for event in self.venue.ask(record.request.client_order_id):
@@ -298,13 +326,11 @@ class Driver:
         if not missing:
             return
         assert isinstance(present, Open | Closing)
-        event = ClosedOutside(quantity=missing, price=self.venue.price, ts_ms=self.venue.now_ms)
+        gone = ClosedOutside(quantity=missing, price=self.venue.price, ts_ms=self.venue.now_ms)
         side = present.signal.side.exit_order
-        fill = Fill(
-            trade_id="", client_order_id="", ts_ms=0, side=side, price=event.price, quantity=missing, fee=ZERO
-        )
+        fill = Fill(trade_id="", client_order_id="", ts_ms=0, side=side, price=gone.price, quantity=missing, fee=ZERO)
         self.outside.append(fill)
-        self.feed(event)
+        self.feed(gone)
 
     def crash(self) -> None:
         """Everything but the saved state and the venue is lost; then recovery, as the daemon does it."""
@@ -325,7 +351,7 @@ class Driver:
     def hear(self, event: OrderEvent) -> None:
         """As the daemon: events of orders that the state does not know are put aside."""
         order_id = event.fill.client_order_id if isinstance(event, OrderFilled) else event.client_order_id
-        if any(record.request.client_order_id == order_id for record in self.state.orders):
+        if self.find(order_id) is not None:
             self.feed(event)
 
     def feed(self, event: Input) -> Step:
@@ -353,9 +379,8 @@ class Driver:
         if self.chance.random() < 0.7:
             self.feed(Admitted(approve(candidate), candidate.ts_ms))
 
-    def ask_later(self, order_id: str) -> None:
-        if order_id not in self.asking:
-            self.asking.append(order_id)
+    def ask_later(self, order_id: str, *, whether_it_lives: bool = False) -> None:
+        self.asking.setdefault(order_id, whether_it_lives)
 
     def ask_about_the_dark(self) -> None:
         for record in self.state.orders:
@@ -508,6 +533,9 @@ class Driver:
         reducing = (record for record in self.state.orders if not record.request.leg.opens)
         return self.held_by_state() - sum((record.reported_filled - record.filled for record in reducing), ZERO)
 
+    def find(self, order_id: str) -> OrderRecord | None:
+        return next((record for record in self.state.orders if record.request.client_order_id == order_id), None)
+
     def count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
 
@@ -520,7 +548,12 @@ class Driver:
 
     def _come_to_rest(self) -> None:
         candles = 0
+        begun = self.venue.now_ms // MINUTE_MS
         for _ in range(QUIET_TURNS):
+            if self.venue.now_ms // MINUTE_MS > begun:
+                self.reconcile()
+                self.close_candle()
+                begun = self.venue.now_ms // MINUTE_MS
             if self.turn():
                 continue
             if self.at_rest() and self.agrees():
@@ -539,6 +572,7 @@ class Driver:
         """One thing that is waiting is done; False if nothing is."""
         running = any(order.running for order in self.venue.live())
         waiting: tuple[tuple[bool, Callable[[], None]], ...] = (
+            (running and self.chance.random() < 0.5, self.venue.work),
             (bool(self.venue.events), lambda: self.tell(0)),
             (bool(self.todo), self.carry_out),
             (bool(self.asking), self.answer),

@@ -168,8 +168,7 @@ class ModelVenue:
 
     def take(self, index: int) -> OrderEvent:
         """Tell one event; it may be told again."""
-        event = self.events[index] if self._rolls(self.traits.repeats) else self.events.pop(index)
-        return event
+        return self.events[index] if self._rolls(self.traits.repeats) else self.events.pop(index)
 
     @contextmanager
     def at_peace(self) -> Iterator[None]:

@@ -243,8 +243,17 @@ class VenueProcess:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def freeze(self) -> None:
+        """It takes what is sent, and answers nothing, until it is thawed."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         """End it."""
+        self.thaw()
         self._process.terminate()
         try:
             self._process.wait(5)
@@ -295,19 +304,20 @@ class Launcher:
         self._process.stdin.flush()
         return self._answer()
 
-    def start(self, root: Root, *arguments: str, sabotage: str | None = None) -> Daemon:
-        """A daemon on this root; `sabotage` names what is broken in it."""
+    def start(
+        self, root: Root, *arguments: str, sabotage: str | None = None, death: Mapping[str, Any] | None = None
+    ) -> Daemon:
+        """A daemon on this root; `sabotage` names what is broken in it, `death` says where it kills itself."""
         begun = root.log.stat().st_size if root.log.exists() else 0
         root.log.touch()
         argv = ["run", "--config", str(root.config), *arguments]
-        answer = self.ask({"do": "start", "argv": argv, "log": str(root.log), "sabotage": sabotage})
+        order = {"do": "start", "argv": argv, "log": str(root.log), "sabotage": sabotage, "death": death}
+        answer = self.ask(order)
         return Daemon(_Forked(self, answer["pid"]), root.log, begun)
 
     def close(self) -> None:
         """End it and whatever it still runs."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(PATIENCE_S)
+        self._process.communicate(timeout=PATIENCE_S)
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -2,8 +2,8 @@
 
     python -m tests.process.launcher        one JSON order a line on stdin, one JSON answer a line on stdout
 
-`{"do": "start", "argv": [...], "log": file, "sabotage": name or null}` answers `{"pid": n}`; the child is a daemon as
-`python -m livebot` would make it.  `{"do": "poll", "pid": n}` answers `{"code": n or null}` (negative: the signal that
+`{"do": "start", "argv": [...], "log": file, "sabotage": name or null, "death": {...} or null}` answers `{"pid": n}`; the
+child is a daemon as `python -m livebot` would make it, save for what `sabotage` is asked to do to it.  `{"do": "poll", "pid": n}` answers `{"code": n or null}` (negative: the signal that
 ended it).  Only a poll collects a child, so until it has answered with a code the pid is nobody else's.  When stdin
 ends, the launcher kills the children it still has.
 """
@@ -24,7 +24,7 @@ from tests.process import sabotage
 def main() -> None:
     """Until stdin ends."""
     with contextlib.suppress(ImportError):
-        import livebot.cli.app  # noqa: F401, PLC0415 - likewise
+        import livebot.cli.app  # noqa: F401 - likewise
     gc.freeze()
     _answer({"ready": os.getpid()})
     children: set[int] = set()
@@ -56,6 +56,8 @@ def _be_daemon(order: dict[str, Any]) -> NoReturn:
     os.close(nothing)
     if order["sabotage"] is not None:
         sabotage.apply(order["sabotage"])
+    if order["death"] is not None:
+        sabotage.die(**order["death"])
     sys.argv = ["livebot", *order["argv"]]
     cli.main()
     sys.exit(0)

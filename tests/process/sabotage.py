@@ -1,26 +1,80 @@
-"""Daemons that are broken on purpose, each in one way, to show that the checks of these tests would see it.
+"""Daemons that are broken on purpose, each in one way, to show that the checks of these tests would see it; and daemons
+that are killed at one step and no other.
 
-Only the launcher applies them, in the child that it forks: nothing of livebot knows of them.
+Only the launcher does this, in the child that it forks: nothing of livebot knows of it.
 """
 
+import functools
+import inspect
+import os
+import signal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, insert
 
 from livebot.adapters import ledger
+from livebot.adapters.file_layer import SystemFiles
 from livebot.adapters.ledger_tables import FACTS
 from livebot.adapters.signal_store import FileSignalStore
 from livebot.core.facts import Fact
 from livebot.core.inputs import OrderEvent, SymbolState
 from livebot.core.order import OrderRequest, OrderStatus
 from livebot.runtime.execution import Execution
+from livebot.simulator.remote import RemoteExchange
+
+# Where a daemon can be killed: the steps of a durable write, of an order's way, and of a fact's
+STEPS: dict[str, tuple[type, str]] = {
+    "create": (SystemFiles, "create"),
+    "write": (SystemFiles, "write"),
+    "fsync": (SystemFiles, "fsync"),
+    "rename": (SystemFiles, "rename"),
+    "fsync the folder": (SystemFiles, "fsync_folder"),
+    "save": (FileSignalStore, "save"),
+    "submit": (RemoteExchange, "submit"),
+    "amend": (RemoteExchange, "amend"),
+    "cancel": (RemoteExchange, "cancel"),
+    "ask": (RemoteExchange, "fetch_order"),
+    "record": (ledger.SqlLedger, "record"),
+}
 
 
 def apply(name: str) -> None:
     """Break the livebot of this process."""
     SABOTAGES[name]()
+
+
+def die(step: str, when: int, *, after: bool) -> None:
+    """Have SIGKILL end this process at the `when`-th time it comes to this step, before it or right after it."""
+    owner, name = STEPS[step]
+    original = getattr(owner, name)
+    times = count(1)
+
+    def end(number: int) -> None:
+        if number == when:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @functools.wraps(original)
+    def plain(*args: Any, **options: Any) -> Any:
+        number = next(times)
+        if not after:
+            end(number)
+        value = original(*args, **options)
+        end(number)
+        return value
+
+    @functools.wraps(original)
+    async def waiting(*args: Any, **options: Any) -> Any:
+        number = next(times)
+        if not after:
+            end(number)
+        value = await original(*args, **options)
+        end(number)
+        return value
+
+    setattr(owner, name, waiting if inspect.iscoroutinefunction(original) else plain)
 
 
 def _send_before_saving() -> None:

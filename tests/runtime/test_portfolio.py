@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import cast
 
 import pytest
 
@@ -98,12 +99,21 @@ def test_the_other_side_of_a_symbol_is_denied_to_other_strategies(told):
     assert code(portfolio.admit(candidate(strategy="other"), NOW_MS)) is None
 
 
+def test_asking_again_for_the_other_side_looks_at_what_others_hold():
+    portfolio = make()
+    portfolio.admit(candidate(), NOW_MS)
+    portfolio.admit(candidate(strategy="other"), NOW_MS)
+    assert code(portfolio.admit(candidate(side=Side.SHORT), NOW_MS)) is DenialCode.OPPOSITE_SIDE
+    portfolio.release("other", BTC)
+    assert code(portfolio.admit(candidate(side=Side.SHORT), NOW_MS)) is None
+
+
 def test_orders_of_the_last_minute_of_market_time_count():
     portfolio = make(Limits(orders_per_minute=2))
     for index in range(2):
         assert code(portfolio.admit(candidate(f"S{index}/USDT"), NOW_MS + index)) is None
     assert code(portfolio.admit(candidate(), NOW_MS + 2)) is DenialCode.ORDERS_PER_MINUTE
-    assert (2, 2) == use(portfolio)["orders_per_minute"]
+    assert (Decimal(2), Decimal(2)) == use(portfolio)["orders_per_minute"]
     assert code(portfolio.admit(candidate(), NOW_MS + MINUTE_MS)) is None
     assert code(portfolio.admit(candidate(ETH), NOW_MS + MINUTE_MS)) is DenialCode.ORDERS_PER_MINUTE
 
@@ -279,7 +289,7 @@ def test_a_fact_that_cannot_be_taken_in_stops_entries_and_the_others_are_heard()
     """It fails closed: better no trade than one on wrong numbers."""
     problems = Problems()
     portfolio = make(problems=problems)
-    broken = replace(Teller().opened(), exposure=None)
+    broken = replace(Teller().opened(), exposure=cast("Exposure", None))
     with pytest.raises(AttributeError):
         portfolio.hear([broken, Teller(ETH).opened()])
     assert code(portfolio.admit(candidate("SOL/USDT"), NOW_MS)) is DenialCode.CHECK_FAILED
@@ -585,11 +595,11 @@ def test_pauses_and_quarantines_outlive_a_restart_and_foreign_orders_do_not():
 def test_a_restart_counts_the_exposures_of_the_files_and_no_close_twice():
     """The outbox is published again after the start; the ledger may have had it."""
     teller = Teller()
-    known = [teller.opened(), teller.closed(5)]
+    opened, closed = teller.opened(), teller.closed(5)
     portfolio = make(Limits(open_signals=1), wallet=None)
-    portfolio.restore(None, {(TREND, ETH): held()}, [known[1]])
+    portfolio.restore(None, {(TREND, ETH): held()}, [closed])
     portfolio.set_wallet(WALLET)
-    portfolio.hear([*known, teller.opened(Exposure(side=Side.LONG))])
+    portfolio.hear([opened, closed, teller.opened(Exposure(side=Side.LONG))])
     assert WALLET == portfolio.equity
     assert 2 == portfolio.open_signals
 

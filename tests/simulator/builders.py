@@ -7,7 +7,7 @@ import numpy as np
 
 from livebot.core.inputs import OrderEnded, OrderEvent, OrderFilled
 from livebot.core.market import MINUTE_MS, Candle, Instrument, OrderSide
-from livebot.core.order import Leg, OrderKind, OrderRequest
+from livebot.core.order import Fill, Leg, OrderKind, OrderRequest, VenueOrder
 from livebot.core.series import CandleSeries
 from livebot.simulator.matching import FillModel
 from livebot.simulator.venue import SimulatedVenue, VenueSettings
@@ -59,7 +59,7 @@ class WrittenMarket:
     def instrument(self, symbol: str) -> Instrument:
         return Instrument(
             symbol=symbol,
-            base=symbol.split("/")[0],
+            base=symbol.partition("/")[0],
             quote="USDT",
             tick_size=D("0.1"),
             lot_step=D("0.001"),
@@ -127,10 +127,19 @@ class Desk:
         for _ in range(minutes):
             self.venue.step()
 
+    def order(self, name: str) -> VenueOrder:
+        """An order that is known."""
+        found = self.venue.order(BTC, name)
+        assert found is not None
+        return found
+
+    def trades(self) -> list[Fill]:
+        """All so far."""
+        return [event.fill for event in self.events if isinstance(event, OrderFilled)]
+
     def fills(self) -> list[tuple[str, Decimal, Decimal]]:
         """(order, quantity, price) of each trade so far."""
-        told = [event.fill for event in self.events if isinstance(event, OrderFilled)]
-        return [(fill.client_order_id, fill.quantity, fill.price) for fill in told]
+        return [(fill.client_order_id, fill.quantity, fill.price) for fill in self.trades()]
 
     def ends(self) -> list[tuple[str, str, Decimal]]:
         """(order, status, filled) of each end so far."""

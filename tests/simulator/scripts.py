@@ -1,15 +1,13 @@
 """Random sessions at a venue: what people ask of it, minute by minute."""
 
-from dataclasses import dataclass
-from decimal import Decimal as D
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from livebot.core.order import OrderKind
 from livebot.errors import Rejected
 from livebot.simulator.matching import FillModel
 from livebot.simulator.venue import SimulatedVenue
-from tests.simulator.builders import BTC, ETH, WrittenMarket, order
+from tests.simulator.builders import BTC, ETH, D, Prices, WrittenMarket, order
 
 SYMBOLS = (BTC, ETH)
 MINUTES = 12
@@ -17,11 +15,11 @@ MINUTES = 12
 
 @dataclass(frozen=True)
 class Act:
-    """`verb` is submit, amend, cancel, minute or hand; the rest says what, in relation to the present price."""
+    """`verb` is submit, again, amend, cancel, minute or hand; the rest says what, in relation to the present price."""
 
     verb: str
     symbol: str
-    name: str
+    back: int  # which earlier order is meant
     side: str
     quantity: str
     kind: str
@@ -34,23 +32,24 @@ quantities = st.sampled_from(["0.001", "0.05", "0.3", "1", "1.7", "2.345"])
 
 acts = st.builds(
     Act,
-    verb=st.sampled_from(["submit"] * 6 + ["amend", "cancel", "minute", "minute", "hand"]),
+    verb=st.sampled_from([*["submit"] * 10, "again", *["amend"] * 3, *["cancel"] * 2, *["minute"] * 4, "hand"]),
     symbol=st.sampled_from(SYMBOLS),
-    name=st.sampled_from([f"o{number}" for number in range(25)]),
+    back=st.integers(1, 6),
     side=st.sampled_from(["buy", "sell"]),
     quantity=quantities,
     kind=st.sampled_from(["market", "market", "limit", "stop"]),
     distance=st.integers(-60, 60),
-    reduce=st.booleans(),
+    reduce=st.sampled_from([False, False, True]),
     group=st.sampled_from([None, None, "g", "h"]),
 )
-sessions = st.lists(acts, max_size=40)
+sessions = st.lists(acts, min_size=8, max_size=40)
 
 
 @st.composite
 def prices(draw):
     """Candles of a walk, sometimes with a gap in price or in time."""
-    rows, last = [], draw(st.integers(500, 1500))
+    rows: list[Prices | None] = []
+    last = draw(st.integers(500, 1500))
     for _ in range(MINUTES):
         begin = max(last + draw(st.sampled_from([0, 0, 0, -40, 40])), 100)
         end = max(begin + draw(st.integers(-50, 50)), 100)
@@ -72,29 +71,45 @@ models = st.builds(
 )
 
 
-def perform(venue: SimulatedVenue, act: Act) -> object:
-    """Ask it of the venue; what it says."""
+def perform(venue: SimulatedVenue, act: Act, number: int) -> object:
+    """Ask it of the venue as the session's act of that number; what it says."""
     now_ms = venue.now_ms + 7
+    symbol, name = act.symbol, f"o{number}"
+    if act.verb in ("amend", "cancel", "again"):
+        earlier = venue._engine.book.everything()[-act.back :]
+        if earlier:
+            symbol, name = earlier[0].request.symbol, earlier[0].request.client_order_id
     try:
         if act.verb == "minute":
             return None if venue.ended else venue.step()
         if act.verb == "cancel":
-            return venue.cancel(act.symbol, act.name, now_ms)
+            venue.cancel(symbol, name, now_ms)
+            return "cancelled"
         if act.verb == "hand":
-            return venue.close_by_hand(act.symbol, now_ms)
-        level = str(max(venue.price(act.symbol) + D(act.distance) / 10, D("0.1")))
+            return venue.close_by_hand(symbol, now_ms)
+        level = str(max(venue.price(symbol) + D(act.distance) / 10, D("0.1")))
         request = order(
-            act.name,
+            name,
             act.side,
             act.quantity,
             limit=level if act.kind == "limit" else None,
             stop=level if act.kind == "stop" else None,
             reduce=act.reduce,
             group=act.group,
-            symbol=act.symbol,
+            symbol=symbol,
         )
-        assert request.kind is OrderKind[{"stop": "STOP_MARKET"}.get(act.kind, act.kind.upper())]
-        return (venue.submit if act.verb == "submit" else venue.amend)(request, now_ms)
+        if act.verb != "amend":
+            return venue.submit(request, now_ms)
+        if earlier:  # of the same kind and side, else it is always refused
+            present = earlier[0].request
+            price = request.price or request.trigger_price or venue.price(symbol)
+            request = replace(
+                present,
+                quantity=request.quantity,
+                price=present.price and price,
+                trigger_price=present.trigger_price and price,
+            )
+        return venue.amend(request, now_ms)
     except Rejected as refusal:
         return str(refusal)
 

@@ -1,7 +1,6 @@
 """How orders fill, one rule at a time."""
 
 from dataclasses import replace
-from decimal import Decimal as D
 
 import pytest
 
@@ -9,7 +8,7 @@ from livebot.core.inputs import OrderAccepted, OrderRejected
 from livebot.core.order import OrderStatus
 from livebot.errors import Rejected
 from livebot.simulator.matching import FillModel
-from tests.simulator.builders import BTC, EXACT, START_MS, Desk, flat, order
+from tests.simulator.builders import BTC, EXACT, START_MS, D, Desk, flat, order
 
 STILL = flat(100.0)
 SLIPPING = FillModel(slippage=D("0.01"))
@@ -42,14 +41,14 @@ def test_fees_are_the_takers_at_the_market_and_the_makers_when_resting():
     desk.do(order("now", "buy", "1"))
     desk.do(order("rests", "buy", "1", limit="90"))
     desk.step()
-    assert [event.fill.fee for event in desk.events if hasattr(event, "fill")] == [D("0.05"), D("0.018")]
+    assert [fill.fee for fill in desk.trades()] == [D("0.05"), D("0.018")]
 
 
 def test_a_limit_that_crosses_fills_at_once_at_the_better_price_as_taker():
     desk = Desk(STILL)
     desk.do(order("a", "buy", "1", limit="105"))
     assert desk.fills() == [("a", D(1), D(100))]
-    assert desk.events[0].fill.fee == D("0.05")
+    assert desk.trades()[0].fee == D("0.05")
 
 
 def test_a_resting_limit_fills_at_its_own_price_when_touched():
@@ -62,9 +61,7 @@ def test_a_resting_limit_fills_at_its_own_price_when_touched():
 
 
 def test_a_limit_may_be_asked_to_fill_only_when_passed():
-    desk = Desk(
-        (100.0, 110.0, 90.0, 95.0), (95.0, 110.1, 89.9, 95.0), model=FillModel(slippage=D(0), through=True)
-    )
+    desk = Desk((100.0, 110.0, 90.0, 95.0), (95.0, 110.1, 89.9, 95.0), model=FillModel(slippage=D(0), through=True))
     desk.do(order("a", "buy", "1", limit="90"))
     desk.do(order("b", "sell", "1", limit="110"))
     desk.step()
@@ -163,11 +160,9 @@ def test_a_triggered_stop_in_pieces_runs_on_whatever_the_price_and_takes_from_it
     desk.do(order("target", "sell", "0.100", limit="120", reduce=True, group="g"))
     desk.step()
     assert desk.fills()[-1] == ("stop", D("0.050"), D("98.5"))
-    target = desk.venue.order(BTC, "target")
+    target = desk.order("target")
     assert (target.quantity, target.filled) == (D("0.050"), D(0))
-    refused = desk.venue.amend(
-        order("stop", "sell", "0.100", stop="90", reduce=True, group="g"), desk.venue.now_ms
-    )
+    refused = desk.venue.amend(order("stop", "sell", "0.100", stop="90", reduce=True, group="g"), desk.venue.now_ms)
     assert code_of(refused) == "already_triggered"
     desk.step()
     assert desk.fills()[-1] == ("stop", D("0.050"), D(100))
@@ -200,9 +195,9 @@ def test_what_an_oco_order_fills_is_taken_off_the_others():
     desk.do(order("stop", "sell", "1", stop="90", reduce=True, group="g"))
     desk.do(order("other", "sell", "1", stop="80", reduce=True, group="h"))
     desk.step()
-    assert desk.venue.order(BTC, "target").filled == D("0.5")
-    assert desk.venue.order(BTC, "stop").quantity == D("0.5")
-    assert desk.venue.order(BTC, "other").quantity == D(1)
+    assert desk.order("target").filled == D("0.5")
+    assert desk.order("stop").quantity == D("0.5")
+    assert desk.order("other").quantity == D(1)
     desk.step()
     assert desk.ends()[-2:] == [("target", "filled", D(1)), ("stop", "canceled", D(0))]
 
@@ -274,8 +269,7 @@ def test_what_a_venue_refuses(wrong, code):
 
 def test_a_quantity_below_the_minimum_is_refused(monkeypatch):
     desk = Desk(STILL)
-    instrument = replace(desk.venue.instrument(BTC), minimum_quantity=D(1))
-    desk.venue._instruments[BTC] = instrument
+    desk.venue._instruments[BTC] = replace(desk.venue._instruments[BTC], minimum_quantity=D(1))
     assert code_of(desk.do(order("a", "buy", "0.5"))) == "below_minimum_quantity"
 
 
@@ -331,6 +325,7 @@ def test_amending_changes_quantity_and_price_and_keeps_what_filled():
     desk.do(order("a", "buy", "2", limit="90"))
     desk.step()
     answer = desk.venue.amend(order("a", "buy", "4", limit="85"), desk.venue.now_ms)
+    assert isinstance(answer, OrderAccepted)
     assert (answer.quantity, answer.price) == (D(4), D(85))
     desk.step(2)
     assert desk.fills() == [("a", D(1), D(90)), ("a", D(3), D(85))]
@@ -339,9 +334,7 @@ def test_amending_changes_quantity_and_price_and_keeps_what_filled():
 def test_an_amended_limit_that_now_crosses_trades_at_once():
     desk = Desk(STILL)
     desk.do(order("a", "buy", "1", limit="90"))
-    assert isinstance(
-        desk.venue.amend(order("a", "buy", "1", limit="101"), desk.venue.now_ms), OrderAccepted
-    )
+    assert isinstance(desk.venue.amend(order("a", "buy", "1", limit="101"), desk.venue.now_ms), OrderAccepted)
     assert desk.fills() == [("a", D(1), D(100))]
 
 
@@ -369,19 +362,16 @@ def test_an_amendment_that_is_refused_leaves_the_order_as_it_was(wanted, code):
     desk = Desk(STILL)
     desk.do(order("in", "buy", "1"))
     desk.do(order("stop", "sell", "1", stop="95", reduce=True))
-    before = desk.venue.order(BTC, "stop")
+    before = desk.order("stop")
     assert code_of(desk.venue.amend(wanted, desk.venue.now_ms)) == code
-    assert desk.venue.order(BTC, "stop") == before
+    assert desk.order("stop") == before
 
 
 def test_a_quantity_cannot_be_amended_to_what_has_filled():
     desk = Desk((100.0, 101.0, 89.0, 95.0), model=IN_PIECES)
     desk.do(order("a", "buy", "2", limit="90"))
     desk.step()
-    assert (
-        code_of(desk.venue.amend(order("a", "buy", "1", limit="90"), desk.venue.now_ms))
-        == "quantity_below_filled"
-    )
+    assert code_of(desk.venue.amend(order("a", "buy", "1", limit="90"), desk.venue.now_ms)) == "quantity_below_filled"
 
 
 def test_a_running_order_may_change_its_quantity():
@@ -399,7 +389,7 @@ def test_cancelling():
     desk.step()
     assert desk.fills() == []
     assert desk.ends() == [("a", "canceled", D(0))]
-    assert desk.venue.order(BTC, "a").status is OrderStatus.CANCELED
+    assert desk.order("a").status is OrderStatus.CANCELED
     for name in ("a", "never"):
         with pytest.raises(Rejected, match=name):
             desk.venue.cancel(BTC, name, desk.venue.now_ms)

@@ -1,16 +1,15 @@
 """What holds of the matching engine whatever is asked of it."""
 
 from collections import defaultdict
-from decimal import Decimal as D
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livebot.core.inputs import OrderAccepted, OrderEnded, OrderFilled
+from livebot.core.inputs import OrderAccepted, OrderEnded, OrderEvent, OrderFilled
 from livebot.core.market import OrderSide
 from livebot.core.order import OrderStatus
 from livebot.simulator.venue import SimulatedVenue, VenueSettings
-from tests.simulator.builders import BTC, EXACT, Desk, order
+from tests.simulator.builders import BTC, EXACT, D, Desk, order
 from tests.simulator.scripts import SYMBOLS, market_of, markets, models, perform, sessions
 
 WALLET = D(10_000)
@@ -21,12 +20,12 @@ class Books:
 
     def __init__(self, venue: SimulatedVenue) -> None:
         self.venue = venue
-        self.positions = defaultdict(D)
+        self.positions: dict[str, D] = defaultdict(D)
         self.paid = D(0)
         self.fees = D(0)
-        self.trade_ids = []
-        self.filled = defaultdict(D)
-        self.ended = {}
+        self.trade_ids: list[str] = []
+        self.filled: dict[str, D] = defaultdict(D)
+        self.ended: dict[str, OrderStatus] = {}
         venue.subscribe(self.hear)
 
     def hear(self, symbol, event):
@@ -40,7 +39,9 @@ class Books:
             self.trade_ids.append(fill.trade_id)
             assert fill.client_order_id not in self.ended
             self.filled[fill.client_order_id] += fill.quantity
-            if self.venue._engine.book.find(symbol, fill.client_order_id).request.reduce_only:
+            known = self.venue._engine.book.find(symbol, fill.client_order_id)
+            assert known is not None
+            if known.request.reduce_only:
                 after = self.positions[symbol]
                 assert before * after >= 0, "a reduce-only order turned the position"
                 assert abs(after) < abs(before), "a reduce-only order did not reduce"
@@ -77,8 +78,8 @@ def test_the_books_add_up_after_every_act(candles, model, session):
     """Wallet, positions and orders are exactly the sum of the trades told; reduce-only never turns a position."""
     venue = SimulatedVenue(market_of(candles), VenueSettings(wallet=WALLET, fills=model))
     books = Books(venue)
-    for act in session:
-        perform(venue, act)
+    for number, act in enumerate(session):
+        perform(venue, act, number)
         books.check()
 
 
@@ -87,10 +88,14 @@ def test_the_same_session_gives_the_same_trades(candles, model, session):
     told = []
     for _ in range(2):
         venue = SimulatedVenue(market_of(candles), VenueSettings(fills=model))
-        heard = []
-        venue.subscribe(lambda symbol, event, heard=heard: heard.append((symbol, event)))
-        told.append(([perform(venue, act) for act in session], heard))
+        heard: list[tuple[str, OrderEvent]] = []
+        venue.subscribe(_into(heard))
+        told.append(([perform(venue, act, number) for number, act in enumerate(session)], heard))
     assert told[0] == told[1]
+
+
+def _into(heard):
+    return lambda symbol, event: heard.append((symbol, event))
 
 
 @given(
@@ -101,19 +106,19 @@ def test_the_same_session_gives_the_same_trades(candles, model, session):
 def test_an_oco_group_never_trades_more_than_one_of_its_orders(candles, model, members):
     """All members have the same quantity; together they sell no more than that, although more is held."""
     venue = SimulatedVenue(market_of(candles), VenueSettings(wallet=D(10_000_000), fills=model))
-    sold = []
-    venue.subscribe(lambda _, event: isinstance(event, OrderFilled) and sold.append(event.fill))
+    heard: list[tuple[str, OrderEvent]] = []
+    venue.subscribe(_into(heard))
     venue.submit(order("in", "buy", "9"), venue.now_ms)
     price = venue.price(BTC)
     for number, (kind, distance) in enumerate(members):
         level = price + D(distance) / 10 if kind == "limit" else max(price - D(distance) / 10, D("0.1"))
-        level_text = {kind: str(level)}
-        request = order(f"m{number}", "sell", "2", **level_text, reduce=True, group="g")
+        limit, stop = (str(level), None) if kind == "limit" else (None, str(level))
+        request = order(f"m{number}", "sell", "2", limit=limit, stop=stop, reduce=True, group="g")
         assert isinstance(venue.submit(request, venue.now_ms), OrderAccepted)
     while not venue.ended:
         venue.step()
-        of_group = [fill for fill in sold if fill.client_order_id != "in"]
-        assert sum((fill.quantity for fill in of_group), D(0)) <= 2
+        fills = [event.fill for _, event in heard if isinstance(event, OrderFilled)]
+        assert sum((fill.quantity for fill in fills if fill.client_order_id != "in"), D(0)) <= 2
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 5_000), st.integers(1, 9_999)), max_size=60))

@@ -1,5 +1,7 @@
 """The synthetic market is a function of (seed, symbol, minute), and looks like a market."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ COLUMNS = ("ts_ms", "open", "high", "low", "close", "volume")
 YEAR = 525_600
 
 
-def made(*symbols: str, **settings: float) -> SyntheticMarket:
+def made(*symbols: str, **settings: Any) -> SyntheticMarket:
     return SyntheticMarket(symbols or symbol_names(5), SyntheticSettings(**settings))
 
 

@@ -4,7 +4,6 @@ import json
 import os
 from contextlib import closing
 from dataclasses import replace
-from decimal import Decimal as D
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,11 +13,12 @@ from hypothesis import strategies as st
 
 from livebot.core.inputs import OrderAccepted
 from livebot.errors import BadInput, Fatal, Rejected
+from livebot.simulator.market import Fees
 from livebot.simulator.matching import FillModel
 from livebot.simulator.memory import VenueMemory
 from livebot.simulator.synthetic import SyntheticMarket, SyntheticSettings
 from livebot.simulator.venue import SimulatedVenue, VenueSettings
-from tests.simulator.builders import BTC, ETH, EXACT, START_MS, WrittenMarket, flat, order
+from tests.simulator.builders import BTC, ETH, EXACT, START_MS, D, WrittenMarket, flat, order
 from tests.simulator.scripts import SYMBOLS, market_of, markets, models, perform, sessions
 
 STILL = {BTC: [flat(100.0)] * 5, ETH: [flat(10.0)] * 5}
@@ -31,11 +31,11 @@ def opened(folder: Path, settings: VenueSettings = SETTINGS, market=None) -> Sim
 
 def killed(venue: SimulatedVenue) -> None:
     """What the death of its process does: the lock goes, nothing is written."""
-    venue._memory.close()
+    venue.close()
 
 
 def everything(venue: SimulatedVenue) -> dict:
-    names = [f"o{number}" for number in range(25)]
+    names = [f"o{number}" for number in range(40)]
     return {
         "minute": venue.minute_ms,
         "now": venue.now_ms,
@@ -59,7 +59,7 @@ def test_dying_between_any_two_acts_changes_nothing(candles, model, session, dea
             if number in deaths:
                 killed(venue)
                 venue = opened(folder, settings, market_of(candles))
-            assert perform(venue, act) == perform(unbroken, act)
+            assert perform(venue, act, number) == perform(unbroken, act, number)
             assert everything(venue) == everything(unbroken)
         killed(venue)
 
@@ -106,6 +106,37 @@ def test_venue_time_inside_the_minute_is_not_lost(tmp_path):
         assert answer.ts_ms == START_MS + 72_345
         answer = again.submit(order("c", "buy", "1"), START_MS + 10**9)
         assert answer.ts_ms == START_MS + 119_999
+
+
+def test_a_cancellation_and_an_amendment_are_remembered(tmp_path):
+    venue = opened(tmp_path)
+    for name in "abc":
+        venue.submit(order(name, "buy", "1", limit="90"), venue.now_ms)
+    venue.cancel(BTC, "a", venue.now_ms + 5)
+    venue.amend(order("b", "buy", "2", limit="80"), venue.now_ms + 5)
+    kept = everything(venue), venue.open_orders(), venue.order(BTC, "a")
+    killed(venue)
+    with closing(opened(tmp_path)) as again:
+        assert (everything(again), again.open_orders(), again.order(BTC, "a")) == kept
+
+
+def test_the_order_of_trades_among_symbols_does_not_depend_on_what_the_venue_went_through(tmp_path):
+    candles = {BTC: [flat(100.0), (100.0, 100.0, 80.0, 90.0)], ETH: [flat(100.0), (100.0, 100.0, 80.0, 90.0)]}
+    ids = []
+    for folder, dies in ((tmp_path / "a", False), (tmp_path / "b", True)):
+        venue = opened(folder, market=WrittenMarket(candles))
+        for name, symbol in (("1", ETH), ("2", BTC), ("3", ETH)):
+            venue.submit(order(name, "buy", "1", limit="90", symbol=symbol), venue.now_ms)
+        venue.cancel(ETH, "1", venue.now_ms)
+        if dies:
+            for _ in range(2):
+                killed(venue)
+                venue = opened(folder, market=WrittenMarket(candles))
+        venue.step()
+        venue.step()
+        ids.append([venue.fills(symbol, name)[0].trade_id for name, symbol in (("2", BTC), ("3", ETH))])
+        venue.close()
+    assert ids[0] == ids[1]
 
 
 def test_the_log_is_compacted_from_time_to_time(tmp_path):
@@ -209,6 +240,20 @@ def test_a_changed_fill_model_holds_from_now_on(tmp_path):
         assert again.fills(BTC, "a")[0].price == D(100)
         again.submit(order("b", "buy", "1"), again.now_ms)
         assert again.fills(BTC, "b")[0].price == D(110)
+
+
+def test_changed_fees_hold_from_now_on_and_leave_old_trades_as_they_were(tmp_path):
+    def market(taker: str) -> SyntheticMarket:
+        return SyntheticMarket([BTC], SyntheticSettings(fees=Fees(taker=D(taker))))
+
+    venue = opened(tmp_path, market=market("0.001"))
+    venue.submit(order("a", "buy", "0.01"), venue.now_ms)
+    kept = everything(venue), venue.fills(BTC, "a")
+    killed(venue)
+    with closing(opened(tmp_path, market=market("0"))) as again:
+        assert (everything(again), again.fills(BTC, "a")) == kept
+        again.submit(order("b", "buy", "0.01"), again.now_ms)
+        assert again.fills(BTC, "b")[0].fee == 0
 
 
 def test_a_full_disk_stops_the_venue(tmp_path, monkeypatch):

@@ -1,0 +1,106 @@
+"""What must not be forgotten about a symbol's orders: those whose fate is open, and positions without a stop.
+
+Rules of this file: an order is asked about for as long as its fate is open, at most once in the configured time; every
+position without a confirmed stop has a clock running.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from livebot.core.exposure import protected
+from livebot.core.inputs import OrderEvent
+from livebot.core.order import OrderRecord, OrderRequest, OrderStatus
+from livebot.core.signal import Closing, Open
+from livebot.runtime.inbox import Ask, Inbox, UnprotectedDeadline
+from livebot.runtime.side_jobs import SideJobs
+from livebot.runtime.strategy_instance import StrategyInstance
+from livebot.runtime.surroundings import Surroundings
+
+
+class FollowUp:
+    """One for each run of a worker."""
+
+    def __init__(self, symbol: str, inbox: Inbox, jobs: SideJobs, shared: Surroundings) -> None:
+        """Nothing is open."""
+        self._symbol = symbol
+        self._inbox = inbox
+        self._jobs = jobs
+        self._shared = shared
+        self._asked: set[str] = set()
+        self._told: set[str] = set()  # strategies of which the observer knows how it is
+        self._alarms: dict[str, asyncio.TimerHandle] = {}
+
+    def watch(self, instances: Iterable[StrategyInstance]) -> None:
+        """See to everything that is open now."""
+        on_record: set[str] = set()
+        for instance in instances:
+            for record in instance.state.orders:
+                on_record.add(record.request.client_order_id)
+                if _lost(record):
+                    self.ask_about(record.request)
+            self._watch_protection(instance)
+        self._asked &= on_record
+
+    def ask_about(self, request: OrderRequest) -> None:
+        """Ask the venue about an order."""
+        order_id = request.client_order_id
+        key = f"ask:{order_id}"
+        if self._jobs.runs(key):
+            return
+        again = order_id in self._asked
+        if not again:
+            self._asked.add(order_id)
+            self._shared.observer.order_unknown(self._symbol, order_id, f"{request.leg.name.lower()} order")
+        self._jobs.start(key, lambda: self._ask(request, again=again))
+
+    async def _ask(self, request: OrderRequest, *, again: bool) -> tuple[OrderEvent, ...]:
+        if again:
+            await asyncio.sleep(self._shared.execution_settings.unknown_poll_s)
+        return await self._shared.execution.ask(request)
+
+    def _watch_protection(self, instance: StrategyInstance) -> None:
+        name = instance.strategy_name
+        if exposed(instance):
+            if name not in self._alarms:
+                self._alarms[name] = asyncio.get_running_loop().call_later(
+                    self._shared.execution_settings.unprotected_s, self._inbox.put, UnprotectedDeadline(name)
+                )
+                self._shared.observer.unprotected(self._symbol, name, _signal_id(instance))
+        elif name in self._alarms or name not in self._told:
+            alarm = self._alarms.pop(name, None)
+            if alarm is not None:
+                alarm.cancel()
+            self._shared.observer.unprotected(self._symbol, name, None)
+        self._told.add(name)
+
+    def rang(self, strategy: str) -> None:
+        """The clock of this strategy's position has run out; if it is still exposed, the next `watch` starts another."""
+        if self._alarms.pop(strategy, None) is not None:
+            self._shared.observer.overdue(self._symbol, strategy, self._shared.execution_settings.unprotected_s)
+
+    def compare(self) -> None:
+        """Have the symbol's states compared with the venue."""
+        self._inbox.put(Ask())
+
+    def close(self) -> None:
+        """Stop all clocks; whoever runs the symbol next starts them anew."""
+        for alarm in self._alarms.values():
+            alarm.cancel()
+        self._alarms.clear()
+
+
+def exposed(instance: StrategyInstance) -> bool:
+    """Whether there is a position and no confirmed stop for all of it."""
+    state = instance.state
+    return isinstance(state.signal, Open | Closing) and not protected(state.signal, state.orders)
+
+
+def _lost(record: OrderRecord) -> bool:
+    """Whether nobody knows what became of it, or it has ended with fills that have not been told."""
+    return record.status is OrderStatus.UNKNOWN or not (record.settled or record.status.live)
+
+
+def _signal_id(instance: StrategyInstance) -> str:
+    signal = instance.state.signal
+    assert isinstance(signal, Open | Closing)
+    return f"{instance.strategy_name}/{instance.symbol}#{signal.signal.number}"

@@ -1,0 +1,72 @@
+"""What all symbol workers share, and who is told what they see besides facts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from livebot.core.facts import Fact
+from livebot.core.inputs import SymbolState
+from livebot.ports import CandleFeed, Clock, Decision, SignalStore
+from livebot.runtime.execution import Execution
+from livebot.runtime.instances import Instances
+from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.settings import ExecutionSettings, RuntimeSettings
+from livebot.runtime.strategy_instance import StrategyInstance
+from livebot.runtime.turns import Turns
+
+
+class Observer(Protocol):
+    """Logs, counters and problems."""
+
+    def slow_call(self, strategy: str, symbol: str, call: str, took_ms: float) -> None:
+        """A strategy's call took longer than the configured bound."""
+
+    def order_unknown(self, symbol: str, order_id: str, text: str) -> None:
+        """An order's fate is not known; it is being asked for."""
+
+    def withdrawn(self, symbol: str, strategy: str, order_id: str) -> None:
+        """An entry was approved, and is not sent because nothing may open any more."""
+
+    def foreign_position(self, symbol: str, text: str | None) -> None:
+        """The venue holds a quantity of this symbol that is not ours; None: no longer."""
+
+    def unprotected(self, symbol: str, strategy: str, signal_id: str | None) -> None:
+        """This signal's position is without a confirmed stop; None: the strategy has no such signal any more."""
+
+    def overdue(self, symbol: str, strategy: str, seconds: float) -> None:
+        """An unprotected position has been so for as long as is allowed."""
+
+    def event_of_unknown_order(self, symbol: str, order_id: str) -> None:
+        """The venue told of an order that no state knows."""
+
+    def gap(self, symbol: str, strategy: str, missing: int) -> None:
+        """Candles were missing and were filled from history."""
+
+    def refused_candle(self, symbol: str, text: str) -> None:
+        """A candle cannot be true, or contradicts one that was taken before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all workers share.
+
+    `saved` is told each state once it is durable, and `last_saved` gives it back; `published` is the last sequence of a
+    (strategy, symbol) that everyone has been told; `warmed` is told the symbol when its strategies can decide;
+    `loading` are the turns at loading a history.
+    """
+
+    clock: Clock
+    feed: CandleFeed
+    execution: Execution
+    store: SignalStore
+    portfolio: Portfolio
+    publish: Callable[[Sequence[Fact | Decision]], None]
+    published: Callable[[str, str], int]
+    saved: Callable[[SymbolState], None]
+    last_saved: Callable[[str, str], SymbolState]
+    instances: Instances[StrategyInstance]
+    observer: Observer
+    settings: RuntimeSettings
+    execution_settings: ExecutionSettings
+    warmed: Callable[[str], None]
+    loading: Turns

@@ -1,0 +1,182 @@
+"""The symbols' workers: what each is made of, and who acts for a symbol at which time.
+
+Rules of this file: one worker acts for a symbol at a time; what a guard works with asks no strategy anything; after a
+failure of a symbol with something open a guard stands by until the next run; the last durable state of every (strategy,
+symbol) is kept here, whoever runs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from livebot.core.facts import Fact
+from livebot.core.inputs import SymbolState
+from livebot.core.market import Instrument
+from livebot.core.signal import CloseReason
+from livebot.ports import Decision
+from livebot.runtime.execution import Execution
+from livebot.runtime.inbox import Inbox, Leave, Stop
+from livebot.runtime.instances import Instances
+from livebot.runtime.recovery import Key, Recovered, moved_on
+from livebot.runtime.standby import Standby
+from livebot.runtime.strategy_instance import StrategyInstance
+from livebot.runtime.surroundings import Observer, Surroundings
+from livebot.runtime.symbol_worker import SymbolWorker
+from livebot.runtime.system_parts import SystemParts
+from livebot.runtime.turns import Turns
+from livebot.runtime.unattended import Unattended
+
+# A history takes many times what is kept of it: all at once they would be most of what the process ever holds.
+HISTORIES_AT_ONCE = 8
+HISTORIES_PATIENCE_S = 2.0
+
+
+class Workers:
+    """One for the whole system.  `states` are the last durable ones, `strategies` those that run on each symbol."""
+
+    def __init__(
+        self,
+        parts: SystemParts,
+        execution: Execution,
+        observer: Observer,
+        publish: Callable[[Sequence[Fact | Decision]], None],
+    ) -> None:
+        """Nothing is known: `take_over` comes first."""
+        self._parts = parts
+        self._execution = execution
+        self._observer = observer
+        self._publish = publish
+        self.instances: Instances[StrategyInstance] = Instances(self._make_instance)
+        self.inboxes: dict[str, Inbox] = {}
+        self.strategies: dict[str, tuple[str, ...]] = dict(parts.strategies)
+        self.states: dict[Key, SymbolState] = {}
+        self.warm: set[str] = set()
+        self._published: dict[Key, int] = {}
+        self._instruments: Mapping[str, Instrument] = {}
+        self._guarded: set[str] = set()
+        self._standby = Standby(self._guard)
+        self._shared = self._surroundings()
+
+    # Beginning
+
+    def take_over(self, recovered: Recovered) -> None:
+        """Begin from what was found.
+
+        A signal that the config no longer names is guarded to its end; a symbol without an instrument is left out.
+        """
+        self.states = recovered.states
+        self._published = dict(recovered.told)
+        self._instruments = recovered.instruments
+        strategies = dict(self._parts.strategies)
+        for (strategy, symbol), state in recovered.states.items():
+            present = strategies.get(symbol, ())
+            if strategy not in present and state.orders:
+                strategies[symbol] = (*present, strategy)
+        self.strategies = {symbol: names for symbol, names in strategies.items() if symbol in recovered.instruments}
+        settings, activity = self._parts.settings, self._parts.activity
+        self.inboxes.update({symbol: Inbox(settings.queue_size, activity) for symbol in self.strategies})
+
+    # Running, as the supervisor asks for it
+
+    async def run(self, symbol: str) -> None:
+        """Run the symbol's strategies."""
+        await self._standby.end(symbol)
+        if symbol in self._guarded:
+            self._guarded.discard(symbol)
+            self.evict(symbol)
+        try:
+            await self._worker(symbol).run()
+        except Exception:
+            if self.busy(symbol):
+                self._standby.begin(symbol)
+            raise
+
+    async def guard(self, symbol: str) -> None:
+        """Watch over the symbol's signals until they have closed."""
+        await self._standby.end(symbol)
+        await self._guard(symbol)
+
+    def evict(self, symbol: str) -> None:
+        """Forget the symbol's instances."""
+        self.instances.evict(symbol)
+        self.warm.discard(symbol)
+
+    def ask_to_stop(self, symbol: str) -> None:
+        """Have the symbol's worker finish what is at hand and return."""
+        self.inboxes[symbol].put(Stop())
+
+    async def close(self) -> None:
+        """Nobody stands by any more."""
+        await self._standby.close()
+
+    async def _guard(self, symbol: str) -> None:
+        self._guarded.add(symbol)
+        self.evict(symbol)
+        await self._worker(symbol).guard()
+
+    def _surroundings(self) -> Surroundings:
+        parts = self._parts
+        return Surroundings(
+            clock=parts.clock,
+            feed=parts.feed,
+            execution=self._execution,
+            store=parts.store,
+            portfolio=parts.portfolio,
+            publish=self._publish,
+            published=lambda strategy, symbol: self._published.get((strategy, symbol), 0),
+            saved=self._saved,
+            last_saved=lambda strategy, symbol: self.states[strategy, symbol],
+            instances=self.instances,
+            observer=self._observer,
+            settings=parts.settings,
+            execution_settings=parts.execution_settings,
+            warmed=self.warm.add,
+            loading=Turns(HISTORIES_AT_ONCE, HISTORIES_PATIENCE_S),
+        )
+
+    def _worker(self, symbol: str) -> SymbolWorker:
+        attended = symbol in self._parts.strategies
+        return SymbolWorker(symbol, self.strategies[symbol], self.inboxes[symbol], self._shared, attended=attended)
+
+    def _make_instance(self, symbol: str, strategy: str) -> StrategyInstance:
+        made = None if symbol in self._guarded else self._parts.make_strategy(strategy)
+        return StrategyInstance(
+            Unattended(None) if made is None else made,
+            self._parts.rules(strategy, self._instruments[symbol]),
+            self.states[strategy, symbol],
+            history=self._parts.settings.history,
+        )
+
+    # States and facts
+
+    def busy(self, symbol: str) -> bool:
+        """Whether a signal of the symbol is not Idle (all others have orders)."""
+        return any(self.states[strategy, symbol].orders for strategy in self.strategies[symbol])
+
+    def last_states(self) -> tuple[SymbolState, ...]:
+        """All of them, as last saved."""
+        return tuple(self.states.values())
+
+    def leave(self, symbol: str, reason: CloseReason) -> None:
+        """Have the symbol's entries cancelled and its positions closed."""
+        inbox = self.inboxes.get(symbol)
+        if inbox is not None:
+            inbox.put(Leave(reason))
+
+    def published(self, items: Iterable[Fact | Decision]) -> None:
+        """These are being told to everyone."""
+        for item in items:
+            if isinstance(item, Fact):
+                self._published[item.strategy, item.symbol] = item.sequence
+
+    def acknowledged(self, facts: Sequence[Fact]) -> None:
+        """The ledger has these: they need not be kept in an outbox."""
+        for fact in facts:
+            instance = self.instances.peek(fact.symbol, fact.strategy)
+            if instance is not None:
+                instance.state = moved_on(instance.state, fact.sequence)
+
+    def outstanding(self) -> Iterable[Fact]:
+        """All facts of all outboxes, as last saved."""
+        return (fact for state in self.last_states() for fact in state.outbox)
+
+    def _saved(self, state: SymbolState) -> None:
+        self.states[state.strategy, state.symbol] = state

@@ -1,0 +1,80 @@
+"""`Portfolio.admit` with five hundred symbols in the book and every limit on."""
+
+import time
+from decimal import Decimal
+from statistics import median
+
+from livebot.core.candidate import Candidate, Refused
+from livebot.core.facts import Exposure
+from livebot.core.inputs import SymbolState
+from livebot.core.market import Side, decimal_of
+from livebot.core.propose import Circumstances, propose
+from livebot.core.risk import Approved, Limits
+from livebot.core.signal import Idle
+from livebot.runtime.portfolio import Portfolio
+from livebot.simulator.market import Fees, instrument_for, tick_decimals
+from tests.benchmarks.configs import WALLET, symbols_of
+from tests.benchmarks.frame import Benchmark, Measured, Numbers, over_runs, quantile
+from tests.benchmarks.lives import STRATEGY, entry_at, portfolio_of, rules_of
+
+RUNS = 7
+SYMBOLS = 500
+ROUNDS = 10
+PRICE = 123.45
+LIMITS = Limits(
+    open_signals=2 * SYMBOLS,
+    open_signals_per_strategy=2 * SYMBOLS,
+    gross_exposure=Decimal(3),
+    symbol_exposure=Decimal(1),
+    orders_per_minute=100 * SYMBOLS,
+    daily_loss=Decimal("0.5"),
+    drawdown=Decimal("0.5"),
+)
+
+
+def measure() -> Measured:
+    """Half of the symbols have a position; each of the others asks, is approved, and gives its room back."""
+    return over_runs([_run() for _ in range(RUNS)])
+
+
+def _run() -> Numbers:
+    portfolio = portfolio_of(LIMITS)
+    symbols = symbols_of(SYMBOLS)
+    for symbol in symbols[::2]:
+        portfolio.recovered(STRATEGY, symbol, _exposure(), 1)
+    for symbol in symbols:
+        portfolio.mark(symbol, PRICE)
+    took = []
+    for number in range(ROUNDS):
+        for symbol in symbols[1::2]:
+            took.append(_us(portfolio, _candidate(symbol, 60_000 * number), 60_000 * number))
+        for symbol in symbols[1::2]:
+            portfolio.release(STRATEGY, symbol)
+    return {"p50_us": median(took), "p99_us": quantile(took, 0.99), "mean_us": sum(took) / len(took)}
+
+
+def _us(portfolio: Portfolio, candidate: Candidate, now_ms: int) -> float:
+    began = time.perf_counter_ns()
+    verdict = portfolio.admit(candidate, now_ms)
+    took = time.perf_counter_ns() - began
+    assert isinstance(verdict, Approved), verdict
+    return took / 1000
+
+
+def _exposure() -> Exposure:
+    price, quantity = decimal_of(PRICE), Decimal("8.1")
+    return Exposure(
+        side=Side.LONG, quantity=quantity, entry_price=price, open_notional=quantity * price, risk_to_stop=Decimal(10)
+    )
+
+
+def _candidate(symbol: str, ts_ms: int) -> Candidate:
+    instrument = instrument_for(symbol, PRICE, tick_decimals(PRICE), Fees())
+    state = SymbolState(system="bench", strategy=STRATEGY, symbol=symbol, signal=Idle())
+    now = Circumstances(price=decimal_of(PRICE), equity=Decimal(WALLET), ts_ms=ts_ms)
+    candidate = propose(state, entry_at(PRICE, Side.LONG), now, rules_of(instrument))
+    assert not isinstance(candidate, Refused), candidate
+    return candidate
+
+
+BENCHMARK = Benchmark(name="admit", unit="us", target={"p50_us": 20}, measure=measure)

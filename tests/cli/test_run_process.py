@@ -1,0 +1,138 @@
+"""The whole command line against the real daemon, as a service and on a terminal."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+SECRET = "a-secret-that-nobody-may-see"
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
+
+@pytest.fixture
+def root(tmp_path):
+    shutil.copy(CHECKOUT / "config.yaml", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def environment():
+    mine = {name: value for name, value in os.environ.items() if name not in {"STATE_DIRECTORY", "LIVEBOT_LOG"}}
+    return {**mine, "TERM": "xterm-256color", "LIVEBOT_API_SECRET": SECRET}
+
+
+def livebot(root, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "livebot", *arguments, "--config", str(root / "config.yaml")],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=CHECKOUT,
+    )
+
+
+def until_ready(root):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        asked = livebot(root, "status", "--json")
+        if asked.returncode == 0 and json.loads(asked.stdout)["ready"]:
+            return json.loads(asked.stdout)
+        assert asked.returncode in {0, 4}, asked.stderr
+        time.sleep(0.1)
+    pytest.fail("not ready in time")
+
+
+def test_a_service_logs_json_and_obeys(root, environment):
+    """Every line of stdout is JSON, commands reach it, SIGTERM ends it with 0."""
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "livebot", "run", "--config", str(root / "config.yaml"), "--log-level", "debug"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=CHECKOUT,
+        env=environment,
+    )
+    try:
+        status = until_ready(root)
+        assert (status["system"], status["pid"], len(status["symbols"])) == ("demo", daemon.pid, 10)
+        assert (root / "state" / "control.sock").stat().st_mode & 0o777 == 0o600
+        assert livebot(root, "pause", "BTC/USDT:USDT").returncode == 0
+        assert livebot(root, "pause", "NOT/THERE").returncode == 3
+        assert livebot(root, "halt", "--reason", "a test").returncode == 0
+        status = json.loads(livebot(root, "status", "--json").stdout)
+        assert (status["trading_state"], "paused" in status["symbols"][0]["blocks"]) == ("HALTED", True)
+        second = livebot(root, "run", "--seconds", "1")
+        assert (second.returncode, "Traceback" in second.stderr) == (3, False)
+        assert livebot(root, "unhalt", "--reason", "it was a test").returncode == 0
+        for name in ("resume", "restart", "flatten"):
+            assert livebot(root, name, "--all").returncode == 0
+        daemon.send_signal(signal.SIGTERM)
+        out, err = daemon.communicate(timeout=30)
+    except BaseException:
+        daemon.kill()
+        print(*(said.decode() for said in daemon.communicate()))
+        raise
+    events = [json.loads(line) for line in out.splitlines()]
+    assert (daemon.returncode, err) == (0, b"")
+    assert "ready" in [event["event"] for event in events]
+    assert SECRET.encode() not in out
+    assert livebot(root, "status").returncode == 4
+    report = livebot(root, "report", "--json")
+    assert json.loads(report.stdout)["system"] == "demo"
+    journal = "".join(path.read_text() for path in (root / "state" / "journal").iterdir())
+    assert re.search(r'"command": ?"halt"', journal)
+    assert "a test" in journal
+
+
+def test_a_terminal_shows_the_log_the_table_and_at_the_end_the_report(root, environment):
+    """As `make run` does; SIGINT, which Ctrl-C sends, is the way out, and the cursor comes back."""
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "livebot", "run", "--config", str(root / "config.yaml")],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        cwd=CHECKOUT,
+        env=environment,
+    )
+    os.close(inside)
+    try:
+        drawn = read_until(terminal, b"BTC/USDT:USDT")
+        daemon.send_signal(signal.SIGINT)
+        drawn += read_until(terminal, None)
+        assert daemon.wait(30) == 0
+    finally:
+        daemon.kill()
+        daemon.wait()
+        os.close(terminal)
+    text = ESCAPES.sub("", drawn.decode())
+    assert text.index("starting ...") < text.index("Equity") < text.index("Live Trading Report: demo")
+    assert "ready" in text
+    assert drawn.rindex(b"\x1b[?25h") > drawn.rindex(b"\x1b[?25l")
+
+
+def read_until(terminal, wanted):
+    """What the terminal shows until it shows this, or until the program ends."""
+    seen, deadline = b"", time.monotonic() + 60
+    with contextlib.suppress(OSError):  # the program has ended
+        while wanted is None or wanted not in seen:
+            assert time.monotonic() < deadline, seen
+            if select.select([terminal], [], [], 1.0)[0]:
+                seen += os.read(terminal, 65536)
+    return seen

@@ -1,0 +1,102 @@
+"""What a signal puts at stake, and whether it is protected."""
+
+from decimal import Decimal
+
+import pytest
+
+from livebot.core.exposure import exposure_of, held, protected
+from livebot.core.facts import NO_EXPOSURE, Exposure
+from livebot.core.market import MINUTE_MS, Side
+from livebot.core.order import Leg, OrderStatus
+from tests.core.kernel_driver import EMPTY
+from tests.core.signal_story import Story
+
+D = Decimal
+LIMIT = {"limit_price": D(98), "schedule_ms": 3 * MINUTE_MS}
+
+
+def exposure(story):
+    """As the kernel would write it on a fact."""
+    return exposure_of(story.state.signal, story.state.orders)
+
+
+def is_protected(story):
+    """As the daemon asks it."""
+    return protected(story.state.signal, story.state.orders)
+
+
+def test_idle_puts_nothing_at_stake():
+    """Not even a side."""
+    assert NO_EXPOSURE == exposure_of(EMPTY.signal, ())
+
+
+@pytest.mark.parametrize(("values", "price", "risk"), [({}, 100, 5), (LIMIT, 98, "4.9")])
+def test_an_entry_on_its_way_is_pending_at_the_price_it_was_sized_at(values, price, risk):
+    """With the loss at its stop."""
+    story = Story().enter(quantity=D(2), **values)
+    assert Exposure(side=Side.LONG, pending_notional=D(2 * price), risk_to_stop=2 * D(risk)) == exposure(story)
+
+
+def test_a_part_filled_entry_is_open_in_part():
+    """The rest is still pending; both are at risk."""
+    story = Story().enter(quantity=D(2)).fill(Leg.ENTRY, "0.5", 102, fee="0.1")
+    assert Exposure(
+        side=Side.LONG,
+        quantity=D("0.5"),
+        entry_price=D(102),
+        open_notional=D(51),
+        pending_notional=D(150),
+        risk_to_stop=D(14),
+        booked=D("-0.1"),
+    ) == exposure(story)
+
+
+def test_only_what_may_still_fill_is_pending():
+    """An order that ended with fills to come pends by those; one that is settled not at all."""
+    story = Story().enter(quantity=D(2)).fill(Leg.ENTRY, "0.5", 100).end(Leg.ENTRY, "0.7")
+    assert 20 == exposure(story).pending_notional
+    story.fill(Leg.ENTRY, "0.2", 100)
+    assert 0 == exposure(story).pending_notional
+
+
+def test_a_stop_beyond_the_entry_price_risks_nothing():
+    """Never below zero."""
+    story = Story().open(side=Side.SHORT).adjust(price=97, stop_loss=99.0)
+    assert 0 == exposure(story).risk_to_stop
+
+
+def test_realised_profit_of_an_open_signal_is_booked():
+    """Less the fees."""
+    story = Story().open().fill(Leg.TARGET, "0.5", 110, fee="0.5")
+    assert D("4.5") == exposure(story).booked
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        (lambda story: story, True),
+        (lambda story: story.fill(Leg.TARGET, "0.4", 110), False),  # the smaller stop is not confirmed yet
+        (lambda story: story.fill(Leg.TARGET, "0.4", 110).accept(Leg.STOP), True),
+        (lambda story: story.end(Leg.STOP), False),
+        (lambda story: story.end(Leg.STOP).accept(Leg.STOP), True),
+        (lambda story: story.accept(Leg.STOP, quantity=D("0.9")), False),
+        (lambda story: story.accept(Leg.STOP, trigger_price=D(94)), False),
+        (lambda story: story.adjust(stop_loss=97.0), False),
+        (lambda story: story.fill(Leg.STOP, "0.4", 95), True),
+        (lambda story: story.end(Leg.STOP, 1, OrderStatus.FILLED), True),  # closed, its fills are on the way
+        (lambda story: story.fill(Leg.STOP, 1, 95), True),
+        (lambda story: story.leave(), True),
+        (lambda story: story.leave().end(Leg.STOP), False),
+    ],
+)
+def test_protected_means_a_confirmed_stop_of_all_that_is_open(what, expected):
+    """At the present stop price."""
+    assert expected is is_protected(what(Story().open()))
+
+
+def test_what_is_held_leaves_out_what_ended_orders_took():
+    """Though their fills have not reached us; an entry's fills to come do not count."""
+    story = Story().enter().fill(Leg.ENTRY, "0.5", 100).end(Leg.ENTRY, "0.9").accept(Leg.TARGET)
+    assert D("0.5") == held(story.signal.position, story.state.orders)
+    story.end(Leg.TARGET, "0.2")
+    assert D("0.3") == held(story.signal.position, story.state.orders)

@@ -1,0 +1,265 @@
+"""The kernel: every way a position ends, and what can come between."""
+
+import pytest
+
+from livebot.core.order import Leg, OrderStatus
+from livebot.core.signal import CloseReason
+from tests.core.kernel_driver import EMPTY
+from tests.core.signal_story import CLOSING, LIMIT, OPEN, OPENING, SCHEDULED, D, Story, entered
+
+CLOSES = {
+    CloseReason.STOP_LOSS: lambda story: story.fill(Leg.STOP, 1, 95),
+    CloseReason.TAKE_PROFIT: lambda story: story.fill(Leg.TARGET, 1, 110),
+    CloseReason.TRAILING_STOP: lambda story: story.adjust(stop_loss=98.0).accept(Leg.STOP).fill(Leg.STOP, 1, 98),
+    CloseReason.TIME_EXPIRED: lambda story: [story.candle() for _ in range(60)],
+    CloseReason.STRATEGY_EXIT: lambda story: story.adjust(close=True),
+    CloseReason.OPERATOR: lambda story: story.leave(),
+    CloseReason.PORTFOLIO_HALT: lambda story: story.leave(CloseReason.PORTFOLIO_HALT),
+    CloseReason.UNPROTECTED: lambda story: story.leave(CloseReason.UNPROTECTED),
+    CloseReason.VENUE: lambda story: story.outside(1),
+}
+
+
+@pytest.mark.parametrize("reason", list(CloseReason))
+def test_every_way_to_close_ends_flat_with_nothing_left(reason):
+    """Closing as soon as it is decided, Idle when the position is flat and the venue has ended every order."""
+    story = Story().open()
+    CLOSES[reason](story)
+    assert ("Closing", reason) == (story.name, story.signal.reason)
+    if not story.signal.position.flat:
+        assert [("Submit", Leg.EXIT, D(1), None)] == story.asked
+        story.accept(Leg.EXIT).fill(Leg.EXIT, 1, 99, fee="0.1")
+        assert {("Cancel", Leg.STOP), ("Cancel", Leg.TARGET)} == set(story.asked)
+    for leg in [leg for leg in (Leg.TARGET, Leg.STOP) if story.record(leg).status.live]:
+        assert not story.idle
+        story.end(leg)
+    assert story.idle
+    assert reason is story.fact("SignalClosed").reason
+    assert 1 == story.told.count("SignalClosing") == story.told.count("SignalClosed")
+
+
+def test_profit_is_net_of_fees_over_all_fills():
+    """Two entries, two exits, four fees."""
+    story = entered().fill(Leg.ENTRY, "0.5", 100, fee="0.05").fill(Leg.ENTRY, "0.5", 102, fee="0.05")
+    story.accept(Leg.STOP).accept(Leg.TARGET)
+    story.fill(Leg.TARGET, "0.4", 110, fee="0.02").fill(Leg.STOP, "0.6", 95, fee="0.06")
+    story.end(Leg.TARGET).end(Leg.STOP)
+    closed = story.fact("SignalClosed")
+    assert (D("-0.18"), D("0.18"), D(101), D(101)) == (
+        closed.pnl_net,
+        closed.fees,
+        closed.entry_price,
+        closed.exit_price,
+    )
+    assert (1, D("-0.18") / 101, 0) == (closed.quantity, closed.pnl_ratio, closed.opened_ms)
+    assert CloseReason.STOP_LOSS is closed.reason
+
+
+def test_a_refused_exit_is_asked_for_again_with_the_next_candle():
+    """Not at once, so that nothing runs in a circle; the stop stays meanwhile."""
+    story = Story().open().leave()
+    for attempt in (1, 2, 3):
+        assert attempt == story.record(Leg.EXIT).request.attempt
+        assert (["OrderFailed"], []) == (story.reject(Leg.EXIT).said, story.requests)
+        assert [("Submit", Leg.EXIT, D(1), None)] == story.candle().asked
+    assert OrderStatus.WORKING is story.status(Leg.STOP)
+
+
+def test_a_venue_that_refuses_for_hours_does_not_make_the_state_grow():
+    """Only the newest order of a leg is kept, and its number never repeats."""
+    story = Story().open().leave()
+    ids = set()
+    for _ in range(300):
+        ids.add(story.id_of(Leg.EXIT))
+        story.reject(Leg.EXIT).candle()
+    assert 300 == len(ids)
+    assert 4 == len(story.state.orders)
+
+
+@pytest.mark.parametrize("told_first", ["fill", "end"])
+def test_an_exit_that_was_not_enough_is_followed_up_at_once(told_first):
+    """It traded, so there is less each time; whichever is heard first."""
+    story = Story().open().leave().accept(Leg.EXIT)
+    if told_first == "fill":
+        assert [] == story.fill(Leg.EXIT, "0.4", 99).requests
+        assert [("Submit", Leg.EXIT, D("0.6"), None)] == story.end(Leg.EXIT, "0.4").asked
+    else:
+        assert [("Submit", Leg.EXIT, D("0.6"), None)] == story.end(Leg.EXIT, "0.4").asked
+        story.feed(Story.trade(story.state.orders[-2].request, "0.4", price=99))
+        assert [] == story.requests
+    assert "Closing" == story.fill(Leg.EXIT, "0.6", 99).name
+    assert story.end(Leg.STOP).end(Leg.TARGET).idle
+
+
+def test_an_exit_that_filled_wholly_waits_for_its_fills():
+    """Nothing is asked for twice."""
+    story = Story().open().leave().end(Leg.EXIT, 1, OrderStatus.FILLED)
+    assert [] == story.requests
+    assert [] == story.candle().requests
+    story.fill(Leg.EXIT, 1, 99)
+    assert {("Cancel", Leg.STOP), ("Cancel", Leg.TARGET)} == set(story.asked)
+
+
+def test_an_exit_whose_fate_is_unknown_is_not_repeated():
+    """It may be trading."""
+    story = Story().open().leave().lose(Leg.EXIT)
+    assert [] == story.candle().requests
+    assert [] == story.miss(Leg.EXIT).requests
+    assert [("Submit", Leg.EXIT, D(1), None)] == story.candle().asked
+
+
+def test_nothing_is_sent_to_close_what_an_order_has_closed_already():
+    """The stop filled, and we have its end but not its fills."""
+    story = Story().open().end(Leg.STOP, 1, OrderStatus.FILLED).leave()
+    assert ("Closing", [], ["SignalClosing"]) == (story.name, story.requests, story.said)
+    assert [] == story.candle().requests
+    assert [("Cancel", Leg.TARGET)] == story.fill(Leg.STOP, 1, 95).asked
+    assert CloseReason.OPERATOR is story.end(Leg.TARGET).fact("SignalClosed").reason
+
+
+def test_a_stop_that_fills_while_an_exit_is_on_its_way_closes_once():
+    """The exit finds nothing left and is refused."""
+    story = Story().open().leave().fill(Leg.STOP, 1, 95)
+    assert {("Cancel", Leg.TARGET), ("Cancel", Leg.EXIT)} == set(story.asked)
+    assert ["OrderFailed"] == story.reject(Leg.EXIT).said
+    assert (D(-5), True) == (story.end(Leg.TARGET).fact("SignalClosed").pnl_net, story.idle)
+
+
+def test_an_exit_and_a_stop_that_share_the_position():
+    """Reduce-only orders are clipped by the venue; the ends say how much each took."""
+    story = Story().open().leave().accept(Leg.EXIT)
+    story.fill(Leg.STOP, "0.3", 95).fill(Leg.EXIT, "0.7", 94)
+    assert story.signal.position.flat
+    story.end(Leg.STOP).end(Leg.EXIT).end(Leg.TARGET)
+    assert story.idle
+
+
+def test_clearing_up_is_repeated_with_each_candle():
+    """Until the venue has ended every order."""
+    story = Story().open().fill(Leg.STOP, 1, 95)
+    assert [("Cancel", Leg.TARGET)] == story.asked
+    assert [("Cancel", Leg.TARGET)] == story.candle().asked
+    assert story.end(Leg.TARGET).idle
+
+
+def test_an_order_that_ended_with_fills_to_come_keeps_the_signal():
+    """Idle would forget them."""
+    story = entered(**LIMIT).fill(Leg.ENTRY, "0.5", 99)
+    story.accept(Leg.STOP).accept(Leg.TARGET).fill(Leg.STOP, "0.5", 94)
+    assert {("Cancel", Leg.TARGET), ("Cancel", Leg.ENTRY)} == set(story.asked)
+    story.end(Leg.TARGET).end(Leg.ENTRY, "0.7")
+    assert "Closing" == story.name
+    story.fill(Leg.ENTRY, "0.2", 99)
+    assert (["PositionIncreased"], D("0.2")) == (story.said, story.signal.position.quantity)
+    assert [("Submit", Leg.EXIT, D("0.2"), None), ("Submit", Leg.STOP, D("0.2"), D("94.05"))] == story.asked
+    story.fill(Leg.EXIT, "0.2", 94).end(Leg.STOP)
+    assert story.idle
+
+
+def test_an_entry_that_fills_while_the_exit_is_on_its_way_is_closed_after_it():
+    """The stop grows at once; the exit is followed up when it is done."""
+    story = entered(**LIMIT).fill(Leg.ENTRY, "0.5", 99).accept(Leg.STOP).accept(Leg.TARGET).leave()
+    assert [("Cancel", Leg.ENTRY), ("Submit", Leg.EXIT, D("0.5"), None)] == story.asked
+    stop_loss = story.signal.stop_loss
+    assert [("Amend", Leg.STOP, D("0.7"), stop_loss)] == story.fill(Leg.ENTRY, "0.2", 99).asked
+    assert [("Submit", Leg.EXIT, D("0.2"), None)] == story.fill(Leg.EXIT, "0.5", 98).asked
+
+
+def test_the_rest_of_the_entry_is_called_back_with_each_candle_while_closing():
+    """A cancel may be lost."""
+    story = entered(**LIMIT).fill(Leg.ENTRY, "0.5", 99).accept(Leg.STOP).accept(Leg.TARGET).leave()
+    story.accept(Leg.EXIT)
+    assert [("Cancel", Leg.ENTRY)] == story.candle().asked
+
+
+def test_a_stop_lost_while_closing_is_placed_again_with_the_next_candle():
+    """With the exit, if that was refused; the venue may have dropped it because the exit filled, so not at once."""
+    story = Story().open().leave()
+    assert [] == story.end(Leg.STOP).requests
+    assert [("Submit", Leg.STOP, D(1), D(95))] == story.candle().asked
+    story.reject(Leg.EXIT).reject(Leg.STOP)
+    assert [("Submit", Leg.EXIT, D(1), None), ("Submit", Leg.STOP, D(1), D(95))] == story.candle().asked
+    story.reject(Leg.EXIT).reject(Leg.STOP)
+    assert [("Submit", Leg.EXIT, D(1), None)] == story.candle().asked  # no attempt is left for the stop
+
+
+@pytest.mark.parametrize(("leg", "reason"), [(Leg.STOP, CloseReason.STOP_LOSS), (Leg.TARGET, CloseReason.TAKE_PROFIT)])
+def test_a_stop_refused_because_the_position_was_gone_was_no_failure(leg, reason):
+    """The venue told of the sibling's cancel first, then refused new stops, and only then told of the fill."""
+    story = Story().open().leave(CloseReason.UNPROTECTED)
+    assert CloseReason.UNPROTECTED is story.signal.reason
+    story.reject(Leg.EXIT).fill(leg, 1, 100)
+    assert reason is story.signal.reason
+
+
+def test_a_wish_to_leave_what_is_leaving_asks_again_for_what_is_missing():
+    """The first reason stands; an exit on its way is not repeated, a refused one is."""
+    story = Story(CLOSING)
+    assert CLOSING is story.leave(CloseReason.PORTFOLIO_HALT).state
+    assert [("Submit", Leg.EXIT, D(1), None)] == story.reject(Leg.EXIT).leave(CloseReason.UNPROTECTED).asked
+    assert CloseReason.OPERATOR is story.signal.reason
+
+
+@pytest.mark.parametrize("state", [EMPTY, SCHEDULED, OPENING])
+def test_nothing_can_be_closed_outside_without_a_position(state):
+    """It is somebody else's."""
+    assert state is Story(state).outside(1).state
+
+
+def test_a_part_closed_outside_shrinks_the_orders():
+    """At the price given, without a fee."""
+    story = Story().open().outside("0.4", 98)
+    assert [("Amend", Leg.STOP, D("0.6"), D(95)), ("Amend", Leg.TARGET, D("0.6"), D(110))] == story.asked
+    assert (["PositionReduced"], Leg.EXIT) == (story.said, story.facts[0].leg)
+    assert D(98) == story.signal.position.exit_price
+
+
+def test_more_than_all_closed_outside_closes_all():
+    """Never more than we held."""
+    story = Story().open().outside(3)
+    assert (0, CloseReason.VENUE) == (story.signal.position.quantity, story.signal.reason)
+    assert {("Cancel", Leg.STOP), ("Cancel", Leg.TARGET)} == set(story.asked)
+    before = story.state
+    assert before is story.outside(1).state
+
+
+def test_closing_outside_while_closing_keeps_the_reason():
+    """In part first, then all of it."""
+    story = Story().open().leave().outside("0.4")
+    assert ([], D("0.6")) == (story.requests, story.signal.position.quantity)
+    story.outside("0.6").end(Leg.STOP).end(Leg.TARGET).reject(Leg.EXIT)
+    assert CloseReason.OPERATOR is story.fact("SignalClosed").reason
+
+
+@pytest.mark.parametrize("quantity", [0, -1])
+def test_nothing_closed_outside_is_nothing(quantity):
+    """A comparison that found no difference."""
+    assert OPEN is Story(OPEN).outside(quantity).state
+
+
+def test_exits_that_overshoot_still_end():
+    """A venue without reduce-only orders can sell more than there was; then there is nothing left to protect or close."""
+    story = Story().open().leave().accept(Leg.EXIT).fill(Leg.STOP, 1, 95)
+    story.fill(Leg.EXIT, 1, 95)
+    assert D(-1) == story.signal.position.quantity
+    assert 0 == story.facts[0].exposure.open_notional
+    assert story.end(Leg.STOP).end(Leg.TARGET).idle
+
+
+def test_exits_heard_of_before_the_entries_they_closed():
+    """The position is negative for a moment; nothing is done about it, and the books agree in the end."""
+    story = entered().fill(Leg.ENTRY, "0.6", 100).accept(Leg.STOP).accept(Leg.TARGET).leave()
+    story.fill(Leg.STOP, "0.6", 95).fill(Leg.EXIT, "0.3", 95)
+    assert D("-0.3") == story.signal.position.quantity
+    assert [] == story.fill(Leg.ENTRY, "0.2", 100).requests
+    story.fill(Leg.ENTRY, "0.2", 100)
+    assert D("0.1") == story.signal.position.quantity
+
+
+def test_the_entry_that_explains_the_last_exit_may_come_last():
+    """Then the position is flat only now, and everything else is settled."""
+    story = entered().fill(Leg.ENTRY, "0.6", 100).accept(Leg.STOP).accept(Leg.TARGET).leave()
+    story.fill(Leg.STOP, "0.6", 95).fill(Leg.EXIT, "0.2", 95)
+    story.end(Leg.TARGET).end(Leg.EXIT).end(Leg.ENTRY, "0.8")
+    assert ("Closing", D("-0.2")) == (story.name, story.signal.position.quantity)
+    assert (D(-4), True) == (story.fill(Leg.ENTRY, "0.2", 100).fact("SignalClosed").pnl_net, story.idle)

@@ -1,0 +1,134 @@
+"""The one screen, from a running system."""
+
+import asyncio
+import json
+import os
+from decimal import Decimal
+
+from livebot.core.order import Leg
+from livebot.core.risk import Limits
+from livebot.ops.status_json import decode_status, encode_status
+from tests.runtime.harness import BTC, ETH, SOL, START_MS, World, always, once
+from tests.virtual_loop import run
+
+D = Decimal
+
+
+def a_world() -> World:
+    return World(
+        strategies={
+            "one": lambda: once(1, stop=0.2, target=0.2, minutes=900),
+            "resting": lambda: once(1, limit=0.1, stop=0.2, target=0.2),
+        },
+        symbols=(BTC, ETH, SOL),
+        runs_on={BTC: ("one", "resting"), ETH: ("one",), SOL: ("resting",)},
+        limits=Limits(open_signals=10),
+        speed=60,
+        latency_ms=5,
+    )
+
+
+def test_before_anything_has_started_it_says_so():
+    """Nothing is known yet, and nothing is made up."""
+
+    async def main() -> None:
+        status = a_world().process().control.status()
+        assert not status.ready
+        assert (status.equity, status.open_signals, status.problems) == (0, 0, ())
+        assert [(each.symbol, each.worker, each.signals) for each in status.symbols] == [
+            (BTC, "waiting", ()),
+            (ETH, "waiting", ()),
+            (SOL, "waiting", ()),
+        ]
+        assert status.symbols[0].last_close_ms is None
+
+    run(main())
+
+
+def test_a_running_system_shows_what_is_open_and_what_it_is_worth():
+    """Every signal of every strategy, with prices and protection."""
+
+    async def main() -> None:
+        world = a_world()
+        process = await world.process().until_ready()
+        await asyncio.sleep(4.5)
+        status = process.control.status()
+        assert status.ready
+        assert (status.system, status.market, status.mode, status.exchange) == (
+            "test",
+            "perpetual",
+            "paper",
+            "simulator",
+        )
+        assert status.pid == os.getpid()
+        assert status.trading_state == "ACTIVE"
+        assert status.open_signals == 4
+        assert (status.counts["admitted"], status.counts["opened"], status.counts["approved"]) == (4, 2, 4)
+        assert status.instances == {"created": 4, "evicted": 0, "live": 4}
+        assert status.unprotected == ()
+        assert abs(status.equity - world.venue.account().equity) < 100
+        by_name = {(signal.strategy, symbol.symbol): signal for symbol in status.symbols for signal in symbol.signals}
+        opened = by_name["one", BTC]
+        held = world.venue.positions()[0]
+        assert (opened.state, opened.signal_id, opened.side) == ("Open", f"one/{BTC}#1", "long")
+        assert (opened.quantity, opened.entry_price) == (held.quantity, held.average_price)
+        assert opened.stop_loss == world.orders(leg=Leg.STOP)[0].trigger_price
+        assert opened.take_profit == world.orders(leg=Leg.TARGET)[0].price
+        assert opened.protected is True
+        last = D(repr(status.symbols[0].last_price))
+        assert opened.unrealised == opened.quantity * (last - opened.entry_price)
+        waiting = by_name["resting", SOL]
+        assert (waiting.state, waiting.protected, waiting.unrealised) == ("Scheduled", None, None)
+        assert waiting.entry_price == world.orders(SOL)[0].price
+        assert status.symbols[0].last_close_ms == START_MS + 4 * 60_000
+        assert {each.worker for each in status.symbols} == {"running"}
+        assert decode_status(json.loads(encode_status(status))) == status
+        await process.end()
+
+    run(main())
+
+
+def test_an_idle_symbol_shows_nothing_open():
+    """One line for each strategy all the same."""
+
+    async def main() -> None:
+        world = World(strategies={"one": lambda: once(500)}, speed=60)
+        process = await world.process().until_ready()
+        (signal,) = process.control.status().symbols[0].signals
+        assert (signal.strategy, signal.state, signal.signal_id, signal.protected) == ("one", "Idle", None, None)
+        await process.end()
+
+    run(main())
+
+
+def test_a_market_entry_on_its_way_shows_what_was_decided():
+    """At the price that it was sized at."""
+
+    async def main() -> None:
+        world = World(strategies={"one": lambda: once(1)}, speed=60, latency_ms=500)
+        process = await world.process().until_ready()
+        while not process.system.execution.in_flight:
+            await asyncio.sleep(0.01)
+        (signal,) = process.control.status().symbols[0].signals
+        assert signal.state == "Opening"
+        assert signal.entry_price == world.state("one").signal.signal.reference_price
+        await process.end()
+
+    run(main())
+
+
+def test_a_symbol_that_is_down_shows_what_was_last_saved():
+    """With the error that it failed with."""
+
+    async def main() -> None:
+        world = World(strategies={"one": lambda: always(stop=0.2, target=0.2)}, speed=60)
+        process = await world.process().until_ready()
+        await asyncio.sleep(2.5)
+        process.system.workers.evict(BTC)
+        (symbol,) = process.control.status().symbols
+        (signal,) = symbol.signals
+        assert signal.state == "Open"
+        assert (symbol.last_price, signal.unrealised) == (None, None)
+        await process.end()
+
+    run(main())
