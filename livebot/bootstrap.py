@@ -314,7 +314,7 @@ def _watched_by_symbol(loaded: LoadedConfig) -> Mapping[str, frozenset[str]]:
     watched: dict[str, frozenset[str]] = {}
     for plan in loaded.strategies:
         others = frozenset(plan.make().others)
-        for symbol in plan.symbols:
+        for symbol in plan.symbols if others else ():
             watched[symbol] = watched.get(symbol, frozenset()) | others
     return watched
 

@@ -41,8 +41,11 @@ class Side(Enum):
         return OrderSide.SELL if self is Side.LONG else OrderSide.BUY
 
 
+_UNIT_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": DAY_MS}
+
+
 class Timeframe(Enum):
-    """A candle's length; the value is the usual text."""
+    """A candle's length; the value is the usual text, `ms` the same in milliseconds."""
 
     M1 = "1m"
     M3 = "3m"
@@ -57,18 +60,13 @@ class Timeframe(Enum):
     H12 = "12h"
     D1 = "1d"
 
-    @property
-    def ms(self) -> int:
-        """Length in milliseconds."""
-        return _TIMEFRAME_MS[self.value]
+    def __init__(self, text: str) -> None:
+        """Work the length out once: it is asked for with every candle."""
+        self.ms = int(text[:-1]) * _UNIT_MS[text[-1]]
 
     def open_of(self, ts_ms: int) -> int:
         """Opening time of the candle that holds `ts_ms` (UTC aligned)."""
         return ts_ms - ts_ms % self.ms
-
-
-_UNIT_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": DAY_MS}
-_TIMEFRAME_MS = {text: int(text[:-1]) * _UNIT_MS[text[-1]] for text in (frame.value for frame in Timeframe)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from livebot.core.market import MINUTE_MS, Candle, Timeframe
 from livebot.core.series import CandleSeries, Floats, Times
 from livebot.errors import BadInput
 
-REMEMBERED = 10  # minutes a repeated candle is compared with; each costs a quarter of a kilobyte for every symbol
+REMEMBERED = 8  # minutes a repeated candle is compared with; each costs a quarter of a kilobyte for every symbol
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from livebot.core.inputs import (
     CandleClosed,
     Input,
     OrderAbsent,
+    OrderAccepted,
     OrderFilled,
     OrderUnknown,
     Request,
@@ -24,7 +25,7 @@ from livebot.core.inputs import (
 )
 from livebot.core.kernel import step
 from livebot.core.market import MINUTE_MS, Candle
-from livebot.core.order import Fill, OrderRecord
+from livebot.core.order import Fill, OrderRecord, OrderStatus
 from livebot.core.risk import Approved
 from livebot.core.signal import Closing, Idle, Open
 from livebot.errors import Fatal, Rejected
@@ -200,10 +201,13 @@ class SymbolStates:
 
     async def _amend(self, instance: StrategyInstance, approved: Approved) -> None:
         outcome = await self._shared.execution.amend(approved)
-        if not isinstance(outcome, OrderUnknown):
+        record = record_of(instance, outcome.client_order_id)
+        if isinstance(outcome, OrderUnknown):
+            if record is not None:
+                self._follow_up.ask_about(record.request)
+        elif isinstance(outcome, OrderAccepted) or (record is not None and record.status is OrderStatus.WORKING):
             self.apply(instance, outcome)  # a refused one makes the kernel ask what the order is now
-        elif (record := record_of(instance, outcome.client_order_id)) is not None:
-            self._follow_up.ask_about(record.request)
+        # Else it is being asked for already, and a no to a change must not be taken for a no to the order.
 
 
 def _overshoots(state: SymbolState, fill: Fill) -> bool:

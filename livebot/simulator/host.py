@@ -39,6 +39,10 @@ _START_MS = 1_735_689_600_000  # 2025-01-01, where a synthetic market begins unl
 Call = Callable[[dict[str, Any]], Awaitable[object]]
 
 
+# A daemon that is killed leaves requests in its socket; a busy machine may read them this much later.
+ABSENCE_WINDOW_MS = 1_500
+
+
 class _Client:
     """One connection."""
 
@@ -175,7 +179,7 @@ class VenueHost:
     async def _hello(self, _: dict[str, Any]) -> object:
         return {
             "name": self._exchange.name,
-            "absence_window_ms": self._exchange.absence_window_ms,
+            "absence_window_ms": max(ABSENCE_WINDOW_MS, self._exchange.absence_window_ms),
             "speed": self._clock.speed,
             "now_ms": self._clock.now_ms(),
             "minute_ms": self._venue.minute_ms,

@@ -3,11 +3,12 @@
 import asyncio
 import errno
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from livebot.adapters.durable_files import DurableFiles, fatal_of
+from livebot.adapters.durable_files import TOLD_AT_ONCE, DurableFiles, fatal_of
 from livebot.adapters.file_workers import InlineWorkers, ThreadWorkers
 from livebot.errors import Fatal
 from tests import virtual_loop
@@ -288,6 +289,26 @@ async def test_closing_finishes_what_was_asked_for_and_refuses_the_rest(tmp_path
     assert first.done()
     assert second.done()
     assert b"2" == (tmp_path / "b.json").read_bytes()
+
+
+async def test_who_waits_is_told_some_at_a_time_and_closing_waits_for_all_of_them(tmp_path):
+    """Everyone goes on with work of its own: all five hundred in one turn of the loop would hold it up."""
+    files = files_on(RecordingFiles())
+    told_at: list[int] = []
+    turn = 0
+
+    async def one(number: int) -> None:
+        await files.write(tmp_path / f"{number}.json", b"")
+        told_at.append(turn)
+
+    waiting = asyncio.gather(*(one(number) for number in range(3 * TOLD_AT_ONCE + 1)))
+    while not waiting.done():
+        turn += 1
+        await asyncio.sleep(0)
+    assert [TOLD_AT_ONCE] * 3 + [1] == list(Counter(told_at).values())
+    last = [files.write(tmp_path / f"{number}.json", b"") for number in range(2 * TOLD_AT_ONCE)]
+    await files.close()
+    assert all(each.done() for each in last)
 
 
 async def test_closing_unused_files_returns_at_once():

@@ -7,7 +7,7 @@ from statistics import median
 from livebot.core.candidate import Candidate, Refused
 from livebot.core.facts import Exposure
 from livebot.core.inputs import SymbolState
-from livebot.core.market import Side, decimal_of
+from livebot.core.market import MINUTE_MS, Side, decimal_of
 from livebot.core.propose import Circumstances, propose
 from livebot.core.risk import Approved, Limits
 from livebot.core.signal import Idle
@@ -44,10 +44,10 @@ def _run() -> Numbers:
         portfolio.recovered(STRATEGY, symbol, _exposure(), 1)
     for symbol in symbols:
         portfolio.mark(symbol, PRICE)
-    took = []
+    took: list[float] = []
     for number in range(ROUNDS):
-        for symbol in symbols[1::2]:
-            took.append(_us(portfolio, _candidate(symbol, 60_000 * number), 60_000 * number))
+        now_ms = number * MINUTE_MS
+        took += [_us(portfolio, _candidate(symbol, now_ms), now_ms) for symbol in symbols[1::2]]
         for symbol in symbols[1::2]:
             portfolio.release(STRATEGY, symbol)
     return {"p50_us": median(took), "p99_us": quantile(took, 0.99), "mean_us": sum(took) / len(took)}

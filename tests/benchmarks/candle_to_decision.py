@@ -4,7 +4,7 @@ from tests.benchmarks.closes import one_run
 from tests.benchmarks.frame import Benchmark, Measured, over_runs
 
 RUNS = 3
-CLOSES = 100
+CLOSES = 80
 
 
 def measure() -> Measured:

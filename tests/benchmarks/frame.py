@@ -6,6 +6,7 @@ median of the runs, and their spread is told beside it; all durations are of the
 
 import asyncio
 import json
+import math
 import os
 import platform
 import statistics
@@ -48,7 +49,7 @@ class Benchmark:
 def quantile(values: Sequence[float], share: float) -> float:
     """The value that this share of all values does not exceed (nearest rank)."""
     ordered = sorted(values)
-    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+    return ordered[max(math.ceil(len(ordered) * share) - 1, 0)]
 
 
 def over_runs(runs: Sequence[Numbers]) -> Measured:

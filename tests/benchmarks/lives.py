@@ -11,7 +11,17 @@ from decimal import Decimal
 
 from livebot.core.candidate import Refused
 from livebot.core.entry import BreakEven, Entry, ExitPlan, Trailing
-from livebot.core.inputs import Admitted, Amend, Cancel, CandleClosed, Input, OrderEvent, Submit, SymbolState
+from livebot.core.inputs import (
+    Admitted,
+    Amend,
+    Cancel,
+    CandleClosed,
+    Input,
+    OrderEvent,
+    OrderFilled,
+    Submit,
+    SymbolState,
+)
 from livebot.core.kernel import step
 from livebot.core.market import MINUTE_MS, Instrument, Side
 from livebot.core.propose import Circumstances, propose
@@ -124,8 +134,8 @@ class _Life:
                 self._take(event)
 
     def _knows(self, event: OrderEvent) -> bool:
-        fill = getattr(event, "fill", event)
-        return any(record.request.client_order_id == fill.client_order_id for record in self._state.orders)
+        order_id = event.fill.client_order_id if isinstance(event, OrderFilled) else event.client_order_id
+        return any(record.request.client_order_id == order_id for record in self._state.orders)
 
     def _take(self, event: Input) -> None:
         self.taken.append(StepTaken(self._state, event, self._rules))

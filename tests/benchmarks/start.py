@@ -15,7 +15,8 @@ def measure() -> Measured:
 
 def _run() -> float:
     with scratch_folder() as folder:
-        config = shutil.copy(CHECKOUT / "config.yaml", folder / "config.yaml")
+        config = folder / "config.yaml"
+        shutil.copy(CHECKOUT / "config.yaml", config)
         with ready_daemon(config) as daemon:
             return daemon.ready_s
 

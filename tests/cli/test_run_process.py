@@ -113,7 +113,8 @@ def test_a_terminal_shows_the_log_the_table_and_at_the_end_the_report(root, envi
     )
     os.close(inside)
     try:
-        drawn = read_until(terminal, b"BTC/USDT:USDT")
+        drawn = read_until(terminal, b"ready")
+        drawn += read_until(terminal, b"BTC/USDT:USDT")
         daemon.send_signal(signal.SIGINT)
         drawn += read_until(terminal, None)
         assert daemon.wait(30) == 0

@@ -27,7 +27,9 @@ def environment(*, measured: bool = True, extra: Mapping[str, str] | None = None
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LIVEBOT_", "STATE_DIRECTORY"))}
     if not measured:
         kept = {name: value for name, value in kept.items() if not name.startswith("COVERAGE_")}
-    return kept | {"PYTHONPATH": str(CHECKOUT), "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | (extra or {})
+    kept.update(PYTHONPATH=str(CHECKOUT), OPENBLAS_NUM_THREADS="1", PYTHONUNBUFFERED="1")
+    kept.update(extra or {})
+    return kept
 
 
 def config_of(**changes: Any) -> dict[str, Any]:

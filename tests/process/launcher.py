@@ -3,9 +3,9 @@
     python -m tests.process.launcher        one JSON order a line on stdin, one JSON answer a line on stdout
 
 `{"do": "start", "argv": [...], "log": file, "sabotage": name or null, "death": {...} or null}` answers `{"pid": n}`; the
-child is a daemon as `python -m livebot` would make it, save for what `sabotage` is asked to do to it.  `{"do": "poll", "pid": n}` answers `{"code": n or null}` (negative: the signal that
-ended it).  Only a poll collects a child, so until it has answered with a code the pid is nobody else's.  When stdin
-ends, the launcher kills the children it still has.
+child is a daemon as `python -m livebot` would make it, save for what `sabotage` is asked to do to it.  `{"do": "poll",
+"pid": n}` answers `{"code": n or null}` (negative: the signal that ended it).  Only a poll collects a child, so until it
+has answered with a code the pid is nobody else's.  When stdin ends, the launcher kills the children it still has.
 """
 
 import contextlib

@@ -7,8 +7,10 @@ operator wrote, 3: what was found); and nothing is lost.
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -146,10 +148,8 @@ def test_a_root_without_the_right_to_write(tmp_path: Path) -> None:
         "for capability in (1, 2): libc.prctl(24, capability, 0, 0, 0)\n"  # PR_CAPBSET_DROP of the two DAC overrides
         "os.execv(sys.executable, [sys.executable, '-m', 'livebot', *sys.argv[1:]])"
     )
-    command = [shutil.which("python3") or "python3", "-c", script]
-    command[0] = daemons.sys.executable
     done = subprocess.run(
-        [*command, "run", "--config", str(root.config), "--root", str(folder)],
+        [sys.executable, "-c", script, "run", "--config", str(root.config), "--root", str(folder)],
         capture_output=True,
         text=True,
         env=daemons.environment(measured=False),
@@ -264,7 +264,7 @@ def test_a_disk_that_fills_while_it_trades(
             wait_until(lambda: trading.entries() > entries + 5, "it does not go on")
             assert problems(folder) == []
             assert trading.truth.alive(10) == []
-            daemon.send(daemons.signal.SIGTERM)
+            daemon.send(signal.SIGTERM)
             assert daemon.wait() == 0, daemon.tail()
         assert trading.truth.after_death() == []
 
@@ -359,7 +359,7 @@ def test_a_state_file_removed_while_flat(trading: Trading, launcher: Launcher) -
         trading.control.command("pause", {"symbols": None})
         trading.control.command("flatten", {"symbols": None})
         wait_until(lambda: not trading.positions(), "positions are not closed")
-        daemon.send(daemons.signal.SIGTERM)
+        daemon.send(signal.SIGTERM)
         assert daemon.wait() == 0
     before = {symbol: read_state(trading.root.signal_file("eager", symbol)) for symbol in (ETH, SOL, XRP)}
     trading.root.signal_file("eager", ETH).unlink()
@@ -467,7 +467,7 @@ def used(tmp_path_factory: pytest.TempPathFactory, launcher: Launcher) -> Root:
         daemon.until_ready()
         wait_until(lambda: len(daemon.happened("signal_closed")) > 3, "nothing closes")
         ControlClient(root.folder / "state" / "control.sock").command("halt", {"reason": "a test"})
-        daemon.send(daemons.signal.SIGTERM)
+        daemon.send(signal.SIGTERM)
         assert daemon.wait() == 0, daemon.tail()
     return root
 
@@ -510,12 +510,12 @@ def test_a_ledger_that_was_deleted(copy: Root, launcher: Launcher) -> None:
             "it does not go on",
         )
         assert control.status()["problems"] == []
-        daemon.send(daemons.signal.SIGTERM)
+        daemon.send(signal.SIGTERM)
         assert daemon.wait() == 0, daemon.tail()
 
 
 def test_a_halt_outlives_everything(copy: Root, launcher: Launcher) -> None:
-    for number in (daemons.signal.SIGKILL, daemons.signal.SIGTERM):
+    for number in (signal.SIGKILL, signal.SIGTERM):
         with launcher.start(copy) as daemon:
             daemon.until_ready()
             time.sleep(0.5)
@@ -698,6 +698,6 @@ def test_a_strategy_of_ones_own_beside_the_config(tmp_path: Path) -> None:
     with daemons.start(root) as daemon:
         daemon.until_ready()
         wait_until(lambda: daemon.happened("signal_closed"), "it does not trade")
-        daemon.send(daemons.signal.SIGTERM)
+        daemon.send(signal.SIGTERM)
         assert daemon.wait() == 0, daemon.tail()
     assert root.signal_file("mine", BTC).exists()

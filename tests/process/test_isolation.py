@@ -15,8 +15,8 @@ MINUTES = 240
 BROKEN = SYMBOLS[1]
 
 
-def config(strategies: list[dict[str, Any]]) -> dict[str, Any]:
-    simulator = {"speed": 0, "minutes": MINUTES, "seed": 11, "volatility": 3, "wallet": 1_000_000}
+def config(strategies: list[dict[str, Any]], minutes: int = MINUTES) -> dict[str, Any]:
+    simulator = {"speed": 0, "minutes": minutes, "seed": 11, "volatility": 3, "wallet": 1_000_000}
     return daemons.config_of(
         exchange={"id": "simulator", "simulator": simulator},
         strategies=strategies,
@@ -66,7 +66,7 @@ def test_a_strategy_that_raises_on_one_symbol(tmp_path: Path, launcher: Launcher
 def test_the_same_run_twice(tmp_path: Path, launcher: Launcher) -> None:
     """Otherwise the test above proves nothing."""
     strategies = [{"class": f"tests.process.strategies:{name}"} for name in ("Resting", "Averager")]
-    _, first = run(launcher, Root(tmp_path / "first", config(strategies)))
-    _, second = run(launcher, Root(tmp_path / "second", config(strategies)))
-    assert len(first) > 1000
+    _, first = run(launcher, Root(tmp_path / "first", config(strategies, 90)))
+    _, second = run(launcher, Root(tmp_path / "second", config(strategies, 90)))
+    assert len(first) > 500
     assert first == second

@@ -15,6 +15,7 @@ import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ SLACK_S = 3.0  # for a machine that is busy
 ENTERING = ("SignalOpening", "SignalScheduled")
 
 
-def of_venue(venue: VenueProcess, *strategies: str) -> dict:
+def of_venue(venue: VenueProcess, *strategies: str) -> dict[str, Any]:
     """A config for a venue that is a process of its own; by default all on all four symbols trade eagerly."""
     return daemons.config_of(
         exchange={"id": "simulator", "simulator": {"socket": str(venue.socket)}},

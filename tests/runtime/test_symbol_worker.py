@@ -913,3 +913,124 @@ def test_partial_levels_are_taken():
         assert [] == disagreements(world)
 
     run(main())
+
+
+def test_what_was_fetched_for_a_gap_is_of_no_use_to_one_that_warms_up_anew():
+    """Its history fills every gap; a deadline of a close that was decided upon means nothing either."""
+
+    async def main() -> None:
+        world = World(strategies={"never": never}, speed=60)
+        process = await world.process().until_ready()
+        await asyncio.sleep(1.5)
+        (instance,) = process.system.workers.instances.of(BTC)
+        instance.cool()
+        inbox_of(process).put(GapCame("never", BTC, series([])))
+        inbox_of(process).put(ContextDeadline("never", START_MS + MINUTE_MS))
+        await asyncio.sleep(0.1)
+        assert not instance.warm
+        assert process.system.observations.counts["gaps"] == 0
+        assert process.system.supervisor.restarts() == 0
+        assert skipped(world) == []
+        await process.end()
+
+    run(main())
+
+
+def test_a_gap_that_a_new_history_has_filled_meanwhile_is_fetched_no_more():
+    """The question that was under way ends without an answer."""
+
+    async def main() -> None:
+        world = World(strategies={"never": never}, speed=60)
+        process = world.process()
+        Tampered(process, lambda _, candle: () if index_of(candle) == 2 else (candle,))
+        await process.until_ready()
+        feed, history = process.system.parts.feed, process.system.parts.feed.history
+        (instance,) = process.system.workers.instances.of(BTC)
+        asked: list[int] = []
+
+        async def lagging(symbol, timeframe, count):
+            asked.append(count)
+            found = await history(symbol, timeframe, count)
+            return found.part(0, 0)
+
+        feed.history = lagging
+        await asyncio.sleep(4.01)
+        assert asked
+        feed.history = history
+        instance.cool()
+        instance.warm_up(await instance.load(history))
+        await asyncio.sleep(1)
+        assert process.system.observations.counts["gaps"] == 0
+        assert instance.warm
+        assert instance.standing_aside(BTC) == ()
+        await process.end()
+
+    run(main())
+
+
+def test_a_close_that_was_decided_upon_before_is_not_decided_upon_again():
+    """The file remembers the last close that brought an entry."""
+
+    async def main() -> None:
+        world = World(strategies={"eager": lambda: always(stop=0.2, target=0.2, minutes=1)})
+        await world.live(2)
+        state = world.state("eager")
+        assert state.decided_ms > START_MS
+        world.store.files["eager", BTC] = replace(state, decided_ms=START_MS + 6 * MINUTE_MS)
+        await world.live(6)
+        begun = [fact.ts_ms for fact in story(world, BTC) if type(fact).__name__ == "SignalOpening"]
+        assert [(each - START_MS) // MINUTE_MS for each in begun] == [1, 7]
+
+    run(main())
+
+
+def test_facts_beyond_what_fits_in_memory_reach_the_ledger_from_the_outboxes():
+    """Also those of a symbol that is down while the ledger comes back."""
+
+    async def main() -> None:
+        from livebot.runtime.settings import LedgerSettings
+
+        settings = replace(
+            QUICK, ledger=LedgerSettings(queue_size=5, batch_size=2, backoff_s=0.05, backoff_maximum_s=0.1)
+        )
+        world = World(strategies={"eager": lambda: Eager(Nothing())}, symbols=(BTC, ETH), speed=60, settings=settings)
+        process = await world.process().until_ready()
+        world.ledger.fails = True
+        await asyncio.sleep(6)
+        assert "rows wait for the ledger" in process.portfolio.blocks.first_fault
+        process.system.workers.evict(BTC)
+        world.ledger.fails = False
+        await asyncio.sleep(3)
+        assert process.portfolio.blocks.first_fault is None
+        await process.end()
+        for state in world.store.files.values():
+            assert len(world.ledger.of(state.strategy, state.symbol)) == state.sequence
+        assert [] == disagreements(world)
+
+    run(main())
+
+
+def test_cancelling_what_the_venue_does_not_know_is_asked_about():
+    """A limit entry that filled in the moment in which it was given up."""
+
+    async def main() -> None:
+        world = World(
+            strategies={"resting": lambda: once(1, limit=0.0001, stop=0.2, target=0.2)}, speed=60, latency_ms=5
+        )
+        process = await world.process().until_ready()
+        while not world.orders(leg=Leg.ENTRY):
+            await asyncio.sleep(0.02)
+        process.faults.hold_events()
+        while world.orders(leg=Leg.ENTRY):
+            await asyncio.sleep(0.02)
+        await process.control.flatten([BTC])
+        await asyncio.sleep(0.5)
+        assert world.held() == 0
+        assert "SignalOpened" in world.ledger.kinds("resting", BTC)
+        process.faults.release_events()
+        await asyncio.sleep(0.2)
+        assert world.ledger.kinds("resting", BTC)[-1] == "SignalClosed"
+        await process.end()
+        assert [] == disagreements(world)
+
+    run(main())

@@ -79,7 +79,7 @@ async def test_the_ports_are_met(tmp_path):
         exchange: Exchange = remote.exchange
         feed: CandleFeed = remote.feed
         clock: Clock = remote.clock
-        assert (exchange.name, exchange.absence_window_ms) == ("simulator", 250)
+        assert (exchange.name, exchange.absence_window_ms) == ("simulator", 1_500)
         assert clock.now_ms() == START_MS
         assert feed is not None
         assert remote.symbols == (BTC, ETH)
