@@ -1,0 +1,73 @@
+"""Which instruments Bybit lists, and under which names: `BTCUSDT` is another thing in each category."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from livebot.core.market import Instrument
+from livebot.simulator.bybit.codes import bad_parameter
+from livebot.simulator.market import parts_of
+from livebot.simulator.venue import SimulatedVenue
+
+LINEAR, SPOT = "linear", "spot"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One instrument of one category."""
+
+    category: str
+    name: str
+    instrument: Instrument
+
+    @property
+    def symbol(self) -> str:
+        """The symbol of the venue behind."""
+        return self.instrument.symbol
+
+    @property
+    def spot(self) -> bool:
+        """Whether coins change hands, and there is no position."""
+        return self.category == SPOT
+
+
+class Listings:
+    """All of a venue."""
+
+    def __init__(self, venue: SimulatedVenue) -> None:
+        self._by_symbol: dict[str, Listing] = {}
+        self._by_name: dict[tuple[str, str], Listing] = {}
+        for symbol in venue.symbols:
+            instrument = venue.instrument(symbol)
+            assert instrument is not None  # it is among the venue's symbols
+            category = LINEAR if parts_of(symbol)[2] else SPOT
+            listing = Listing(category, instrument.base + instrument.quote, instrument)
+            self._by_symbol[symbol] = self._by_name[category, listing.name] = listing
+
+    def of_symbol(self, symbol: str) -> Listing:
+        """By the venue's symbol, which has to exist."""
+        return self._by_symbol[symbol]
+
+    def find(self, category: str, name: str) -> Listing | None:
+        """By category and Bybit's name."""
+        return self._by_name.get((category, name))
+
+    def get(self, category: str, name: str) -> Listing:
+        """By category and Bybit's name.  Raises Refused if there is none."""
+        found = self.find(category, name)
+        if found is None:
+            text = "Not supported symbols" if name else "params error: symbol invalid"
+            raise bad_parameter(text)
+        return found
+
+    def of_category(self, category: str, name: str = "") -> list[Listing]:
+        """All of a category, or the one with this name."""
+        if name:
+            return [self.get(category, name)]
+        return [each for each in self._by_symbol.values() if each.category == category]
+
+
+def text(value: Decimal | None) -> str:
+    """A number as Bybit writes it: plain digits, empty if there is none."""
+    if value is None:
+        return ""
+    return format(value.normalize(), "f") if value else "0"
