@@ -157,7 +157,9 @@ def _freeze_with_orders_on_their_way(venue: VenueProcess, root: Root) -> None:
         venue.freeze()
         time.sleep(0.1)
         if _intended(root):
-            return
+            time.sleep(0.3)  # answers that had left the venue before arrive meanwhile
+            if _intended(root):
+                return
         venue.thaw()
         time.sleep(0.013)
     pytest.fail("no order was on its way")
