@@ -209,7 +209,7 @@ async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-        _write_report(loaded.config.system, paths)
+            _write_report(loaded.config.system, paths)
 
 
 async def _stop_after(seconds: float | None, shutdown: Shutdown) -> None:

@@ -2,14 +2,14 @@
 
 import sys
 
-_INTERRUPTED = 130  # what shells make of a SIGINT
+from livebot.cli.interrupt import INTERRUPTED, leaving_at_once
 
 
 def main() -> None:
     """What the `livebot` script calls."""
-    try:
+    with leaving_at_once():
         from livebot.cli.app import app
-
+    try:
         app()
-    except KeyboardInterrupt:  # before there is anything that could end in order
-        sys.exit(_INTERRUPTED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

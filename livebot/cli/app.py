@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
+from livebot.cli.interrupt import leaving_at_once
 from livebot.cli.report_format import ReportFormat
 from livebot.errors import BadInput, LivebotError
 
@@ -126,10 +127,11 @@ def run(
     live = console.is_terminal and not console.is_dumb_terminal and log_form(os.environ, sys.stdout) is LogForm.TEXT
     screen = TerminalScreen(console).start() if live else None
     try:
-        # imported below the first picture: it takes a second, and people begin to wonder
-        from livebot import bootstrap
+        with leaving_at_once(live=live):
+            # imported below the first picture: it takes a second, and people begin to wonder
+            from livebot import bootstrap
 
-        code = bootstrap.run_daemon(config, root, seconds=seconds, screen=screen, log_level=log_level)
+            code = bootstrap.run_daemon(config, root, seconds=seconds, screen=screen, log_level=log_level)
     finally:
         if screen is not None:
             screen.close()

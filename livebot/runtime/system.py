@@ -193,7 +193,8 @@ class System:
 
     def _make_supervisor(self, recovered: Recovered) -> None:
         workers, settings = self.workers, self.parts.settings
-        busy = [symbol for symbol in workers.strategies if symbol in recovered.busy]
+        with_signal = recovered.busy
+        busy = [symbol for symbol in workers.strategies if symbol in with_signal]
         if settings.max_concurrent_symbols is not None:
             # An open signal is looked after, whatever has been configured since it opened.
             settings = replace(settings, max_concurrent_symbols=max(settings.max_concurrent_symbols, len(busy)))

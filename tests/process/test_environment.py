@@ -358,7 +358,7 @@ def test_a_state_file_removed_while_flat(trading: Trading, launcher: Launcher) -
         daemon.until_ready()
         trading.control.command("pause", {"symbols": None})
         trading.control.command("flatten", {"symbols": None})
-        wait_until(lambda: not trading.positions(), "positions are not closed")
+        wait_until(lambda: not trading.control.status()["open_signals"], "signals do not close")
         daemon.send(signal.SIGTERM)
         assert daemon.wait() == 0
     before = {symbol: read_state(trading.root.signal_file("eager", symbol)) for symbol in (ETH, SOL, XRP)}

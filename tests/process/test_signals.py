@@ -293,6 +293,20 @@ def test_ctrl_c_on_a_terminal(root: Root) -> None:
     _check_report(root)
 
 
+def test_ctrl_c_on_a_terminal_while_it_starts(root: Root) -> None:
+    """It leaves at once, and leaves the terminal as it was."""
+    terminal = Terminal(["-m", "livebot", "run", "--config", str(root.config)], root.folder)
+    try:
+        terminal.read_until("starting", daemons.PATIENCE_S)
+        terminal.type(CTRL_C)
+        code = terminal.read_to_end(SHUTDOWN_S + SLACK_S)
+    finally:
+        terminal.close()
+    assert code in (0, 128 + signal.SIGINT), terminal.shown
+    assert "Traceback" not in terminal.shown
+    assert terminal.shown.rfind("\x1b[?25h") > terminal.shown.rfind("\x1b[?25l")
+
+
 def test_hanging_up_on_a_daemon_that_waits_for_nobody(tmp_path: Path, launcher: Launcher) -> None:
     """The venue dies: the daemon ends by itself, says so, and its files are as they were."""
     with VenueProcess(tmp_path / "venue", "--speed", "600", "--wallet", "1000000") as venue:

@@ -77,7 +77,7 @@ async def recover_and_look(world: World) -> list[str]:
     return disagreements(world) + [f"I3: {name} has no stop" for name in unprotected(world)]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_killed_again_and_again_nothing_is_lost_or_doubled(seed):
     """At random steps, with partial fills, lost answers and lost requests, and with time passing while nobody runs."""
 
@@ -85,19 +85,19 @@ def test_killed_again_and_again_nothing_is_lost_or_doubled(seed):
         chance = Random(seed)
         world = busy_world(seed=seed, fills=FillModel(partial_probability=0.3, seed=seed))
         killed = 0
-        for _ in range(60):
+        for _ in range(40):
             process = world.process(minutes=60)
             for kind in (FaultKind.LOSE_ANSWER, FaultKind.LOSE_REQUEST):
                 if chance.random() < 0.3:
                     process.faults.arm(kind, times=chance.randrange(1, 4))
-            killed += await run_until_killed(loop, process, chance.randrange(20, 1500))
+            killed += await run_until_killed(loop, process, chance.randrange(20, 1000))
             for _ in range(chance.choice((0, 0, 1, 3))):
                 world.venue.step()
             assert [] == await recover_and_look(world)
         await world.live(3)
         assert [] == disagreements(world)
         assert killed > 30
-        assert len(world.ledger.facts) > 200
+        assert len(world.ledger.facts) > 100
 
     run_stepping(main)
 
@@ -127,7 +127,7 @@ def test_killed_at_every_step_of_a_signals_life_it_has_one_end():
     async def main(loop: SteppingLoop) -> None:
         whole = await steps_of_a_life(loop)
         signals = set()
-        for step in range(1, whole, max(1, whole // 150)):
+        for step in range(1, whole, max(1, whole // 100)):
             world, _ = await killed_at(step)
             kinds = world.ledger.kinds("one", BTC)
             assert [] == disagreements(world), step

@@ -144,6 +144,24 @@ def test_a_failing_strategys_position_keeps_its_stop_and_closes_by_rule():
     run(main())
 
 
+def test_a_strategy_that_cannot_even_be_made_leaves_its_position_guarded():
+    """It worked yesterday; a guard needs nothing of it."""
+
+    async def main() -> None:
+        world = World(strategies={"one": lambda: once(1, stop=0.2, target=0.2, minutes=30)}, speed=60)
+        await world.live(4)
+        world.strategies = {"one": cannot_be_made}
+        process = await world.process().until_ready()
+        while not (closed := [fact for fact in story(world, BTC) if isinstance(fact, SignalClosed)]):
+            await asyncio.sleep(0.5)
+        assert closed[0].reason is CloseReason.TIME_EXPIRED
+        assert process.system.supervisor.status(BTC).state is ChildState.QUARANTINED
+        await process.end()
+        assert [] == disagreements(world)
+
+    run(main())
+
+
 def test_a_limit_entry_that_fills_while_its_symbol_is_down_gets_its_stop_at_once():
     """Between a failure and the restart somebody stands by."""
 
@@ -521,6 +539,7 @@ def test_a_foreign_position_blocks_its_symbol_for_as_long_as_it_is_there():
         await asyncio.sleep(0.2)
         assert "foreign" in process.control.status().symbols[0].blocks
         assert any("0.5" in sentence and "not ours" in sentence for sentence in process.problems.sentences())
+        process.faults.hold_events()  # nobody is told
         world.venue.close_by_hand(BTC, world.venue.now_ms)
         await asyncio.sleep(world.execution.reconcile_s + 0.5)
         assert process.control.status().symbols[0].blocks == ()

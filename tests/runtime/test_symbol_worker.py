@@ -137,24 +137,42 @@ def test_a_gap_is_filled_from_history_and_nothing_is_decided_on_old_closes(lost)
     run(main())
 
 
-def test_rules_look_at_the_candles_of_a_gap_before_the_next_one():
-    """A stop that trails is where it would have been."""
+def test_a_close_inside_a_gap_is_skipped_and_told():
+    """When its candles have come it is minutes ago."""
 
     async def main() -> None:
-        exits = ExitPlan(trailing=Trailing(distance=D("0.05")))
+        asked: list[int] = []
+        script = Script(lambda view: asked.append(minute_of(view)), timeframe=Timeframe.M5)
+        world = World(strategies={"five": lambda: Scripted(script)})
+        await live(world, 20, lambda _, candle: () if index_of(candle) in (3, 4, 5) else (candle,))
+        assert asked == [10, 15, 20]
+        assert skipped(world) == [(5, "context_missing", f"the candles of {BTC} up to this close did not come in time")]
 
-        def world():
-            return World(strategies={"one": lambda: once(1, stop=0.2, target=0.2, minutes=900, exits=exits)})
+    run(main())
 
-        whole, torn = world(), world()
-        await live(whole, 30)
-        await live(torn, 30, lambda _, candle: () if 5 <= index_of(candle) <= 15 else (candle,))
-        levels = [
-            [fact.stop_loss for fact in story(each, BTC) if isinstance(fact, StopMoved)] for each in (whole, torn)
-        ]
-        assert levels[0] == levels[1]
-        assert len(levels[0]) >= 2
-        assert whole.state("one").signal.stop_loss == torn.state("one").signal.stop_loss
+
+def test_rules_look_at_the_candles_of_a_gap_before_the_next_one():
+    """A stop that trails is where it would have been: the high inside the gap counts."""
+
+    async def main() -> None:
+        prices = [flat(100.0)] * 6 + [(100.0, 103.0, 100.0, 100.0)] + [flat(100.0)] * 6
+        exits = ExitPlan(trailing=Trailing(distance=D("0.05"), after=D("0.02")))
+        stops = []
+        for lost in ((), (5, 6, 7)):
+            market = WrittenMarket({BTC: prices})
+            world = World(
+                strategies={"one": lambda market=market: at_minute(market, 1, exits=exits)},
+                market=market,
+                settings=replace(QUICK, history=1),
+            )
+
+            def alter(_, candle, lost=lost, market=market):
+                return () if (candle.ts_ms - market.first_ms) // MINUTE_MS in lost else (candle,)
+
+            process = await live(world, 12, alter)
+            assert process.system.observations.counts["gaps"] == bool(lost)
+            stops.append([fact.stop_loss for fact in story(world, BTC) if isinstance(fact, StopMoved)])
+        assert stops[0] == stops[1] == [D("97.8")]
 
     run(main())
 
@@ -538,30 +556,55 @@ def test_a_worker_that_fails_between_approval_and_saving_leaks_no_room():
     run(main())
 
 
-def test_what_was_decided_before_a_failure_in_the_same_breath_is_carried_out():
-    """A fill and a candle come together, the strategy fails on the candle: the position has its stop all the same."""
+def test_what_came_before_a_failure_in_the_same_breath_is_carried_out():
+    """A fill and a candle wait together, the strategy fails on the candle: the position has its stop all the same."""
 
     async def main() -> None:
         def decide(view):
-            raise ArithmeticError("no")
+            if minute_of(view) == 3:
+                raise ArithmeticError("no")
 
-        world = one(
-            strategies={
-                "one": lambda: once(1, stop=0.2, target=0.2, minutes=900),
-                "bad": lambda: Scripted(Script(lambda view: decide(view) if minute_of(view) == 3 else None)),
-            },
-            settings=replace(QUICK, restarts=replace(QUICK.restarts, backoff_s=500.0, backoff_maximum_s=500.0)),
-        )
+        strategies = {
+            "bad": lambda: Scripted(Script(decide)),
+            "one": lambda: once(1, stop=0.2, target=0.2, minutes=900),
+        }
+        restarts = replace(QUICK.restarts, backoff_s=500.0, backoff_maximum_s=500.0)
+        world = one(strategies=strategies, settings=replace(QUICK, restarts=restarts))
         process = await world.process().until_ready()
         process.system.workers._standby.begin = lambda symbol: None  # so that nobody else does it
         process.faults.hold_events()
-        await asyncio.sleep(2.9)
+        await asyncio.sleep(2.5)
         assert world.held()
-        await asyncio.sleep(0.0999)
-        process.faults.release_events()  # just before the candle
-        await asyncio.sleep(0.5)
+        process.faults.release_events()
+        early = process.system.parts.feed._listeners[BTC]
+        early(world.venue.market.candle(BTC, START_MS + 2 * MINUTE_MS))
+        await asyncio.sleep(0.3)
         assert process.system.supervisor.status(BTC).state is ChildState.BACKING_OFF
         assert len(world.orders(leg=Leg.STOP)) == 1
+        assert world.state("one").signal.position.quantity == world.held()
+        await process.end()
+
+    run(main())
+
+
+def test_a_position_that_was_looked_at_too_early_is_looked_at_again():
+    """One look that differs proves nothing: the next one agrees, and nothing was closed outside."""
+
+    async def main() -> None:
+        world = one()
+        process = await open_position(world)
+        fetch, stale = process.exchange.fetch_positions, [(), ()]
+
+        async def late():
+            return stale.pop() if len(stale) > 1 else await fetch()
+
+        process.exchange.fetch_positions = late
+        inbox_of(process).put(Ask())
+        await asyncio.sleep(0.3)
+        assert len(stale) == 1
+        assert isinstance(world.state("one").signal, Open)
+        assert world.state("one").signal.position.quantity == world.held()
+        assert process.problems.sentences() == ()
         await process.end()
 
     run(main())
@@ -895,9 +938,11 @@ def test_two_exits_of_one_signal_that_both_fill_are_found_out():
     run(main())
 
 
-def at_minute(market, minute):
+def at_minute(market, minute, **changes):
     wanted = market.first_ms + (minute + 1) * MINUTE_MS
-    return Scripted(Script(lambda view: entry(view, stop=0.2, target=0.2) if view.close_ms == wanted else None))
+    return Scripted(
+        Script(lambda view: entry(view, stop=0.2, target=0.2, **changes) if view.close_ms == wanted else None)
+    )
 
 
 def test_partial_levels_are_taken():
