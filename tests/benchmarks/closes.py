@@ -159,6 +159,8 @@ def one_run(strategy: str, closes: int) -> dict[str, float]:
     """
     with scratch_folder() as folder:
         answer = ask_child("tests.benchmarks.closes", folder, strategy, str(closes))
+    if len(answer["rows"]) < closes:
+        raise RuntimeError(f"the daemon was stopped after {len(answer['rows'])} of {closes} closes")
     columns = {name: [row[name] for row in answer["rows"]] for name in answer["rows"][0]}
     return {
         "decided_p50_ms": quantile(columns["decided"], 0.5),

@@ -146,6 +146,13 @@ def test_an_entry_that_did_not_fill_ends_the_signal(values, what, reason, text):
     assert 0 == story.facts[-1].exposure.pending_notional
 
 
+def test_an_entry_refused_after_it_was_accepted_is_asked_about_and_told_once():
+    """Some venues look at an order only after they have taken it."""
+    story = entered().reject(Leg.ENTRY)
+    assert (OrderStatus.UNKNOWN, [], "Opening") == (story.status(Leg.ENTRY), story.said, story.name)
+    assert (["EntryCancelled"], True) == (story.reject(Leg.ENTRY).said, story.idle)
+
+
 def test_a_limit_entry_expires_and_is_asked_back_until_it_ends():
     """Once a candle, because a cancel can be lost."""
     story = entered(**LIMIT)

@@ -38,6 +38,7 @@ from livebot.simulator.matching import FillModel
 from livebot.simulator.synthetic import SyntheticMarket, SyntheticSettings
 from livebot.simulator.venue import SimulatedVenue, VenueSettings
 from livebot.strategies.interface import Strategy, View
+from tests import virtual_loop
 from tests.virtual_loop import VirtualLoop
 
 BTC, ETH, SOL, XRP = "BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "XRP/USDT:USDT"
@@ -612,6 +613,13 @@ def story(world: World, symbol: str, strategy: str | None = None) -> list[Any]:
 
 
 # ---------------------------------------------------------------- loops
+
+LONGEST_S = 3_000.0  # of virtual time; a test that waits for what never comes fails soon
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end in virtual time."""
+    return virtual_loop.run(main, limit_s=LONGEST_S)
 
 
 class SteppingLoop(VirtualLoop):

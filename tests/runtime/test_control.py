@@ -10,8 +10,8 @@ from livebot.runtime.control import Control
 from livebot.runtime.supervisor import ChildState
 from livebot.simulator.faults import FaultKind
 from livebot.simulator.synthetic import symbol_names
-from tests.runtime.harness import BTC, ETH, SOL, World, always, never, once
-from tests.virtual_loop import run, settle
+from tests.runtime.harness import BTC, ETH, SOL, World, always, never, once, run
+from tests.virtual_loop import settle
 
 
 def quiet(**changes) -> World:

@@ -14,9 +14,8 @@ from livebot.ports import DamagedFile, LoadedStates
 from livebot.runtime.execution import Execution
 from livebot.runtime.recovery import Recovered, Recovery, moved_on
 from livebot.simulator.faults import FaultKind
-from tests.runtime.harness import BRIEF, BTC, ETH, SYSTEM, World, always, never, once
+from tests.runtime.harness import BRIEF, BTC, ETH, SYSTEM, World, always, never, once, run
 from tests.runtime.samples import Teller
-from tests.virtual_loop import run
 
 
 def holder(**changes):

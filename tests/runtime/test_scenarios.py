@@ -36,10 +36,11 @@ from tests.runtime.harness import (
     entry,
     never,
     once,
+    run,
     story,
 )
 from tests.simulator.builders import order
-from tests.virtual_loop import run, settle
+from tests.virtual_loop import settle
 
 D = Decimal
 OTHERS = (BTC, ETH, SOL)

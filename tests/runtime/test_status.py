@@ -8,8 +8,7 @@ from decimal import Decimal
 from livebot.core.order import Leg
 from livebot.core.risk import Limits
 from livebot.ops.status_json import decode_status, encode_status
-from tests.runtime.harness import BTC, ETH, SOL, START_MS, World, always, once
-from tests.virtual_loop import run
+from tests.runtime.harness import BTC, ETH, SOL, START_MS, World, always, once, run
 
 D = Decimal
 

@@ -33,11 +33,12 @@ from tests.runtime.harness import (
     entry,
     never,
     once,
+    run,
     story,
 )
 from tests.runtime.past import series
 from tests.simulator.builders import WrittenMarket, flat
-from tests.virtual_loop import run, settle
+from tests.virtual_loop import settle
 
 D = Decimal
 
@@ -240,7 +241,7 @@ def test_a_gap_too_long_to_bridge_warms_up_anew():
         assert process.system.observations.counts["gaps"] == 0
         assert process.system.supervisor.restarts() == 0
 
-    run(main(), limit_s=10_000_000)
+    run(main())
 
 
 def test_a_candle_that_cannot_be_true_is_refused():

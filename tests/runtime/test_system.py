@@ -20,9 +20,9 @@ from tests.runtime.harness import (
     disagreements,
     never,
     once,
+    run,
 )
 from tests.simulator.builders import order
-from tests.virtual_loop import run
 
 
 def eager() -> Eager:
@@ -391,7 +391,9 @@ def test_in_a_hurry_what_the_ledger_lacks_is_in_the_state_files(logs):
         await asyncio.sleep(4)
         process.shutdown.request("stop")
         process.shutdown.request("at once")
+        begun = asyncio.get_running_loop().time()
         await process.task
+        assert asyncio.get_running_loop().time() - begun < 0.1
         facts = [fact for state in world.store.files.values() for fact in state.outbox]
         assert facts
         world.ledger.fails = False
