@@ -19,6 +19,9 @@ import yaml
 
 from livebot import bootstrap
 from livebot.adapters.ledger_reader import LedgerReader
+from livebot.adapters.root_lock import RootLock
+from livebot.bootstrap.loading import load
+from livebot.config.root import resolve
 from livebot.errors import BadInput, Fatal
 from livebot.ops.control_client import ControlClient, DaemonNotReached
 from livebot.reporting.signals_report import Selection
@@ -313,12 +316,12 @@ def test_a_second_daemon_on_the_same_root_is_refused(tmp_path, run):
     refused: list[Exception] = []
 
     def second():
-        screen_free = bootstrap.resolve(bootstrap._load(path).config, path, None, {})
+        screen_free = resolve(load(path).config, path, None, {})
         deadline = time.monotonic() + 20
         while not screen_free.control_socket.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         try:
-            with bootstrap.RootLock(screen_free.lock, screen_free.root):
+            with RootLock(screen_free.lock, screen_free.root):
                 pass
         except Fatal as error:
             refused.append(error)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from livebot import bootstrap
+from livebot.bootstrap import daemon
 from livebot.core.entry import Entry
 from livebot.core.inputs import SymbolState
 from livebot.core.market import Candle, Timeframe
@@ -133,7 +134,7 @@ def measure(folder: Path, strategy: str, closes: int) -> dict[str, Any]:
         feeds.append(WatchedFeed(parts.feed, parts.activity, store, closes))
         return System(replace(parts, store=store, feed=feeds[0]))
 
-    vars(bootstrap)["System"] = watched
+    vars(daemon)["System"] = watched
     setattr(EmaCross, "decide", _noted(EmaCross.decide))  # noqa: B010 - mypy forbids the plain way
     config = write_config(folder, SYMBOLS, STRATEGIES[strategy], speed=0, latency_ms=0)
     bootstrap.run_daemon(config, folder, seconds=None, screen=None, log_level="error")

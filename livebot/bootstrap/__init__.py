@@ -1,0 +1,10 @@
+"""The composition root: the only room that knows every concrete class and puts them together.
+
+Rules of this room: nothing is decided here; what is opened is closed in reverse order, however the run ends; a venue
+that needs ccxt is put together in a module of its own, imported only when the config names it.
+"""
+
+from livebot.bootstrap.commands import check, control_socket, report
+from livebot.bootstrap.daemon import run_daemon
+
+__all__ = ["check", "control_socket", "report", "run_daemon"]

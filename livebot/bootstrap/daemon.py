@@ -1,0 +1,211 @@
+"""The daemon: its parts made, held together while it runs, and let go of in reverse order."""
+
+import asyncio
+import ctypes
+import gc
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import structlog
+import uvloop
+
+from livebot.adapters.durable_files import DurableFiles
+from livebot.adapters.fact_log import FactLog
+from livebot.adapters.file_workers import ThreadWorkers
+from livebot.adapters.journal import Journal
+from livebot.adapters.ledger import SqlLedger
+from livebot.adapters.ledger_reader import LedgerReader
+from livebot.adapters.logs import configure_logs
+from livebot.adapters.portfolio_store import FilePortfolioStore
+from livebot.adapters.root_lock import RootLock
+from livebot.adapters.signal_store import FileSignalStore
+from livebot.bootstrap.commands import report_of
+from livebot.bootstrap.loading import load
+from livebot.bootstrap.strategies import strategies_by_symbol, strategy_maker, watched_by_symbol
+from livebot.bootstrap.venue import venue_of
+from livebot.config import terms
+from livebot.config.load import LoadedConfig
+from livebot.config.root import Paths, resolve
+from livebot.core.facts import SignalClosed
+from livebot.errors import LivebotError
+from livebot.ops.control_server import ControlServer
+from livebot.ports import Screen
+from livebot.reporting.formats import as_markdown
+from livebot.reporting.signals_report import Selection
+from livebot.runtime.control import Control
+from livebot.runtime.inbox import Activity
+from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.problems import Problems
+from livebot.runtime.shutdown import Shutdown
+from livebot.runtime.system import System, SystemParts
+
+_log = structlog.get_logger(__name__)
+
+SCREEN_S = 0.5
+EXIT_OK = 0
+EXIT_CONFIG = 2
+EXIT_FAILED = 3
+
+
+class _LedgerHistory:
+    """The past for recovery, read beside the event loop."""
+
+    def __init__(self, path: Path, files: DurableFiles) -> None:
+        self._path = path
+        self._files = files
+
+    async def closes(self) -> Sequence[SignalClosed]:
+        """Every closed signal, in the order of closing."""
+        return await self._files.run(lambda: self._read(lambda reader: tuple(reader.closed_signals())))
+
+    async def last_numbers(self) -> Mapping[tuple[str, str], tuple[int, int]]:
+        """The last fact's sequence and the last signal's number."""
+        return await self._files.run(lambda: self._read(lambda reader: reader.last_numbers()))
+
+    def _read(self, read: Callable[[LedgerReader], Any]) -> Any:  # noqa: ANN401 - as `read` gives it
+        with LedgerReader(self._path) as reader:
+            return read(reader)
+
+
+def run_daemon(
+    config_path: Path,
+    root: Path | None,
+    *,
+    seconds: float | None,
+    screen: Screen | None,
+    log_level: str | None = None,
+) -> int:
+    """Run until a signal, until `seconds` have passed, or until the data ends; the exit code.
+
+    Raises:
+        ConfigErrors, BadInput, Fatal: nothing could run; the text says why and what to do.
+
+    """
+    loaded = load(config_path)
+    paths = resolve(loaded.config, config_path, root, os.environ)
+    with configure_logs(level=log_level, sink=screen.log_line if screen is not None else None):
+        structlog.contextvars.bind_contextvars(system=loaded.config.system)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(loaded, paths, seconds, screen))
+    return EXIT_OK
+
+
+async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen: Screen | None) -> None:
+    async with AsyncExitStack() as opened:
+        opened.enter_context(RootLock(paths.lock, paths.root))
+        system, journal = await _build(loaded, paths, opened)
+        control = Control(system)
+        shutdown = opened.enter_context(Shutdown(close_gate=system.portfolio.close_gate))
+        server = ControlServer(
+            control,
+            paths.control_socket,
+            audit=lambda command, arguments, who: journal.note(
+                "command", {"command": command, "who": who, **arguments}
+            ),
+            command_seconds=float(loaded.config.control.command_seconds),
+            connections_max=loaded.config.control.connections,
+        )
+        await server.start()
+        opened.push_async_callback(server.close)
+        beside = [asyncio.create_task(_stop_after(seconds, shutdown), name="stop-after")]
+        if screen is not None:
+            beside.append(asyncio.create_task(_show(control, screen), name="screen"))
+        beside.append(asyncio.create_task(_settle_down(system), name="settle-down"))
+        try:
+            await system.run(shutdown)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            _write_report(loaded.config.system, paths)
+
+
+async def _stop_after(seconds: float | None, shutdown: Shutdown) -> None:
+    if seconds is not None:
+        await asyncio.sleep(seconds)
+        shutdown.request(f"{seconds:g} seconds have passed")
+
+
+async def _settle_down(system: System) -> None:
+    """Once all that lives as long as the process is there, the collector need not look at it again and again.
+
+    What the histories took for a moment goes back to the system (where the C library can do that).
+    """
+    await system.ready.wait()
+    gc.collect()
+    gc.freeze()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+async def _show(control: Control, screen: Screen) -> None:
+    try:
+        while True:
+            screen.show(control.status())
+            await asyncio.sleep(SCREEN_S)
+    finally:
+        screen.close()
+
+
+def _write_report(system: str, paths: Paths) -> None:
+    """The report of this root, for who finds the daemon stopped; failing to write it fails nothing else."""
+    try:
+        paths.report.write_text(as_markdown(report_of(system, paths, Selection())), encoding="utf-8")
+    except (LivebotError, OSError) as error:
+        _log.warning("report_not_written", file=str(paths.report), why=str(error))
+
+
+async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> tuple[System, Journal]:
+    config = loaded.config
+    activity = Activity()
+    venue = await venue_of(loaded, paths, activity, opened)
+    files = DurableFiles(workers=ThreadWorkers(config.runtime.write_threads, "durable-files"))
+    opened.push_async_callback(files.close)
+    ledger = SqlLedger(paths.ledger, config.system)
+    journal = Journal(paths.state / "journal", venue.clock)
+    opened.callback(journal.close)
+    problems = Problems(changed=_log_problem)
+    portfolio = Portfolio(
+        terms.limits(config.risk.limits),
+        loss_limit=terms.loss_limit(config.risk.loss_limit),
+        win_rate=terms.win_rate(config.risk.win_rate),
+        report=problems.report,
+    )
+    for symbol in venue.lacking:
+        problems.report(f"candles:{symbol}", f"{symbol} is not traded: {paths.candles} has no candles of it")
+    parts = SystemParts(
+        name=config.system,
+        market=config.market,
+        mode=config.mode,
+        strategies=strategies_by_symbol(loaded, venue.lacking),
+        watched=watched_by_symbol(loaded),
+        make_strategy=strategy_maker(loaded),
+        rules=lambda strategy, instrument: terms.rules(config, strategy, instrument),
+        clock=venue.clock,
+        exchange=venue.exchange,
+        feed=venue.feed,
+        store=FileSignalStore(paths.signals, config.system, files),
+        portfolio_store=FilePortfolioStore(paths.state, config.system, files),
+        ledger=ledger,
+        history=_LedgerHistory(paths.ledger, files),
+        portfolio=portfolio,
+        problems=problems,
+        listeners=(journal, FactLog()),
+        settings=terms.runtime_settings(config.runtime),
+        execution_settings=terms.execution_settings(config.execution),
+        activity=activity,
+        random=Random(),
+    )
+    return System(parts), journal
+
+
+def _log_problem(source: str, sentence: str | None) -> None:
+    if sentence is None:
+        _log.info("problem_passed", source=source)
+    else:
+        _log.warning("problem", source=source, what=sentence)
