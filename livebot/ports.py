@@ -25,6 +25,23 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueNotice:
+    """What a connection to a venue says about itself; it replaces what the same `source` said before.
+
+    `text` is a sentence for the operator, None when the thing has passed.  `blocks_entries`: nothing new opens (at
+    `symbol`, or anywhere) until then.  `reconcile`: events may have been missed, compare with the venue now.  `reload`:
+    candles of `symbol` that went out were not the final ones, load its history anew.
+    """
+
+    source: str
+    text: str | None
+    symbol: str | None = None
+    blocks_entries: bool = False
+    reconcile: bool = False
+    reload: bool = False
+
+
 class Exchange(Protocol):
     """One venue account.  Calls raise Transient when nothing can have happened and a retry is right."""
 
@@ -81,6 +98,10 @@ class Exchange(Protocol):
         """Deliver order events of a symbol from now on, in order, on the event loop; replaces an earlier listener."""
         ...
 
+    def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
+        """Deliver what the connection says about itself, on the event loop; replaces an earlier listener."""
+        ...
+
     async def close(self) -> None:
         """Let go of everything."""
         ...
@@ -95,6 +116,10 @@ class CandleFeed(Protocol):
 
     def listen(self, symbol: str, deliver: Callable[[Candle], None]) -> None:
         """Deliver each closed base candle of a symbol from now on, on the event loop; replaces an earlier listener."""
+        ...
+
+    def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
+        """Deliver what the connection says about itself, on the event loop; replaces an earlier listener."""
         ...
 
     async def run(self) -> None:
@@ -165,6 +190,18 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dismissed:
+    """What is not ours on a symbol and may stay there, exactly as it was when the operator said so.
+
+    `quantity` is the net position beyond ours (base currency, positive long, 0: none).
+    """
+
+    symbol: str
+    quantity: Decimal
+    orders: tuple[VenueOrder, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortfolioMemory:
     """What the portfolio must remember over a restart; everything else is rebuilt from signals/ and the ledger."""
 
@@ -177,6 +214,7 @@ class PortfolioMemory:
     quarantined: tuple[tuple[str, str], ...] = ()  # (symbol, why)
     switched_off: tuple[tuple[str, int], ...] = ()  # (symbol, since_ms)
     switched_on: tuple[tuple[str, int], ...] = ()  # (symbol, since_ms): older closes no longer count
+    dismissed: tuple[Dismissed, ...] = ()
 
 
 class PortfolioStore(Protocol):
@@ -291,6 +329,21 @@ class SystemControl(Protocol):
 
     async def flatten(self, symbols: Sequence[str] | None) -> str:
         """Cancel entries and close positions at the market."""
+        ...
+
+    async def adopt(
+        self,
+        symbols: Sequence[str] | None,
+        *,
+        stop: Decimal | None = None,
+        target: Decimal | None = None,
+        strategy: str | None = None,
+    ) -> str:
+        """Make signals of ours of positions that are not; `stop` and `target` are prices, for one symbol only."""
+        ...
+
+    async def dismiss(self, symbols: Sequence[str] | None) -> str:
+        """Let what is not ours stay there, and trade the symbols again for as long as it stays as it is."""
         ...
 
     async def halt(self, reason: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from livebot.adapters.codec import Codec
 from livebot.adapters.durable_files import DurableFiles, fatal_of
 from livebot.adapters.sealed_json import seal, unseal
+from livebot.adapters.state_schemas import PORTFOLIO_UPGRADES
 from livebot.errors import BadInput, Fatal
 from livebot.ports import PortfolioMemory
 
@@ -47,7 +48,7 @@ class FilePortfolioStore:
         except OSError as error:
             raise fatal_of("read", self._path, error) from error
         try:
-            tree = unseal(data)
+            tree = unseal(data, PORTFOLIO_UPGRADES)
             system = tree.pop("system", None)
             if system != self._system:
                 message = f"it is of system {system}, and this is {self._system}: give each system a root of its own"

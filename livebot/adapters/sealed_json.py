@@ -1,18 +1,25 @@
 """A state file: indented JSON that names its schema first and ends with a checksum over every byte before it.
 
-So a file that was cut, torn, zeroed or edited by hand is told from a whole one, whatever byte is wrong.
+So a file that was cut, torn, zeroed or edited by hand is told from a whole one, whatever byte is wrong.  What an earlier
+version wrote is brought up to date schema by schema, by the functions that whoever reads it hands in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 
 from livebot.adapters.json_text import json_of, tree_of
 from livebot.errors import BadInput, Fatal
 
-SCHEMA = 1
+SCHEMA = 2
 CHECKSUM_BYTES = 8
 
+Tree = dict[str, object]
+Upgrades = Mapping[int, Callable[[Tree], Tree]]
+"""By schema: the same tree as the next schema has it.  They raise BadInput for what that schema never looked like."""
+
 _END = b"\n}"
+_NO_UPGRADES: Upgrades = MappingProxyType({})
 
 
 def seal(tree: Mapping[str, object]) -> bytes:
@@ -21,12 +28,12 @@ def seal(tree: Mapping[str, object]) -> bytes:
     return body + _seal_of(body)
 
 
-def unseal(data: bytes) -> dict[str, object]:
-    """What `seal` was given.
+def unseal(data: bytes, upgrades: Upgrades = _NO_UPGRADES) -> Tree:
+    """What `seal` was given, brought up to the present schema.
 
     Raises:
         BadInput: not one byte-exact sealed file.
-        Fatal: whole, but of a schema that this version does not read.
+        Fatal: whole, but of a schema that is neither the present one nor among `upgrades`.
 
     """
     if not data.strip(b"\0 \r\n\t"):
@@ -36,7 +43,10 @@ def unseal(data: bytes) -> dict[str, object]:
         raise BadInput("the checksum does not fit: the file was cut, torn or edited by hand")
     tree = tree_of(body + _END)
     assert isinstance(tree, dict)  # nothing else ends like that
-    schema = tree.pop("schema", None)
+    schema: object = tree.pop("schema", None)
+    while isinstance(schema, int) and schema < SCHEMA and schema in upgrades:
+        tree = upgrades[schema](tree)
+        schema += 1
     if schema != SCHEMA:
         message = (
             f"written with schema {schema}, and this version of livebot reads {SCHEMA}; nothing was changed: "

@@ -12,6 +12,7 @@ from livebot.adapters.codec import Codec
 from livebot.adapters.durable_files import DAMAGED_INFIX, DurableFiles, fatal_of
 from livebot.adapters.sealed_json import seal, unseal
 from livebot.adapters.signal_names import SUFFIX, file_name, folder_name, symbol_of
+from livebot.adapters.state_schemas import SIGNAL_UPGRADES
 from livebot.core.inputs import SymbolState
 from livebot.errors import BadInput, Fatal, Rejected
 from livebot.ports import DamagedFile, LoadedStates
@@ -119,7 +120,7 @@ class FileSignalStore:
 
     def _read(self, path: Path, strategy: str) -> _Read:
         try:
-            tree = unseal(self._layer.read(path))
+            tree = unseal(self._layer.read(path), SIGNAL_UPGRADES)
             system = tree.get("system")
             if isinstance(system, str) and system != self._system:
                 return _Read(path, None, f"it is of system {system}, not {self._system}", system)

@@ -13,7 +13,7 @@ from livebot.core.facts import Fact
 from livebot.core.inputs import Amend, Cancel, Request, Step, Submit, SymbolState
 from livebot.core.order import Leg, OrderKind, OrderRecord, OrderRequest, OrderStatus, client_order_id
 from livebot.core.position import Position
-from livebot.core.risk import Approved, approve_reduction
+from livebot.core.risk import Approved, approve_reduction, approve_repricing
 from livebot.core.rules import Rules
 from livebot.core.signal import Idle, Signal, SignalState, transition
 
@@ -114,17 +114,21 @@ class Draft:
         )
         self.intend(order, approve_reduction(order))
 
-    def intend(self, order: OrderRequest, approved: Approved) -> None:
+    def intend(self, order: OrderRequest, approved: Approved, *, admitted_price: Decimal | None = None) -> None:
         """Put an order on record as intended, and ask for it to be sent."""
-        self.put(OrderRecord(request=order, status=OrderStatus.INTENDED, sent_ms=self.ts_ms))
+        self.put(
+            OrderRecord(request=order, status=OrderStatus.INTENDED, sent_ms=self.ts_ms, admitted_price=admitted_price)
+        )
         self.requests.append(Submit(approved))
 
     def want(self, record: OrderRecord, request: OrderRequest, *, send: bool) -> None:
         """Put the wanted form of an order on record and, if `send`, ask the venue to amend it."""
-        sent_ms = self.ts_ms if send else record.sent_ms
-        self.put(replace(record, request=request, confirmed=False, sent_ms=sent_ms))
+        following = replace(record, request=request, confirmed=False)
         if send:
-            self.requests.append(Amend(approve_reduction(request)))
+            following = replace(following, sent_ms=self.ts_ms, amended_ms=self.ts_ms)
+            opens = request.leg.opens
+            self.requests.append(Amend(approve_repricing(request, record) if opens else approve_reduction(request)))
+        self.put(following)
 
     def cancel(self, record: OrderRecord) -> None:
         """Ask for an order to be taken back."""

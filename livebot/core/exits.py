@@ -83,8 +83,8 @@ def partial_due(present: Open, candle: Candle, instrument: Instrument) -> Partia
         return None
     quantity = instrument.round_quantity(position.entry_quantity * fraction)
     rest = position.quantity - quantity
-    if min(quantity, rest) < instrument.minimum_quantity:
-        quantity = ZERO
+    if not instrument.takes(min(quantity, rest), position.entry_price):
+        quantity = ZERO  # neither part may become dust
     return PartialDue(done, quantity)
 
 
@@ -99,6 +99,4 @@ def averaging_due(present: Open, candle: Candle, instrument: Instrument) -> Deci
     if beyond_stop or gain(side, present.position.entry_price, price) > -plan.step:
         return None
     quantity = instrument.round_quantity(present.signal.quantity * plan.fraction)
-    if quantity < instrument.minimum_quantity or quantity * price < instrument.minimum_notional:
-        return None
-    return quantity
+    return quantity if instrument.takes(quantity, price) else None

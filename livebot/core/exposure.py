@@ -14,31 +14,39 @@ def exposure_of(state: SignalState, orders: tuple[OrderRecord, ...]) -> Exposure
     if isinstance(state, Idle):
         return NO_EXPOSURE
     signal = state.signal
-    pending = sum((_unfilled(record) for record in orders), ZERO)
-    reference = signal.reference_price if signal.limit_price is None else signal.limit_price
+    # One that waits to be sent again keeps its room.
+    pending, pending_notional = _pending(orders, waiting=isinstance(state, Scheduled) and state.waiting)
     if isinstance(state, Scheduled | Opening):
         return Exposure(
             side=signal.side,
-            pending_notional=pending * reference,
-            risk_to_stop=pending * abs(reference - signal.stop_loss),
+            pending_notional=pending_notional,
+            risk_to_stop=abs(pending_notional - pending * signal.stop_loss),
         )
     # Exits may be heard of before the entries they closed; nothing is at stake then.
     quantity, entry_price = max(ZERO, state.position.quantity), state.position.entry_price
+    open_notional = quantity * entry_price
+    at_stake = open_notional + pending_notional
     return Exposure(
         side=signal.side,
         quantity=quantity,
         entry_price=entry_price,
-        open_notional=quantity * entry_price,
-        pending_notional=pending * reference,
-        risk_to_stop=max(ZERO, signal.side.sign * (entry_price - state.stop_loss) * (quantity + pending)),
+        open_notional=open_notional,
+        pending_notional=pending_notional,
+        risk_to_stop=max(ZERO, signal.side.sign * (at_stake - (quantity + pending) * state.stop_loss)),
         booked=state.position.net,
     )
 
 
-def _unfilled(record: OrderRecord) -> Decimal:
-    if not record.request.leg.opens:
-        return ZERO
-    return (record.request.quantity if record.status.live else record.reported_filled) - record.filled
+def _pending(orders: tuple[OrderRecord, ...], *, waiting: bool) -> tuple[Decimal, Decimal]:
+    """What may still be entered, in base, and in quote at the prices that the portfolio admitted it at."""
+    quantity = notional = ZERO
+    for record in orders:
+        if record.admitted_price is not None:
+            most = record.request.quantity if record.status.live or waiting else record.reported_filled
+            unfilled = most - record.filled
+            quantity += unfilled
+            notional += unfilled * record.admitted_price
+    return quantity, notional
 
 
 def held(position: Position, orders: Iterable[OrderRecord]) -> Decimal:
@@ -51,19 +59,18 @@ def held(position: Position, orders: Iterable[OrderRecord]) -> Decimal:
 
 
 def protected(state: Open | Closing, orders: tuple[OrderRecord, ...]) -> bool:
-    """Whether the venue has confirmed a live stop for at least what it holds of the position, at the present stop."""
+    """Whether the venue has confirmed a live stop for at least what it holds of the position, as we last asked for it."""
     quantity = held(state.position, orders)
     if quantity <= 0:
         return True
-    return any(_covers(record, quantity, state.stop_loss) for record in orders)
+    return any(_covers(record, quantity) for record in orders)
 
 
-def _covers(record: OrderRecord, quantity: Decimal, stop_loss: Decimal) -> bool:
+def _covers(record: OrderRecord, quantity: Decimal) -> bool:
     request = record.request
     return (
         request.leg is Leg.STOP
         and record.status is OrderStatus.WORKING
         and record.confirmed
-        and request.trigger_price == stop_loss
         and request.quantity - record.filled >= quantity
     )

@@ -17,8 +17,8 @@ class Exposure:
     """What one (strategy, symbol) puts at stake, in quote currency unless said.
 
     `quantity` (base) and `entry_price` are of the open position; `open_notional` is their product; `pending_notional`
-    is entry quantity not yet filled at its reference price; `risk_to_stop` is the loss, before fees, if the present
-    stop fills at its price (never below 0); `booked` is realised PnL less fees of the still open signal.
+    is entry quantity not yet filled at the price it was admitted at; `risk_to_stop` is the loss, before fees, if the
+    present stop fills at its price (never below 0); `booked` is realised PnL less fees of the still open signal.
     """
 
     side: Side | None = None

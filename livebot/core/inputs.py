@@ -155,13 +155,20 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Compare:
+    """Compare what the venue holds with what we do: it refused to reduce a position that we believe is there."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
 class AskAdmission:
     """Ask the portfolio for this candidate and come back with Admitted, or not at all."""
 
     candidate: Candidate
 
 
-Request = Submit | Amend | Cancel | AskAdmission
+Request = Submit | Amend | Cancel | Compare | AskAdmission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

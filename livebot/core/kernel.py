@@ -39,6 +39,8 @@ from livebot.core.inputs import (
 from livebot.core.leaving import begin_close, cancel_live, close_on, give_up_entry, protect
 from livebot.core.market import Candle, decimal_of
 from livebot.core.order import Leg, OrderKind, OrderRequest
+from livebot.core.protection import make_room
+from livebot.core.repricing import reprice
 from livebot.core.rules import Rules
 from livebot.core.settlement import (
     CANCEL_REASON,
@@ -116,7 +118,7 @@ def _admitted(draft: Draft, event: Admitted) -> None:
         _admit_averaging(draft, event.approved.order)
     else:
         _admit_entry(draft, candidate.signal, event.approved.order)
-    draft.intend(event.approved.order, event.approved)
+    draft.intend(event.approved.order, event.approved, admitted_price=candidate.price)
 
 
 def _admit_averaging(draft: Draft, order: OrderRequest) -> None:
@@ -165,8 +167,13 @@ def _candle(draft: Draft, candle: Candle) -> None:
     if isinstance(present, Scheduled | Opening):
         if present.cancel is not None:
             cancel_live(draft, again=True)
-        elif _schedule_expired(draft, present.signal):
-            give_up_entry(draft, present, CancelReason.EXPIRED)
+        elif _schedule_expired(draft, present):
+            waiting = isinstance(present, Scheduled) and present.waiting
+            signal = reprice(draft, present.signal, decimal_of(candle.close), waiting=waiting)
+            if signal is None:
+                give_up_entry(draft, present, CancelReason.EXPIRED)
+            else:
+                draft.move(Scheduled(signal))
     elif isinstance(present, Open):
         _candle_in_open(draft, present, candle)
     else:
@@ -174,14 +181,21 @@ def _candle(draft: Draft, candle: Candle) -> None:
         close_on(draft, present)
 
 
-def _schedule_expired(draft: Draft, signal: Signal) -> bool:
-    return signal.schedule_expires_ms is not None and draft.ts_ms >= signal.schedule_expires_ms
+def _schedule_expired(draft: Draft, present: Scheduled | Opening | Open) -> bool:
+    expires_ms = present.signal.schedule_expires_ms
+    waiting = isinstance(present, Scheduled) and present.waiting
+    return waiting or (expires_ms is not None and draft.ts_ms >= expires_ms)
 
 
 def _candle_in_open(draft: Draft, present: Open, candle: Candle) -> None:
     remainder = draft.live(Leg.ENTRY)
-    if remainder is not None and _schedule_expired(draft, present.signal):
-        draft.cancel(remainder)
+    if remainder is not None and _schedule_expired(draft, present):
+        signal = reprice(draft, present.signal, decimal_of(candle.close))
+        if signal is None:
+            draft.cancel(remainder)
+        else:
+            present = replace(present, signal=signal)
+            draft.move(present)
     if draft.ts_ms >= present.opened_ms + present.signal.lifetime_ms:
         begin_close(draft, present, CloseReason.TIME_EXPIRED)
     elif candle.ts_ms < present.opened_ms:
@@ -223,7 +237,7 @@ def _target_missed(draft: Draft, present: Open, candle: Candle) -> bool:
 
 def _take_partials(draft: Draft, present: Open, candle: Candle) -> Open:
     due = partial_due(present, candle, draft.rules.instrument)
-    if due is None or draft.unsettled(Leg.PARTIAL) is not None:
+    if due is None or draft.unsettled(Leg.PARTIAL) is not None or not make_room(draft, present, due.quantity):
         return present
     present = replace(present, partials_done=due.levels_done)
     draft.move(present)

@@ -1,19 +1,24 @@
 """Leaving: how an entry is given up, how a position is closed, and when a signal is done.
 
 Rules of this file: an exit is a reduce-only market order of what the venue still holds, never two at a time; stop and
-target stay until the position is flat; a signal is done only when it is flat and every order of it is settled.  A
-refused exit waits for the next candle or wish to leave, so that no venue can make us ask in a circle.
+target stay until the position is flat, except where nothing can stand beside a stop: there it makes way for the exit and
+comes back when that is refused; a signal is done only when it is flat and every order of it is settled.  A refused exit
+waits for the next candle or wish to leave, so that no venue can make us ask in a circle; what is too little for the
+venue to take is left there, and told.
 """
 
 from dataclasses import replace
+from decimal import Decimal
 
 from livebot.core.draft import Draft
-from livebot.core.facts import SignalClosed, SignalClosing
-from livebot.core.order import Leg, OrderKind
+from livebot.core.facts import EntryCancelled, OrderFailed, PositionReduced, SignalClosed, SignalClosing
+from livebot.core.order import ZERO, Fill, Leg, OrderKind, OrderStatus
 from livebot.core.protection import follow, follow_stop
 from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
+from livebot.core.wording import number
 
 _OPENING_LEGS = (Leg.ENTRY, Leg.AVERAGE)
+DUST = "dust"  # the code under which it is told
 
 
 def protect(draft: Draft, present: Open, *, retry: bool = False) -> bool:
@@ -26,6 +31,12 @@ def protect(draft: Draft, present: Open, *, retry: bool = False) -> bool:
 
 def give_up_entry(draft: Draft, present: Scheduled | Opening, reason: CancelReason) -> None:
     """Take the entry back; it may still fill before the venue hears of it."""
+    if isinstance(present, Scheduled) and present.waiting:
+        draft.move(Idle())
+        draft.tell(
+            EntryCancelled, present.signal, reason=reason, text="the venue had refused it, and it was not repeated"
+        )
+        return
     draft.move(replace(present, cancel=reason))
     cancel_live(draft, again=False)
 
@@ -34,9 +45,7 @@ def begin_close(draft: Draft, present: Open, reason: CloseReason) -> None:
     """Close the position at the market."""
     to_closing(draft, present, reason)
     _cancel_opening_orders(draft, again=False)
-    quantity = draft.held(present.position)
-    if quantity > 0:
-        draft.reduce(Leg.EXIT, OrderKind.MARKET, quantity)
+    _ask_exit(draft, draft.held(present.position))
 
 
 def to_closing(draft: Draft, present: Open, reason: CloseReason) -> None:
@@ -63,17 +72,19 @@ def close_on(draft: Draft, present: Closing) -> None:
         return
     _cancel_opening_orders(draft, again=True)
     quantity = draft.held(present.position)
-    if quantity > 0 and draft.live(Leg.EXIT) is None:
-        draft.reduce(Leg.EXIT, OrderKind.MARKET, quantity)
-    follow_stop(draft, present, retry=True)
+    if draft.live(Leg.EXIT) is None:
+        if _is_dust(draft, present, quantity):
+            _clear_dust(draft, present, quantity)
+            return
+        _ask_exit(draft, quantity)
+    _keep_stop(draft, present, retry=True)
 
 
 def grown(draft: Draft, present: Closing) -> None:
     """An entry filled while we were leaving: an exit on its way is too small for it, and so is the stop."""
-    quantity = draft.held(present.position)
-    if quantity > 0 and draft.live(Leg.EXIT) is None:
-        draft.reduce(Leg.EXIT, OrderKind.MARKET, quantity)
-    follow_stop(draft, present, retry=False)
+    if draft.live(Leg.EXIT) is None:
+        _ask_exit(draft, draft.held(present.position))
+    _keep_stop(draft, present, retry=False)
     settle(draft)  # exits may have been heard of before: then it is flat only now
 
 
@@ -108,8 +119,79 @@ def _follow_up_exit(draft: Draft, present: Closing) -> None:
     # One that traded and left something is followed up at once: each time there is less.
     last, quantity = draft.newest(Leg.EXIT), draft.held(present.position)
     traded = last is not None and not last.status.live and last.reported_filled > 0
-    if traded and quantity > 0:
-        draft.reduce(Leg.EXIT, OrderKind.MARKET, quantity)
+    if traded:
+        _ask_exit(draft, quantity)
+    elif not draft.rules.resting_target and not _is_dust(draft, present, quantity):
+        _keep_stop(draft, present, retry=False)
+
+
+def _ask_exit(draft: Draft, quantity: Decimal) -> None:
+    if quantity <= 0:
+        return
+    stop = draft.live(Leg.STOP)
+    if stop is not None and not draft.rules.resting_target:
+        draft.cancel(stop)
+    draft.reduce(Leg.EXIT, OrderKind.MARKET, quantity)
+
+
+def _keep_stop(draft: Draft, present: Closing, *, retry: bool) -> None:
+    if draft.rules.resting_target or draft.live(Leg.EXIT) is None:
+        follow_stop(draft, present, retry=retry)
+
+
+# What the venue will not take
+
+
+def _is_dust(draft: Draft, present: Closing, quantity: Decimal) -> bool:
+    """Whether the venue has refused, as often as a stop may be, to close what is less than it takes."""
+    position, last = present.position, draft.newest(Leg.EXIT)
+    instrument = draft.rules.instrument
+    return (
+        last is not None
+        and last.status is OrderStatus.REJECTED
+        and last.request.attempt >= draft.rules.protection_attempts
+        and quantity == position.quantity
+        and not instrument.takes(quantity, instrument.round_price(position.entry_price))
+    )
+
+
+def _clear_dust(draft: Draft, present: Closing, quantity: Decimal) -> None:
+    """Once no other order can take it any more, let it lie."""
+    if all(record.settled for record in draft.orders.values()):
+        _leave_dust(draft, present, quantity)
+    else:
+        cancel_live(draft, again=True)
+
+
+def _leave_dust(draft: Draft, present: Closing, quantity: Decimal) -> None:
+    """Count it as closed for what it cost; the venue goes on holding it, and the comparison with it will say so."""
+    last, signal, instrument = draft.newest(Leg.EXIT), present.signal, draft.rules.instrument
+    assert last is not None  # it was refused
+    price = instrument.round_price(present.position.entry_price)
+    fill = Fill(
+        trade_id=f"dust-{signal.number}",
+        client_order_id="",
+        ts_ms=draft.ts_ms,
+        side=signal.side.exit_order,
+        price=price,
+        quantity=quantity,
+        fee=ZERO,
+    )
+    draft.move(replace(present, position=present.position.with_exit(fill)))
+    draft.tell(
+        OrderFailed,
+        signal,
+        leg=Leg.EXIT,
+        client_order_id=last.request.client_order_id,
+        code=DUST,
+        text=(
+            f"{number(quantity)} {instrument.base} is less than the venue takes (at least "
+            f"{number(instrument.minimum_quantity)}, worth {number(instrument.minimum_notional)} {instrument.quote}) "
+            "and stays there: sell it by hand, or dismiss it"
+        ),
+    )
+    draft.tell(PositionReduced, signal, leg=Leg.EXIT, quantity=quantity, price=price)
+    settle(draft)
 
 
 def _be_done(draft: Draft, present: Closing) -> None:

@@ -108,6 +108,10 @@ class Instrument:
         """Next tick at or above."""
         return _to_step(price, self.tick_size, ROUND_CEILING)
 
+    def takes(self, quantity: Decimal, price: Decimal) -> bool:
+        """Whether a quantity at about this price is as much as the venue takes; less is dust."""
+        return quantity >= self.minimum_quantity and quantity * price >= self.minimum_notional
+
     def round_quantity(self, quantity: Decimal) -> Decimal:
         """Towards zero, so that a rounded order never exceeds what was allowed."""
         return _to_step(quantity, self.lot_step, ROUND_DOWN)

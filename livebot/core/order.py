@@ -72,13 +72,26 @@ def client_order_id(system: str, strategy: str, symbol: str, *, number: int, leg
     return f"{owner_prefix(system)}{_digest(f'{strategy}|{symbol}', 4)}{number:06x}{leg.value}{attempt:02x}"
 
 
+def leg_of(client_order_id: str) -> Leg:
+    """What an order of ours is for, told by its id alone.
+
+    Raises:
+        ValueError: not an id that `client_order_id` made.
+
+    """
+    return Leg(client_order_id[-3:-2])
+
+
 def _digest(text: str, size: int) -> str:
     return blake2s(text.encode(), digest_size=size).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """An order we want.  `price` is for LIMIT, `trigger_price` for STOP_MARKET; `oco_group` ties a stop to a target."""
+    """An order we want.  `price` is for LIMIT, `trigger_price` for STOP_MARKET; `oco_group` ties a stop to a target.
+
+    `attached_stop` (entries only) is the trigger of a stop that the venue itself places, for what the entry fills.
+    """
 
     client_order_id: str
     symbol: str
@@ -92,6 +105,7 @@ class OrderRequest:
     reduce_only: bool = False
     post_only: bool = False
     oco_group: str | None = None
+    attached_stop: Decimal | None = None
 
     def __post_init__(self) -> None:
         """Refuse a shape no venue could execute.
@@ -130,7 +144,9 @@ class OrderRecord:
     """What we remember of an order of the current signal; saved before the order leaves.
 
     `reported_filled` is what the venue says has filled; `filled` the sum of the fills we applied.  `confirmed` is false
-    from an intent or amendment until the venue has acknowledged exactly `request`.
+    from an intent or amendment until the venue has acknowledged exactly `request`.  `admitted_price` is what the
+    portfolio counts each unfilled unit of an opening order at, None for others; `amended_ms` is when a change was last
+    asked for.
     """
 
     request: OrderRequest
@@ -141,6 +157,8 @@ class OrderRecord:
     reported_filled: Decimal = ZERO
     confirmed: bool = False
     cancel_requested: bool = False
+    admitted_price: Decimal | None = None
+    amended_ms: int | None = None
 
     @property
     def settled(self) -> bool:
@@ -150,7 +168,10 @@ class OrderRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
-    """An order as the venue reports it when asked.  `status` is WORKING, FILLED, CANCELED or REJECTED."""
+    """An order as the venue reports it when asked.  `status` is WORKING, FILLED, CANCELED or REJECTED.
+
+    `attached`: the venue placed it itself, because an order carried it; it is nobody's own.
+    """
 
     client_order_id: str | None
     venue_order_id: str
@@ -163,6 +184,7 @@ class VenueOrder:
     price: Decimal | None = None
     trigger_price: Decimal | None = None
     reduce_only: bool = False
+    attached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,17 +4,18 @@ Rules of this file: it changes nothing; the signal number is the next one and is
 admitted, so a denied candidate leaves no trace in the state.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from livebot.core.candidate import Candidate, Refused
 from livebot.core.entry import Entry
 from livebot.core.inputs import SymbolState
 from livebot.core.order import Leg, OrderKind, OrderRequest, client_order_id
+from livebot.core.repricing import resting_price, worst_price
 from livebot.core.rules import Rules
 from livebot.core.signal import Signal
 from livebot.core.sizing import size
-from livebot.core.validation import validate
+from livebot.core.validation import CheckedEntry, validate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,53 +30,76 @@ class Circumstances:
 
 def propose(state: SymbolState, entry: Entry, now: Circumstances, rules: Rules) -> Candidate | Refused:
     """The candidate for an Idle state, or why there can be none."""
+    limits = rules.limit_entries if entry.limit_price is None else None
+    if limits is not None:
+        price = resting_price(entry.side, now.price, limits, rules.instrument)
+        entry = replace(entry, limit_price=float(price), schedule_ms=limits.timeout_ms)
     checked = validate(entry, now.price, rules.instrument, rules.entry, rules.schedule_ms)
     if isinstance(checked, Refused):
         return checked
-    price = checked.entry_price
-    quantity = size(
-        rules.sizing, price=price, stop_loss=checked.stop_loss, equity=now.equity, instrument=rules.instrument
-    )
+    worst = None
+    if limits is not None and limits.reprices:
+        worst = worst_price(entry.side, checked.entry_price, limits, rules.instrument)
+    prices = (checked.entry_price,) if worst is None else (checked.entry_price, worst)
+    quantity = _size(prices, checked.stop_loss, now.equity, rules)
     if isinstance(quantity, Refused):
         return quantity
-    number = state.number + 1
-    scheduled = checked.limit_price is not None
-    signal = Signal(
-        number=number,
-        side=entry.side,
-        quantity=quantity,
-        reference_price=now.price,
-        limit_price=checked.limit_price,
-        stop_loss=checked.stop_loss,
-        take_profit=checked.take_profit,
-        lifetime_ms=entry.lifetime_ms,
-        created_ms=now.ts_ms,
-        schedule_expires_ms=now.ts_ms + checked.schedule_ms if scheduled else None,
-        exits=entry.exits or rules.exits,
-        confidence=now.confidence,
-        reason=entry.reason,
-    )
-    order = OrderRequest(
-        client_order_id=client_order_id(
-            state.system, state.strategy, state.symbol, number=number, leg=Leg.ENTRY, attempt=1
-        ),
-        symbol=state.symbol,
-        leg=Leg.ENTRY,
-        attempt=1,
-        side=entry.side.entry_order,
-        kind=OrderKind.LIMIT if scheduled else OrderKind.MARKET,
-        quantity=quantity,
-        price=checked.limit_price,
-    )
+    dearest = max(prices)  # so that there is room for it wherever it fills
     return Candidate(
         strategy=state.strategy,
         symbol=state.symbol,
         side=entry.side,
-        order=order,
-        signal=signal,
-        price=price,
-        notional=quantity * price,
-        risk=quantity * abs(price - checked.stop_loss),
+        order=_order(state, checked, quantity, rules),
+        signal=Signal(
+            number=state.number + 1,
+            side=entry.side,
+            quantity=quantity,
+            reference_price=now.price,
+            limit_price=checked.limit_price,
+            stop_loss=checked.stop_loss,
+            take_profit=checked.take_profit,
+            lifetime_ms=entry.lifetime_ms,
+            created_ms=now.ts_ms,
+            schedule_expires_ms=None if checked.limit_price is None else now.ts_ms + checked.schedule_ms,
+            exits=entry.exits or rules.exits,
+            confidence=now.confidence,
+            reason=entry.reason,
+            worst_price=worst,
+            reprices_left=limits.reprices if limits is not None else 0,
+        ),
+        price=dearest,
+        notional=quantity * dearest,
+        risk=quantity * max(abs(price - checked.stop_loss) for price in prices),
         confidence=now.confidence,
         ts_ms=now.ts_ms,
     )
+
+
+def _order(state: SymbolState, checked: CheckedEntry, quantity: Decimal, rules: Rules) -> OrderRequest:
+    scheduled = checked.limit_price is not None
+    return OrderRequest(
+        client_order_id=client_order_id(
+            state.system, state.strategy, state.symbol, number=state.number + 1, leg=Leg.ENTRY, attempt=1
+        ),
+        symbol=state.symbol,
+        leg=Leg.ENTRY,
+        attempt=1,
+        side=checked.side.entry_order,
+        kind=OrderKind.LIMIT if scheduled else OrderKind.MARKET,
+        quantity=quantity,
+        price=checked.limit_price,
+        post_only=scheduled and rules.post_only,
+        attached_stop=checked.stop_loss if rules.attached_stop else None,
+    )
+
+
+def _size(prices: tuple[Decimal, ...], stop_loss: Decimal, equity: Decimal, rules: Rules) -> Decimal | Refused:
+    """What is right at each price that the entry may have."""
+    smallest = None
+    for price in prices:
+        quantity = size(rules.sizing, price=price, stop_loss=stop_loss, equity=equity, instrument=rules.instrument)
+        if isinstance(quantity, Refused):
+            return quantity
+        smallest = quantity if smallest is None else min(smallest, quantity)
+    assert smallest is not None  # there is at least one price
+    return smallest

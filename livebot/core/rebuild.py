@@ -64,7 +64,23 @@ def rebuild(
     quantity = min(stop.quantity - stop.filled, abs(position.quantity))
     if stop.side is not side.exit_order or stop.trigger_price is None or quantity <= 0:
         return idle
-    present = _open(number, side, quantity, position.average_price, stop.trigger_price, now_ms)
+    entry = Fill(
+        trade_id=f"rebuilt-{number}",
+        client_order_id="",
+        ts_ms=now_ms,
+        side=side.entry_order,
+        price=position.average_price,
+        quantity=quantity,
+        fee=ZERO,
+    )
+    present = open_of(
+        number,
+        entry,
+        stop_loss=stop.trigger_price,
+        take_profit=far_target(side, position.average_price),
+        lifetime_ms=REBUILT_LIFETIME_MS,
+        reason="rebuilt from the venue",
+    )
     return _protected(replace(idle, signal=present), present, ours, instrument, now_ms)
 
 
@@ -82,36 +98,36 @@ def _key(state: SymbolState, order: VenueOrder) -> tuple[int, str, int] | None:
     return None if parts is None else (int(parts[1], 16), parts[2], int(parts[3], 16))
 
 
-def _open(number: int, side: Side, quantity: Decimal, price: Decimal, stop_loss: Decimal, now_ms: int) -> Open:
+def far_target(side: Side, price: Decimal) -> Decimal:
+    """So far away that it stands for none, for a signal that must have one; not on a tick."""
+    return price * _FAR[side]
+
+
+def open_of(
+    number: int, entry: Fill, *, stop_loss: Decimal, take_profit: Decimal, lifetime_ms: int, reason: str
+) -> Open:
+    """An open signal without a past: one entry at the venue's average price, managed by its stop and target alone."""
+    side = Side.LONG if entry.side is Side.LONG.entry_order else Side.SHORT
     signal = Signal(
         number=number,
         side=side,
-        quantity=quantity,
-        reference_price=price,
+        quantity=entry.quantity,
+        reference_price=entry.price,
         limit_price=None,
         stop_loss=stop_loss,
-        take_profit=price * _FAR[side],
-        lifetime_ms=REBUILT_LIFETIME_MS,
-        created_ms=now_ms,
+        take_profit=take_profit,
+        lifetime_ms=lifetime_ms,
+        created_ms=entry.ts_ms,
         schedule_expires_ms=None,
         exits=NO_EXIT_PLAN,
-        reason="rebuilt from the venue",
-    )
-    entry = Fill(
-        trade_id=f"rebuilt-{number}",
-        client_order_id="",
-        ts_ms=now_ms,
-        side=side.entry_order,
-        price=price,
-        quantity=quantity,
-        fee=ZERO,
+        reason=reason,
     )
     return Open(
         signal=signal,
         position=Position(side).with_entry(entry),
-        opened_ms=now_ms,
+        opened_ms=entry.ts_ms,
         stop_loss=stop_loss,
-        take_profit=signal.take_profit,
+        take_profit=take_profit,
     )
 
 

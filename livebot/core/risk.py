@@ -12,7 +12,7 @@ from typing import final
 
 from livebot.core.candidate import Candidate
 from livebot.core.market import Side
-from livebot.core.order import OrderRequest
+from livebot.core.order import Leg, OrderRecord, OrderRequest
 from livebot.core.wording import number, percent
 from livebot.errors import Fatal
 
@@ -33,6 +33,7 @@ class DenialCode(Enum):
     HALTED = "halted"
     REDUCING = "reducing"
     STOPPING = "stopping"
+    VENUE = "venue"
     PAUSED = "paused"
     QUARANTINED = "quarantined"
     SWITCHED_OFF = "switched_off"
@@ -97,7 +98,7 @@ class Denied:
 @final
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """Leave to send one order.  Only `judge` and `approve_reduction` make one; nobody can alter one."""
+    """Leave to send one order.  Only the three functions below make one; nobody can alter one."""
 
     order: OrderRequest
     candidate: Candidate | None
@@ -128,6 +129,23 @@ def approve_reduction(order: OrderRequest) -> Approved:
     return Approved(order, None, _SEAL)
 
 
+def approve_repricing(order: OrderRequest, admitted: OrderRecord) -> Approved:
+    """Leave to send an entry that was admitted at another price, in the room that was kept for it.
+
+    Raises:
+        Fatal: it is not that entry, or it needs more room.
+
+    """
+    price, room = order.price, admitted.admitted_price
+    same = order.leg is admitted.request.leg is Leg.ENTRY and order.symbol == admitted.request.symbol
+    if not same or price is None or room is None or order.quantity * price > admitted.request.quantity * room:
+        message = (
+            f"order {order.client_order_id} is not within what {admitted.request.client_order_id} was admitted for"
+        )
+        raise Fatal(message)
+    return Approved(order, None, _SEAL)
+
+
 # A check says what is wrong, or None; texts are built only when there is something to say.
 Check = Callable[[Usage, Limits, Candidate], Denied | None]
 
@@ -135,6 +153,7 @@ _BLOCKED = {
     DenialCode.HALTED: "trading is HALTED: nothing opens until an operator lifts it",
     DenialCode.REDUCING: "trading is REDUCING after a loss: positions are only closed",
     DenialCode.STOPPING: "the daemon is stopping and opens nothing more",
+    DenialCode.VENUE: "the connection to the venue is not in order for {symbol}: nothing opens there until it is",
     DenialCode.PAUSED: "{symbol} is paused by an operator",
     DenialCode.QUARANTINED: "{symbol} is in quarantine after repeated failures, until it is restarted",
     DenialCode.SWITCHED_OFF: "{symbol} is switched off because too few of its signals won",

@@ -45,8 +45,27 @@ class EntryRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitEntries:
+    """How an entry at the market is sent as a resting limit order instead.
+
+    It rests `offset` (ratio) on the better side of the price for `timeout_ms`; what has not filled then is priced anew
+    from the present close, at most `reprices` times and never worse than the first price by more than `chase` (ratio).
+    """
+
+    offset: Decimal
+    timeout_ms: int
+    reprices: int = 0
+    chase: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """All of it.  `protection_attempts` bounds how often a refused stop is placed before the position is closed."""
+    """All of it.  `protection_attempts` bounds how often a refused stop is placed before the position is closed.
+
+    `limit_entries` None: an entry is sent as the strategy says; `post_only` limit entries never take.  A stop or target
+    is changed at most once in `amend_interval_ms`.  What the venue can do: `attached_stop`, a stop travels with the
+    entry; `resting_target`, a stop and another exit may stand side by side.
+    """
 
     system: str
     strategy: str
@@ -56,3 +75,8 @@ class Rules:
     exits: ExitPlan
     schedule_ms: int
     protection_attempts: int = 3
+    limit_entries: LimitEntries | None = None
+    post_only: bool = False
+    amend_interval_ms: int = 0
+    attached_stop: bool = False
+    resting_target: bool = True

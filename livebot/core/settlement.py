@@ -12,6 +12,7 @@ from livebot.core.draft import Draft
 from livebot.core.facts import EntryCancelled, OrderFailed, PositionIncreased, PositionReduced, SignalOpened
 from livebot.core.inputs import (
     ClosedOutside,
+    Compare,
     OrderAbsent,
     OrderAccepted,
     OrderEnded,
@@ -19,8 +20,9 @@ from livebot.core.inputs import (
     OrderUnknown,
 )
 from livebot.core.leaving import begin_close, grown, protect, settle, to_closing
-from livebot.core.order import Fill, Leg, OrderRecord, OrderStatus
+from livebot.core.order import Fill, Leg, OrderKind, OrderRecord, OrderStatus
 from livebot.core.position import Position
+from livebot.core.protection import repeat
 from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.errors import IllegalTransition
 
@@ -32,6 +34,7 @@ CANCEL_REASON = {
 _CLOSE_REASON = {cancel: close for close, cancel in CANCEL_REASON.items()}
 REPEAT_MS = 1_000  # a report younger than this may be older than what we asked for last
 _NEVER_THERE = (OrderStatus.REJECTED, OrderStatus.ABSENT)
+_MARKET_EXITS = (Leg.EXIT, Leg.PARTIAL)
 
 
 def accepted(draft: Draft, event: OrderAccepted) -> None:
@@ -51,10 +54,15 @@ def accepted(draft: Draft, event: OrderAccepted) -> None:
     due = _is_due(draft, record, event.ts_ms)
     if due and record.cancel_requested:
         draft.cancel(following)
-    elif due and not same and request.leg.protects:
-        draft.want(following, request, send=True)
-    elif following != record:
+    elif due and not same and request.leg.protects and isinstance(draft.present, Open | Closing):
         draft.put(following)
+        repeat(draft, draft.present, request.leg)
+    else:
+        if event.price is not None and request.kind is OrderKind.LIMIT and request.leg.opens:
+            # The price of an entry is what the venue has; where it should be is thought about when its time is over.
+            following = replace(following, request=replace(request, price=event.price), confirmed=True)
+        if following != record:
+            draft.put(following)
 
 
 def _is_due(draft: Draft, record: OrderRecord, ts_ms: int) -> bool:
@@ -157,7 +165,8 @@ def closed_outside(draft: Draft, event: ClosedOutside) -> None:
 
 
 def _awaits_change(record: OrderRecord) -> bool:
-    on_venue = record.venue_order_id is not None and record.request.leg.protects
+    changed = record.request.leg.protects or record.amended_ms is not None
+    on_venue = record.venue_order_id is not None and changed
     return on_venue and not record.confirmed and not record.cancel_requested
 
 
@@ -177,13 +186,15 @@ def _after_end(draft: Draft, order_id: str, code: str, text: str) -> None:
     record, present = draft.orders[order_id], draft.present
     if isinstance(present, Scheduled | Opening):
         if record.settled:
-            _entry_ended(draft, present, record, text)
+            _entry_ended(draft, present, record, code, text)
         return
     leg, short = record.request.leg, record.filled < record.request.quantity
     if short and record.settled and (leg.opens or record.status is not OrderStatus.CANCELED):
         _tell_failed(draft, record, code, text)
-    if isinstance(present, Open) and leg is Leg.STOP:
+    if isinstance(present, Open) and leg in (Leg.STOP, Leg.PARTIAL):
         protect(draft, present)
+    if record.status is OrderStatus.REJECTED and leg in _MARKET_EXITS:
+        draft.requests.append(Compare(draft.state.symbol))  # perhaps there is nothing that it could close
     settle(draft)
 
 
@@ -199,13 +210,23 @@ def _tell_failed(draft: Draft, record: OrderRecord, code: str, text: str) -> Non
     )
 
 
-def _entry_ended(draft: Draft, present: Scheduled | Opening, record: OrderRecord, text: str) -> None:
+def _entry_ended(draft: Draft, present: Scheduled | Opening, record: OrderRecord, code: str, text: str) -> None:
+    if isinstance(present, Scheduled) and _comes_again(present, record):
+        draft.move(replace(present, waiting=True))
+        _tell_failed(draft, record, code, text)
+        return
     reason = {
         OrderStatus.REJECTED: CancelReason.REJECTED,
         OrderStatus.ABSENT: CancelReason.ABSENT,
     }.get(record.status, present.cancel or CancelReason.VENUE)
     draft.move(Idle())
     draft.tell(EntryCancelled, present.signal, reason=reason, text=text)
+
+
+def _comes_again(present: Scheduled, record: OrderRecord) -> bool:
+    """Whether it was an entry that must not take, so that a refusal most likely means that the price was there already."""
+    refused = record.status in (OrderStatus.REJECTED, OrderStatus.CANCELED)
+    return refused and record.request.post_only and present.cancel is None and present.signal.reprices_left > 0
 
 
 # What a fill means
@@ -275,8 +296,10 @@ def _reduced(draft: Draft, present: Open | Closing, leg: Leg, fill: Fill, reason
     position = present.position.with_exit(fill)
     draft.tell(PositionReduced, present.signal, leg=leg, quantity=fill.quantity, price=fill.price)
     if isinstance(present, Closing):
-        # A venue refuses another stop when the position is gone: then the stop or the target was there all along.
-        mistaken = present.reason is CloseReason.UNPROTECTED and leg.protects and position.flat
+        # A venue refuses another stop when the position is gone: then the stop or the target was there all along, or
+        # somebody else had closed it.
+        told = leg.protects or reason is CloseReason.VENUE
+        mistaken = present.reason is CloseReason.UNPROTECTED and told and position.flat
         draft.move(replace(present, position=position, reason=reason if mistaken else present.reason))
         settle(draft)
         return

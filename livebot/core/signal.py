@@ -48,7 +48,8 @@ class CancelReason(Enum):
 class Signal:
     """A sized trade idea.  Prices are on the instrument's ticks, `quantity` on its lot step.
 
-    `reference_price` is the price it was sized at; `schedule_expires_ms` is set for limit entries only.
+    `reference_price` is the last price when it was decided; `schedule_expires_ms` is set for limit entries only.  An
+    entry that is re-priced (`reprices_left` times more) never goes beyond `worst_price`.
     """
 
     number: int
@@ -64,6 +65,8 @@ class Signal:
     exits: ExitPlan
     confidence: float | None = None
     reason: str = ""
+    worst_price: Decimal | None = None
+    reprices_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,14 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """A limit entry rests on the venue (or is on its way there) and has not filled; `cancel` once we gave it up."""
+    """A limit entry rests on the venue (or is on its way there) and has not filled; `cancel` once we gave it up.
+
+    `waiting`: the venue refused it because it would have traded at once; it comes again with the next candle.
+    """
 
     signal: Signal
     cancel: CancelReason | None = None
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

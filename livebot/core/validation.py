@@ -62,6 +62,20 @@ def validate(
     )
 
 
+def still_fits(side: Side, price: Decimal, stop_loss: Decimal, take_profit: Decimal, rules: EntryRules) -> bool:
+    """Whether an entry at this price would have passed, with stop and target where they are."""
+    checked = CheckedEntry(
+        side=side,
+        entry_price=price,
+        limit_price=price,
+        stop_loss=stop_loss,
+        take_profit=take_profit,
+        lifetime_ms=0,
+        schedule_ms=0,
+    )
+    return min(checked.stop_distance, checked.target_distance) > 0 and _distances(checked, rules) is None
+
+
 def _not_a_price(entry: Entry, price: Decimal) -> Refused | None:
     named = {
         "price": float(price),

@@ -1,7 +1,8 @@
 """The control API as an aiohttp application; where it listens, and who may connect, is the site's business.
 
     GET  /v1/status
-    POST /v1/pause | resume | restart | flatten   {"symbols": ["BTC/USDT"] or null for all, "reason": optional}
+    POST /v1/pause | resume | restart | flatten | dismiss   {"symbols": ["BTC/USDT"] or null for all, "reason": optional}
+    POST /v1/adopt          the same, and optional {"stop": "61000.5", "target": "64000", "strategy": "ema_cross"}
     POST /v1/halt | unhalt                        {"reason": "..."}
 
 A command answers {"message": sentence}, an error {"error": sentence} with 400 (not understood), 404, 405, 408,
@@ -14,6 +15,7 @@ behind a flatten.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
@@ -36,6 +38,8 @@ COMMAND_SECONDS = 30.0
 SYMBOLS_MAX = 10_000
 SYMBOL_CHARACTERS_MAX = 64
 REASON_CHARACTERS_MAX = 500
+STRATEGY_CHARACTERS_MAX = 100
+PRICE_CHARACTERS_MAX = 40
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -56,8 +60,10 @@ def control_app(
         "resume": control.resume,
         "restart": control.restart,
         "flatten": control.flatten,
+        "dismiss": control.dismiss,
     }.items():
         app.router.add_post(f"/v1/{name}", desk.symbols_command(name, on_symbols))
+    app.router.add_post("/v1/adopt", desk.adopt)
     for name, with_reason in {"halt": control.halt, "unhalt": control.unhalt}.items():
         app.router.add_post(f"/v1/{name}", desk.reason_command(name, with_reason))
     app.on_cleanup.append(desk.close)
@@ -90,6 +96,20 @@ class _Desk:
             return await self._see_through(name, command(symbols))
 
         return handle
+
+    async def adopt(self, request: web.Request) -> web.Response:
+        body = await _read_object(request, {"symbols", "reason", "stop", "target", "strategy"})
+        symbols, stop, target = _read_symbols(body), _read_price(body, "stop"), _read_price(body, "target")
+        strategy = body.get("strategy")
+        if strategy is not None and not (isinstance(strategy, str) and 0 < len(strategy) <= STRATEGY_CHARACTERS_MAX):
+            raise _NotUnderstood(f"'strategy' must be text of 1 to {STRATEGY_CHARACTERS_MAX} characters")
+        asked = {name: body[name] for name in ("stop", "target", "strategy") if body.get(name) is not None}
+        if body.get("reason") is not None:
+            asked["reason"] = _read_reason(body)
+        self._audit("adopt", {"symbols": symbols, **asked}, self._identify(request))
+        return await self._see_through(
+            "adopt", self._control.adopt(symbols, stop=stop, target=target, strategy=strategy)
+        )
 
     def reason_command(self, name: str, command: Callable[[str], Coroutine[Any, Any, str]]) -> Handler:
         async def handle(request: web.Request) -> web.Response:
@@ -157,6 +177,19 @@ def _read_symbols(body: dict[str, Any]) -> list[str] | None:
                 f"each of 'symbols' must be text of 1 to {SYMBOL_CHARACTERS_MAX} characters, such as BTC/USDT"
             )
     return list(dict.fromkeys(symbols))
+
+
+def _read_price(body: dict[str, Any], name: str) -> Decimal | None:
+    text = body.get(name)
+    if text is None:
+        return None
+    try:
+        price = Decimal(text) if isinstance(text, str) and len(text) <= PRICE_CHARACTERS_MAX else None
+    except ArithmeticError:
+        price = None
+    if price is None or not (price.is_finite() and price > 0):
+        raise _NotUnderstood(f'{name!r} must be a price as text, such as "61000.5"')
+    return price
 
 
 def _read_reason(body: dict[str, Any]) -> str:

@@ -6,11 +6,13 @@ others; what must outlive a restart is in `portfolio.json`, the rest (foreign or
 
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 
 from livebot.core.facts import SignalClosed
+from livebot.core.order import ZERO
 from livebot.core.performance import Standing, WinRate, after_close, as_of, switched_on
 from livebot.core.risk import DenialCode
-from livebot.ports import PortfolioMemory
+from livebot.ports import Dismissed, PortfolioMemory
 
 _NEW = Standing()
 # Stands for all symbols where memory keeps a time for each
@@ -18,7 +20,7 @@ WHOLE = "*"
 
 
 class Blocks:
-    """Pauses, quarantines, win-rate switch-offs, foreign orders, the gate of a stopping daemon, and faults."""
+    """Pauses, quarantines, switch-offs, foreign things, a venue out of order, a closed gate, and faults."""
 
     def __init__(self, rule: WinRate | None) -> None:
         """`rule` None: no symbol is switched off by its win rate."""
@@ -26,6 +28,8 @@ class Blocks:
         self._paused: set[str] = set()
         self._quarantined: dict[str, str] = {}
         self._foreign: dict[str, str] = {}
+        self._dismissed: dict[str, Dismissed] = {}
+        self._venue: dict[str, str | None] = {}  # by source: the symbol, None for all
         self._standings: dict[str, Standing] = {}
         self._off: set[str] = set()  # the symbols whose standing is off, so that time needs to look at these only
         self._faults: dict[str, str] = {}
@@ -38,6 +42,8 @@ class Blocks:
             found.append(DenialCode.CHECK_FAILED)
         if self._gate_closed:
             found.append(DenialCode.STOPPING)
+        if self._venue and not {None, symbol}.isdisjoint(self._venue.values()):
+            found.append(DenialCode.VENUE)
         if symbol in self._quarantined:
             found.append(DenialCode.QUARANTINED)
         if symbol in self._foreign:
@@ -60,6 +66,13 @@ class Blocks:
             self._faults.pop(source, None)
         else:
             self._faults[source] = sentence
+
+    def venue(self, source: str, symbol: str | None, *, stands: bool) -> None:
+        """Nothing opens at `symbol` (None: anywhere) while what `source` said of the venue stands."""
+        if stands:
+            self._venue[source] = symbol
+        else:
+            self._venue.pop(source, None)
 
     @property
     def first_fault(self) -> str | None:
@@ -94,6 +107,22 @@ class Blocks:
             self._foreign[symbol] = sentence
         else:
             self._foreign.pop(symbol, None)
+
+    def dismiss(self, dismissed: Dismissed) -> None:
+        """What is not ours may stay there as it is; replaces what was said of the symbol before, nothing ends it."""
+        if dismissed.quantity or dismissed.orders:
+            self._dismissed[dismissed.symbol] = dismissed
+        else:
+            self._dismissed.pop(dismissed.symbol, None)
+
+    def dismissal(self, symbol: str) -> Dismissed:
+        """What may stay there; nothing, if nothing was dismissed."""
+        return self._dismissed.get(symbol) or Dismissed(symbol=symbol, quantity=ZERO, orders=())
+
+    def dismissed_quantity(self, symbol: str) -> Decimal:
+        """The part of the venue's position that is not ours and may stay there, positive long."""
+        dismissed = self._dismissed.get(symbol)
+        return ZERO if dismissed is None else dismissed.quantity
 
     @property
     def quarantined(self) -> dict[str, str]:
@@ -135,6 +164,10 @@ class Blocks:
         standings = sorted(self._standings.items())
         return tuple((symbol, each.off_since_ms) for symbol, each in standings if each.off_since_ms is not None)
 
+    def dismissed(self) -> tuple[Dismissed, ...]:
+        """What may stay there though it is not ours, by symbol."""
+        return tuple(dismissed for _, dismissed in sorted(self._dismissed.items()))
+
     def switched_on(self) -> tuple[tuple[str, int], ...]:
         """(symbol, since_ms) of those that were once off, sorted; older closed signals no longer count."""
         return tuple((symbol, each.on_since_ms) for symbol, each in sorted(self._standings.items()) if each.on_since_ms)
@@ -146,6 +179,7 @@ class Blocks:
         """
         self._paused = set(memory.paused)
         self._quarantined = dict(memory.quarantined)
+        self._dismissed = {each.symbol: each for each in memory.dismissed}
         if self._rule is None:
             return
         for symbol, since_ms in memory.switched_on:

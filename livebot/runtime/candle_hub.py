@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from livebot.core.market import MINUTE_MS, Candle
 from livebot.ports import CandleFeed
-from livebot.runtime.inbox import CandleOf, Inbox
+from livebot.runtime.inbox import CandleOf, Inbox, Reload
 
 
 class CandleHub:
@@ -24,9 +24,16 @@ class CandleHub:
         A symbol that is only looked at has no inbox of its own.
         """
         for symbol in dict.fromkeys((*self._inboxes, *self._watchers)):
-            names = (symbol, *self._watchers.get(symbol, ()))
-            targets = tuple(self._inboxes[name] for name in dict.fromkeys(names) if name in self._inboxes)
-            self._feed.listen(symbol, self._deliverer(symbol, targets, on_new_close))
+            self._feed.listen(symbol, self._deliverer(symbol, self._targets(symbol), on_new_close))
+
+    def reload(self, symbol: str) -> None:
+        """Have everybody who has taken candles of a symbol load its history anew."""
+        for inbox in self._targets(symbol):
+            inbox.put(Reload(symbol))
+
+    def _targets(self, symbol: str) -> tuple[Inbox, ...]:
+        names = (symbol, *self._watchers.get(symbol, ()))
+        return tuple(self._inboxes[name] for name in dict.fromkeys(names) if name in self._inboxes)
 
     def _deliverer(
         self, symbol: str, targets: tuple[Inbox, ...], on_new_close: Callable[[], None]

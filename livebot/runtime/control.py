@@ -4,16 +4,20 @@ Rules of this file: what must survive a crash is durable before the answer is gi
 raises Rejected with a sentence and changes nothing; one that holds but could not be made durable says so.
 """
 
+import asyncio
 from collections.abc import Sequence
+from decimal import Decimal
 
 from livebot.core.signal import CloseReason
 from livebot.errors import Fatal, Rejected
 from livebot.ports import SystemStatus
+from livebot.runtime.inbox import Adopt
 from livebot.runtime.status import status_of
 from livebot.runtime.supervisor import Supervisor
 from livebot.runtime.system import System
 
 SHOWN = 10  # symbols named in an answer
+ADOPTION_S = 25.0  # less than a command may take
 
 
 class Control:
@@ -67,6 +71,86 @@ class Control:
         if not busy:
             return f"nothing is open on {_named(chosen)}"
         return f"closing {_named(busy)} at the market; new entries are not stopped by this, see pause and halt"
+
+    async def adopt(
+        self,
+        symbols: Sequence[str] | None,
+        *,
+        stop: Decimal | None = None,
+        target: Decimal | None = None,
+        strategy: str | None = None,
+    ) -> str:
+        """Make signals of ours of positions that are not, one after another.
+
+        Raises:
+            Rejected: one of them could not be adopted; the sentence says also which ones were.
+
+        """
+        self._supervisor()
+        foreign = self._system.foreign
+        chosen = self._chosen(symbols)
+        if symbols is None:
+            chosen = tuple(symbol for symbol in chosen if foreign.quantity(symbol))
+        if (stop is not None or target is not None) and len(chosen) > 1:
+            raise Rejected("a stop or a target is for one symbol alone; nothing was adopted")
+        if not chosen:
+            raise Rejected("the venue holds nothing that is not ours; nothing was adopted")
+        said: list[str] = []
+        refused: list[str] = []
+        for symbol in chosen:
+            try:
+                said.append(await self._adopt_one(symbol, stop, target, strategy))
+            except Rejected as error:
+                refused.append(str(error))
+        if refused:
+            raise Rejected("; ".join((*refused, *said)))
+        return "; ".join(said)
+
+    async def _adopt_one(self, symbol: str, stop: Decimal | None, target: Decimal | None, strategy: str | None) -> str:
+        wish = Adopt(self._strategy_for(symbol, strategy), stop, target, asyncio.get_running_loop().create_future())
+        inbox = self._system.workers.inboxes[symbol]
+        if not inbox.is_open:
+            raise Rejected(f"nobody runs {symbol} just now; nothing was adopted: `livebot restart {symbol}` first")
+        inbox.put(wish)
+        try:
+            async with asyncio.timeout(ADOPTION_S):
+                said = await wish.answer
+        except TimeoutError:
+            text = f"{symbol}: no answer within {ADOPTION_S:g} s, the venue may be slow; `livebot status` shows what came of it"
+            raise Rejected(text) from None
+        left = self._system.foreign.orders_of(symbol)
+        if left:
+            ids = ", ".join(order.venue_order_id for order in left[:SHOWN])
+            said += f"; order {ids} is not ours either and stays: cancel it at the venue, or dismiss it"
+        return said
+
+    def _strategy_for(self, symbol: str, wanted: str | None) -> str:
+        names = self._system.parts.strategies.get(symbol, ())
+        if not names:
+            raise Rejected(f"no strategy of the config runs on {symbol}; nothing was adopted")
+        if wanted is None and len(names) > 1:
+            raise Rejected(f"{', '.join(names)} run on {symbol}: say with --strategy which one; nothing was adopted")
+        if wanted is not None and wanted not in names:
+            raise Rejected(f"{wanted} does not run on {symbol}, {', '.join(names)} does; nothing was adopted")
+        return wanted or names[0]
+
+    async def dismiss(self, symbols: Sequence[str] | None) -> str:
+        """Let what is not ours stay there, and trade the symbols again for as long as it stays as it is.
+
+        Raises:
+            Rejected: nothing is there on one of them; nothing was changed.
+
+        """
+        self._must_remember()
+        foreign = self._system.foreign
+        chosen = foreign.symbols if symbols is None else tuple(dict.fromkeys(symbols))
+        clean = [symbol for symbol in chosen if symbol not in foreign.symbols]
+        if clean or not chosen:
+            where = f" on {_named(clean)}" if clean else ""
+            raise Rejected(f"the venue shows nothing that is not ours{where}; nothing was changed")
+        said = [foreign.dismiss(symbol) for symbol in chosen]
+        await self._save("the dismissal")
+        return f"left alone while it stays as it is: {'; '.join(said)}"
 
     async def halt(self, reason: str) -> str:
         """TradingState HALTED, latched on disk before this returns."""

@@ -24,7 +24,7 @@ from livebot.core.signal import Idle, Open
 from livebot.errors import BadInput, Transient
 from livebot.features.timeframes import Gap
 from livebot.ports import Decision
-from livebot.runtime.inbox import ContextDeadline, GapCame, HistoryCame, Inbox, Item
+from livebot.runtime.inbox import ContextDeadline, GapCame, HistoryCame, Inbox, Item, Reload
 from livebot.runtime.side_jobs import SideJobs
 from livebot.runtime.strategy_instance import LONGEST_GAP_MINUTES, StrategyInstance, Taken
 from livebot.runtime.surroundings import Surroundings
@@ -53,6 +53,12 @@ class Deciding:
         """Have all strategies warmed up."""
         for instance in self._states.instances:
             self._warm_up(instance)
+
+    def reload(self, item: Reload) -> None:
+        """What these strategies have taken of a symbol was not final."""
+        for instance in self._states.instances:
+            if item.symbol in instance.watched and instance.warm:  # one that loads already gets the final ones
+                self._warm_up(instance)
 
     def _warm_up(self, instance: StrategyInstance) -> None:
         async def load() -> tuple[Item, ...]:

@@ -1,9 +1,11 @@
 """Orders on their way out, and questions about orders whose fate is unknown.
 
 Rules of this file: an order in flight is never abandoned by a cancelled task, its answer is awaited to the configured
-timeout, and nothing else is said about that order before; no answer is OrderUnknown, never a failure; an order is absent
-only when the venue still does not know it after its own acceptance window, counted from when we began to ask; an order
-that would open something passes one last gate in the very step of the loop in which it leaves.
+timeout, and nothing else is said about that order before; no answer, and any error but the venue's no, is OrderUnknown,
+never a failure; an order is absent only when the venue still does not know it after its own acceptance window, counted
+from when we began to ask; an order that would open something passes one last gate in the very step of the loop in which
+it leaves; a question is asked until there is an answer that can be used, and a venue that refuses us stops entries, not
+the workers.
 """
 
 import asyncio
@@ -23,10 +25,14 @@ from livebot.core.inputs import (
 )
 from livebot.core.order import ZERO, OrderRequest, OrderStatus, VenueOrder
 from livebot.core.risk import Approved
-from livebot.errors import Rejected, Transient
-from livebot.ports import Clock, Exchange
+from livebot.errors import Fatal, LivebotError, Rejected, Transient, Unknown
+from livebot.ports import Clock, Exchange, VenueNotice
 from livebot.runtime.reconcile import VenueSnapshot, snapshot_of
 from livebot.runtime.settings import ExecutionSettings
+
+# Sources of notices
+ORDERS, QUESTIONS, ANSWERS = "orders", "questions", "answers"
+WRONG_ANSWERS = 3  # in a row to one question, then the operator is told
 
 T = TypeVar("T")
 
@@ -35,13 +41,25 @@ class Execution:
     """One for each exchange; all its workers send through it."""
 
     def __init__(
-        self, exchange: Exchange, clock: Clock, settings: ExecutionSettings, may_open: Callable[[str], bool]
+        self,
+        exchange: Exchange,
+        clock: Clock,
+        settings: ExecutionSettings,
+        may_open: Callable[[str], bool],
+        notify: Callable[[VenueNotice], None] = lambda _: None,
     ) -> None:
-        """Nothing is sent yet.  `may_open(symbol)` is the last gate: whether something may still open there."""
+        """Nothing is sent yet.
+
+        `may_open(symbol)` is the last gate: whether something may still open there; `notify` hears of a venue that
+        refuses us or gives answers that cannot be used, and when that has passed.
+        """
         self._exchange = exchange
         self._clock = clock
         self._settings = settings
         self._may_open = may_open
+        self._notify = notify
+        self._standing: set[str] = set()  # the sources that were told of and have not passed
+        self._puzzled = 0  # questions that were answered with what cannot be used, time and again
         self._in_flight: dict[asyncio.Future[OrderOutcome | OrderAbsent], str] = {}  # the client order id of each
         self._looking: asyncio.Task[VenueSnapshot] | None = None
         self._next_look: asyncio.Task[VenueSnapshot] | None = None
@@ -50,6 +68,11 @@ class Execution:
     def in_flight(self) -> int:
         """Orders sent and not answered."""
         return len(self._in_flight)
+
+    @property
+    def window_s(self) -> float:
+        """How long after it was sent the venue may still take something in."""
+        return self._exchange.absence_window_ms / 1000
 
     async def settled(self) -> None:
         """Wait until no order is in flight (each is bounded by its timeout)."""
@@ -91,11 +114,18 @@ class Execution:
             return OrderAbsent(client_order_id=order_id, ts_ms=self._clock.now_ms())
         try:
             async with asyncio.timeout(self._settings.order_timeout_s):
-                return await call(approved)
+                outcome = await call(approved)
         except TimeoutError:
             text = f"no answer within {self._settings.order_timeout_s:g} s"
-        except Transient as error:
+        except LivebotError as error:
+            # A venue's no to an order is an outcome; what is raised instead says nothing of what became of it.
             text = str(error)
+            if isinstance(error, Fatal):
+                self._tell(ORDERS, f"the venue takes no orders from us: {text}; nothing opens until it takes one")
+        else:
+            if isinstance(outcome, OrderAccepted):
+                self._tell(ORDERS, None)
+            return outcome
         return OrderUnknown(client_order_id=order_id, text=text, ts_ms=self._clock.now_ms())
 
     async def cancel(self, symbol: str, client_order_id: str) -> bool:
@@ -103,7 +133,9 @@ class Execution:
         await self._landed(client_order_id)
         try:
             await self._retried(lambda: self._exchange.cancel(symbol, client_order_id))
-        except (Rejected, Transient, TimeoutError):
+        except (LivebotError, TimeoutError) as error:
+            if isinstance(error, Fatal):
+                self.refused(error)
             return False
         return True
 
@@ -115,10 +147,10 @@ class Execution:
         """
         await self._landed(request.client_order_id)
         loop = asyncio.get_running_loop()
-        certain_s = loop.time() + self._exchange.absence_window_ms / 1000
+        certain_s = loop.time() + self.window_s
         while True:
             left_s = certain_s - loop.time()  # an answer counts from when it was asked for
-            found = await self.answered(lambda: self._exchange.fetch_order(request.symbol, request.client_order_id))
+            found = await self.insisted(lambda: self._exchange.fetch_order(request.symbol, request.client_order_id))
             events, listed = await self._story(request, found) if found is not None else ((), ZERO)
             if found is not None and (listed >= found.filled or left_s <= 0):
                 return events
@@ -143,7 +175,7 @@ class Execution:
             )
         ]
         if found.filled > 0:
-            fills = await self.answered(lambda: self._exchange.fetch_fills(request.symbol, order_id))
+            fills = await self.insisted(lambda: self._exchange.fetch_fills(request.symbol, order_id))
             events += [OrderFilled(fill, fill.ts_ms) for fill in fills]
             listed = sum((fill.quantity for fill in fills), ZERO)
         if not found.status.live:
@@ -165,8 +197,8 @@ class Execution:
             await asyncio.wait((other,))
         self._looking, self._next_look = self._next_look, None
         # Positions first: then an order that has just closed one is missed among the orders.
-        positions = await self.answered(self._exchange.fetch_positions)
-        return snapshot_of(await self.answered(self._exchange.fetch_open_orders), positions)
+        positions = await self._usable(self._exchange.fetch_positions)
+        return snapshot_of(await self._usable(self._exchange.fetch_open_orders), positions)
 
     async def answered(self, call: Callable[[], Awaitable[T]], *, timeout_s: float | None = None) -> T:
         """A question that must be answered before anything else may happen; each attempt has `timeout_s`.
@@ -182,13 +214,68 @@ class Execution:
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, self._settings.retry_backoff_maximum_s)
 
+    async def insisted(self, call: Callable[[], Awaitable[T]]) -> T:
+        """As `answered`, and whatever the venue says instead of an answer: it is asked again until it gives one.
+
+        While it refuses us nothing opens, and the operator is told.
+        """
+        return await self._despite_refusals(lambda: self._usable(call))
+
+    async def insisted_look(self) -> VenueSnapshot:
+        """As `look`, also if the venue refuses us at first."""
+        return await self._despite_refusals(self.look)
+
+    async def _despite_refusals(self, call: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                found = await call()
+            except Fatal as error:
+                self.refused(error)
+                await asyncio.sleep(self._settings.retry_backoff_maximum_s)
+            else:
+                self._tell(QUESTIONS, None)
+                return found
+
+    async def _usable(self, call: Callable[[], Awaitable[T]]) -> T:
+        """As `answered`, and an answer that cannot be used is no answer.  Raises Fatal."""
+        wait_s, wrong = self._settings.retry_backoff_s, 0
+        try:
+            while True:
+                try:
+                    return await self.answered(call)
+                except (Rejected, Unknown) as error:
+                    wrong += 1
+                    if wrong == WRONG_ANSWERS:
+                        self._puzzled += 1
+                        self._tell(ANSWERS, f"the venue gives answers that cannot be used ({error}); it is asked on")
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, self._settings.retry_backoff_maximum_s)
+        finally:
+            if wrong >= WRONG_ANSWERS:
+                self._puzzled -= 1
+                if not self._puzzled:
+                    self._tell(ANSWERS, None)
+
+    def refused(self, error: Fatal) -> None:
+        """The venue will not deal with us: nothing opens until it has answered again."""
+        self._tell(QUESTIONS, f"the venue refuses us: {error}; nothing opens until it answers again")
+
+    def _tell(self, source: str, text: str | None) -> None:
+        if text is not None:
+            self._standing.add(source)
+        elif source in self._standing:
+            self._standing.discard(source)
+        else:
+            return
+        self._notify(VenueNotice(source=source, text=text, blocks_entries=text is not None and source != ANSWERS))
+
     async def _retried(self, call: Callable[[], Awaitable[None]]) -> None:
         wait_s = self._settings.retry_backoff_s
         for _ in range(self._settings.retries):
             try:
                 async with asyncio.timeout(self._settings.order_timeout_s):
                     return await call()
-            except (TimeoutError, Transient):
+            except (TimeoutError, Transient, Unknown):
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, self._settings.retry_backoff_maximum_s)
         async with asyncio.timeout(self._settings.order_timeout_s):

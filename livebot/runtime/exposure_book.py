@@ -93,6 +93,12 @@ class ExposureBook:
         """Whether every open position has a mark."""
         return all(symbol in self._marks for symbol in self._symbols)
 
+    @property
+    def invested(self) -> Decimal:
+        """What all open positions cost at their entry prices; shorts are negative."""
+        sides = ((stake.exposure.side, stake.exposure.open_notional) for stake in self._stakes.values())
+        return sum((side.sign * cost for side, cost in sides if side is not None), ZERO)
+
     def exposure(self, key: Key) -> Exposure:
         """What was last put."""
         stake = self._stakes.get(key)

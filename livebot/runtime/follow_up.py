@@ -29,6 +29,8 @@ class FollowUp:
         self._asked: set[str] = set()
         self._told: set[str] = set()  # strategies of which the observer knows how it is
         self._alarms: dict[str, asyncio.TimerHandle] = {}
+        self._comparison: asyncio.TimerHandle | None = None
+        self._changing: dict[str, float] = {}  # until when (loop time) a change that was not answered may arrive
 
     def watch(self, instances: Iterable[StrategyInstance]) -> None:
         """See to everything that is open now."""
@@ -52,6 +54,26 @@ class FollowUp:
             self._asked.add(order_id)
             self._shared.observer.order_unknown(self._symbol, order_id, f"{request.leg.name.lower()} order")
         self._jobs.start(key, lambda: self._ask(request, again=again))
+
+    def change_lost(self, request: OrderRequest) -> None:
+        """Ask about an order of which a change was not answered: now, and when that change can no longer arrive.
+
+        Until then it may still undo a newer one, and the venue's answers do not tell.
+        """
+        order_id = request.client_order_id
+        self._changing[order_id] = asyncio.get_running_loop().time() + self._shared.execution.window_s
+        self.ask_about(request)
+        self._jobs.start(f"change:{order_id}", lambda: self._ask_when_changed(request))
+
+    async def _ask_when_changed(self, request: OrderRequest) -> tuple[OrderEvent, ...]:
+        loop, order_id = asyncio.get_running_loop(), request.client_order_id
+        while True:
+            until = self._changing[order_id]
+            await asyncio.sleep(max(until - loop.time(), 0.0))
+            events = await self._shared.execution.ask(request)
+            if self._changing[order_id] == until:  # else another one was lost meanwhile
+                del self._changing[order_id]
+                return events
 
     async def _ask(self, request: OrderRequest, *, again: bool) -> tuple[OrderEvent, ...]:
         if again:
@@ -82,8 +104,19 @@ class FollowUp:
         """Have the symbol's states compared with the venue."""
         self._inbox.put(Ask())
 
+    def compare_later(self) -> None:
+        """Have them compared when the venue's window for orders that are under way is over."""
+        if self._comparison is None:
+            self._comparison = asyncio.get_running_loop().call_later(self._shared.execution.window_s, self._compare_now)
+
+    def _compare_now(self) -> None:
+        self._comparison = None
+        self.compare()
+
     def close(self) -> None:
         """Stop all clocks; whoever runs the symbol next starts them anew."""
+        if self._comparison is not None:
+            self._comparison.cancel()
         for alarm in self._alarms.values():
             alarm.cancel()
         self._alarms.clear()

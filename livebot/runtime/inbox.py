@@ -11,11 +11,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 
 from livebot.core.inputs import OrderEvent
 from livebot.core.market import Candle
 from livebot.core.series import CandleSeries
 from livebot.core.signal import CloseReason
+from livebot.errors import Rejected
 from livebot.runtime.strategy_instance import Histories
 
 
@@ -74,8 +76,35 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """Candles of this symbol were not the final ones: whoever has taken them loads the history anew."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask the venue about everything unsettled of this symbol."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adopt:
+    """The operator wants a position that is not ours to become a signal of this strategy; prices None: not given."""
+
+    strategy: str
+    stop: Decimal | None
+    target: Decimal | None
+    answer: "asyncio.Future[str]"
+
+    def tell(self, sentence: str) -> None:
+        """It was done."""
+        if not self.answer.done():
+            self.answer.set_result(sentence)
+
+    def refuse(self, error: Rejected) -> None:
+        """It was not, and nothing was changed."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +112,7 @@ class Stop:
     """Finish what is at hand and return."""
 
 
-Wish = HistoryCame | GapCame | Failed | ContextDeadline | UnprotectedDeadline | Leave | Ask | Stop
+Wish = HistoryCame | GapCame | Reload | Failed | ContextDeadline | UnprotectedDeadline | Leave | Ask | Adopt | Stop
 Item = CandleOf | OrderEvent | Wish
 
 

@@ -8,6 +8,7 @@ new is opened, and exits go on; a failing ledger is tried for ever, at bounded i
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
 
 import structlog
@@ -21,6 +22,9 @@ from livebot.runtime.settings import LedgerSettings
 _log = structlog.get_logger(__name__)
 
 NAME = "ledger"
+# Facts are written this much later than they come: an order that follows from them leaves meanwhile and has the processor
+# for itself, and what happens to other symbols at the same close shares the transaction.
+GATHER_S = 0.01
 
 
 class LedgerWriter:
@@ -77,6 +81,7 @@ class LedgerWriter:
         """Write until cancelled."""
         while True:
             await self._filled.wait()
+            await self._gather()
             if not await self._write_batch() or (self._overflowed and not self._queue and not self._fetch_missed()):
                 await self._wait_before_retry()
                 continue
@@ -106,6 +111,12 @@ class LedgerWriter:
     def __len__(self) -> int:
         """Rows that wait in memory."""
         return len(self._queue)
+
+    async def _gather(self) -> None:
+        if len(self._queue) < self._settings.batch_size and not self._failures:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_S):
+                    await self._hurried.wait()
 
     async def _write_batch(self) -> bool:
         if not self._queue:

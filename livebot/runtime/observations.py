@@ -1,13 +1,17 @@
 """What the workers see besides facts, counted and put into words for logs and the operator's screen."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from decimal import Decimal
 
 import structlog
 
 from livebot.core.facts import Fact
 from livebot.ports import Decision
+from livebot.runtime.comparisons import Comparisons
+from livebot.runtime.foreign import Foreign
 from livebot.runtime.problems import Problems
+from livebot.runtime.reconcile import Changes
 
 _log = structlog.get_logger(__name__)
 
@@ -15,12 +19,11 @@ _log = structlog.get_logger(__name__)
 class Observations:
     """One for the whole system; implements the workers' Observer."""
 
-    def __init__(self, problems: Problems, block: Callable[[str, str | None], None]) -> None:
-        """Nothing seen yet; `block(symbol, sentence)` stops new entries on a symbol, None allows them again."""
+    def __init__(self, problems: Problems, foreign: Foreign, comparisons: Comparisons) -> None:
+        """Nothing seen yet; what is not ours and what comparisons change is passed on."""
         self._problems = problems
-        self._block = block
-        self._foreign_orders: dict[str, str] = {}
-        self._foreign_positions: dict[str, str] = {}
+        self._foreign = foreign
+        self._comparisons = comparisons
         self._unprotected: dict[tuple[str, str], str] = {}
         self.counts: Counter[str] = Counter()
         self.slow_calls: dict[str, float] = {}
@@ -57,21 +60,20 @@ class Observations:
         self.counts["withdrawn"] += 1
         _log.info("entry_withdrawn", symbol=symbol, strategy=strategy, order=order_id)
 
-    def foreign_orders(self, symbol: str, text: str | None) -> None:
-        """The venue has an open order of this symbol that is not ours; None: no longer."""
-        self._foreign(self._foreign_orders, "foreign-order", symbol, text)
+    def foreign_position(self, symbol: str, quantity: Decimal) -> None:
+        """The venue holds so much of this symbol that is not ours (positive long); 0: no longer."""
+        self._foreign.position(symbol, quantity)
 
-    def foreign_position(self, symbol: str, text: str | None) -> None:
-        """The venue holds a quantity of this symbol that is not ours; None: no longer."""
-        self._foreign(self._foreign_positions, "foreign-position", symbol, text)
+    def dismissed_quantity(self, symbol: str) -> Decimal:
+        """How much of what is not ours may stay there as it is."""
+        return self._foreign.dismissed_quantity(symbol)
 
-    def _foreign(self, known: dict[str, str], source: str, symbol: str, text: str | None) -> None:
-        if text is None:
-            known.pop(symbol, None)
-        else:
-            known[symbol] = text
-        self._block(symbol, self._foreign_positions.get(symbol) or self._foreign_orders.get(symbol))
-        self._problems.report(f"{source}:{symbol}", text)
+    def compared(self, symbol: str, changes: Changes) -> None:
+        """The symbol's states were compared with the venue."""
+        self.counts["orders_reconciled"] += changes.orders
+        self.counts["fills_reconciled"] += changes.fills
+        self.counts["closed_outside"] += changes.closed_outside
+        self._comparisons.compared(symbol, changes)
 
     def unprotected(self, symbol: str, strategy: str, signal_id: str | None) -> None:
         """This signal's position is without a confirmed stop; None: the strategy has no such signal any more."""

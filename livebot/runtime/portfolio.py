@@ -112,7 +112,7 @@ class Portfolio:
         return Usage(
             trading_state=watch.state,
             blocks=self.blocks.of(key[1]),
-            symbol_side=used.side,
+            symbol_side=self._side_against(key[1], side) or used.side,
             open_signals=used.open_signals,
             open_signals_of_strategy=used.open_signals_of_strategy,
             gross_exposure=used.notional,
@@ -122,6 +122,12 @@ class Portfolio:
             day_start_equity=equity if watch.day_start_equity is None else watch.day_start_equity,
             peak_equity=equity if watch.peak_equity is None else watch.peak_equity,
         )
+
+    def _side_against(self, symbol: str, side: Side) -> Side | None:
+        """The side of what is not ours and may stay there, if it is the other one: the venue would net them."""
+        if side.sign * self.blocks.dismissed_quantity(symbol) >= 0:
+            return None
+        return Side.SHORT if side is Side.LONG else Side.LONG
 
     def _orders_last_minute(self, now_ms: int) -> int:
         self._now_ms = max(self._now_ms, now_ms)
@@ -200,6 +206,14 @@ class Portfolio:
         if self._base is None:
             return ZERO
         return self._base + self._closed + self._book.booked + self._book.unrealised
+
+    @property
+    def cash_moved(self) -> Decimal:
+        """What the signals of this process brought in less what is invested in open ones.
+
+        It moves exactly as the venue's wallet less the cost of its positions, however the venue nets strategies.
+        """
+        return self._closed + self._book.booked - self._book.invested
 
     @property
     def day_pnl(self) -> Decimal:
@@ -295,6 +309,7 @@ class Portfolio:
             paused=self.blocks.paused,
             quarantined=tuple(sorted(self.blocks.quarantined.items())),
             switched_off=self.blocks.switched_off(),
+            dismissed=self.blocks.dismissed(),
             switched_on=watched.switched_on + self.blocks.switched_on(),
         )
 

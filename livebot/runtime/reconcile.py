@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from livebot.core.inputs import SymbolState
-from livebot.core.order import ZERO, OrderRecord, OrderStatus, VenueOrder, VenuePosition, owner_prefix
+from livebot.core.order import ZERO, Leg, OrderRecord, OrderStatus, VenueOrder, VenuePosition, owner_prefix
 from livebot.core.signal import Closing, Open
 
 
@@ -20,12 +20,25 @@ class VenueSnapshot:
 
     orders: Mapping[str, VenueOrder]
     positions: Mapping[str, VenuePosition]
-    unnamed: tuple[VenueOrder, ...]  # orders without a client order id
+    unnamed: tuple[VenueOrder, ...]  # orders without a client order id, but for stops that came with an order
 
     def quantity(self, symbol: str) -> Decimal:
         """Net position, positive long."""
         position = self.positions.get(symbol)
         return position.quantity if position is not None else ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a comparison with the venue changed here: orders whose end was learnt, fills, positions closed outside."""
+
+    orders: int = 0
+    fills: int = 0
+    closed_outside: int = 0
+
+    def __add__(self, other: "Changes") -> "Changes":
+        """Both together."""
+        return Changes(self.orders + other.orders, self.fills + other.fills, self.closed_outside + other.closed_outside)
 
 
 def snapshot_of(orders: Iterable[VenueOrder], positions: Iterable[VenuePosition]) -> VenueSnapshot:
@@ -34,21 +47,20 @@ def snapshot_of(orders: Iterable[VenueOrder], positions: Iterable[VenuePosition]
     return VenueSnapshot(
         {order.client_order_id: order for order in listed if order.client_order_id},
         {position.symbol: position for position in positions},
-        tuple(order for order in listed if not order.client_order_id),
+        tuple(order for order in listed if not order.client_order_id and not order.attached),
     )
 
 
 def confirmed_by(record: OrderRecord, snapshot: VenueSnapshot) -> bool:
     """Whether the snapshot shows this working order exactly as we remember it, so that nothing need be asked."""
     seen = snapshot.orders.get(record.request.client_order_id)
-    request = record.request
     return (
         seen is not None
         and record.status is OrderStatus.WORKING
         and record.confirmed
         and not record.cancel_requested
         and seen.filled == record.filled
-        and (seen.quantity, seen.price, seen.trigger_price) == (request.quantity, request.price, request.trigger_price)
+        and _same_terms(record, seen)
     )
 
 
@@ -83,12 +95,39 @@ def shortfalls(states: Iterable[SymbolState], actual: Decimal) -> tuple[dict[str
 
 
 def missing_orders(states: Iterable[SymbolState], snapshot: VenueSnapshot) -> tuple[OrderRecord, ...]:
-    """Orders that we take to be working there, and that the venue does not show."""
+    """Orders that we take to be working there, and that the venue does not show, or not as it has confirmed them.
+
+    A change that was long under way may arrive after a newer one and undo it.
+    """
     return tuple(
         record
         for state in states
         for record in state.orders
-        if record.status is OrderStatus.WORKING and record.request.client_order_id not in snapshot.orders
+        if record.status is OrderStatus.WORKING and not _shown(record, snapshot)
+    )
+
+
+def _shown(record: OrderRecord, snapshot: VenueSnapshot) -> bool:
+    seen = snapshot.orders.get(record.request.client_order_id)
+    return seen is not None and (not record.confirmed or _same_terms(record, seen))
+
+
+def _same_terms(record: OrderRecord, seen: VenueOrder) -> bool:
+    request = record.request
+    return (seen.quantity, seen.price, seen.trigger_price) == (request.quantity, request.price, request.trigger_price)
+
+
+def missing_stops(states: Iterable[SymbolState], snapshot: VenueSnapshot) -> tuple[SymbolState, ...]:
+    """Those with a position of which the venue shows no stop of ours."""
+    return tuple(
+        state
+        for state in states
+        if isinstance(state.signal, Open | Closing)
+        and state.signal.position.quantity > 0
+        and not any(
+            record.request.leg is Leg.STOP and record.request.client_order_id in snapshot.orders
+            for record in state.orders
+        )
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from livebot.core.facts import Fact
@@ -10,6 +11,7 @@ from livebot.ports import CandleFeed, Clock, Decision, SignalStore
 from livebot.runtime.execution import Execution
 from livebot.runtime.instances import Instances
 from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.reconcile import Changes
 from livebot.runtime.settings import ExecutionSettings, RuntimeSettings
 from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.turns import Turns
@@ -27,8 +29,14 @@ class Observer(Protocol):
     def withdrawn(self, symbol: str, strategy: str, order_id: str) -> None:
         """An entry was approved, and is not sent because nothing may open any more."""
 
-    def foreign_position(self, symbol: str, text: str | None) -> None:
-        """The venue holds a quantity of this symbol that is not ours; None: no longer."""
+    def foreign_position(self, symbol: str, quantity: Decimal) -> None:
+        """The venue holds so much of this symbol that is not ours (positive long); 0: no longer."""
+
+    def dismissed_quantity(self, symbol: str) -> Decimal:
+        """How much of what is not ours may stay there as it is."""
+
+    def compared(self, symbol: str, changes: Changes) -> None:
+        """The symbol's states were compared with the venue."""
 
     def unprotected(self, symbol: str, strategy: str, signal_id: str | None) -> None:
         """This signal's position is without a confirmed stop; None: the strategy has no such signal any more."""

@@ -1,23 +1,26 @@
 """One symbol's states brought in line with what the venue holds.
 
 Rules of this file: every open question is asked before anything is compared; a difference is acted on only when two looks
-in a row, during which nothing traded and with nothing left to ask, show the same; what is missing of a position was
-closed outside, what is beyond ours is reported and left alone.
+in a row, during which nothing traded and with nothing left to ask, show the same; a worker waits for answers no longer
+than a position may wait for its stop, then the orders are asked about on the side and the comparison comes later; what is
+missing of a position was closed outside, what is beyond ours is reported and left alone; what was dismissed counts as
+explained while it stays as it is.
 """
 
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 
-from livebot.core.inputs import ClosedOutside, OrderEvent
+from livebot.core.inputs import ClosedOutside, OrderEvent, OrderFilled
 from livebot.core.market import decimal_of
 from livebot.core.order import OrderRequest
 from livebot.core.signal import Closing, Open
-from livebot.runtime.reconcile import VenueSnapshot, confirmed_by, expected_quantity, shortfalls
+from livebot.runtime.reconcile import Changes, VenueSnapshot, confirmed_by, expected_quantity, shortfalls
 from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.surroundings import Surroundings
 from livebot.runtime.symbol_states import SymbolStates, record_of
 
+PATIENCE = 0.5  # of the time that a position may be without a stop
 LOOKS = 6  # then it is left to the next time: the symbol is trading too fast to be compared
 
 
@@ -29,43 +32,73 @@ class SymbolReconcile:
         self._symbol = states.symbol
         self._states = states
         self._shared = shared
+        self._changes = Changes()
 
-    async def run(self) -> None:
-        """Compare and act."""
+    async def run(self) -> VenueSnapshot | None:
+        """Compare and act; what the venue showed in the end, None if it trades too fast to tell."""
+        self._changes = Changes()
+        seen = await self._compare()
+        self._shared.observer.compared(self._symbol, self._changes)
+        return seen
+
+    def beyond(self, seen: VenueSnapshot) -> Decimal:
+        """What the venue held beyond our files, positive long."""
+        return seen.quantity(self._symbol) - self._expected()
+
+    async def _compare(self) -> VenueSnapshot | None:
         await self._states.commit()  # what is still to be sent cannot be asked about
         before: Decimal | None = None
         for _ in range(LOOKS):
             known = self._expected()
-            seen = await self._shared.execution.look()
-            await self._ask(seen)
-            held, expected = seen.quantity(self._symbol), self._expected()
-            difference = held - expected
-            if not difference:
-                self._shared.observer.foreign_position(self._symbol, None)
-                return
-            quiet = (
-                expected == known
-            )  # else it traded meanwhile, and the position is older than what was asked after it
-            if quiet and difference == before:
-                await self._act(held)
-                return
-            before = difference if quiet else None
+            seen = await self._shared.execution.insisted_look()
+            if not await self._ask(seen):
+                self._states.compare_later()
+                return None
+            expected, beyond = self._expected(), self.beyond(seen)
+            if beyond == self._shared.observer.dismissed_quantity(self._symbol):
+                self._shared.observer.foreign_position(self._symbol, beyond)
+                return seen
+            # Else it traded meanwhile, and the position is older than what was asked after it.
+            quiet = expected == known
+            if quiet and beyond == before:
+                await self._act(seen.quantity(self._symbol))
+                return seen
+            before = beyond if quiet else None
+        return None
 
     def _expected(self) -> Decimal:
         return expected_quantity(instance.state for instance in self._states.instances)
 
-    async def _ask(self, seen: VenueSnapshot) -> None:
+    async def _ask(self, seen: VenueSnapshot) -> bool:
+        """Ask about whatever the look leaves open; False if an answer takes too long."""
         open_ones = [(owner, record) for owner, record in self._states.unsettled() if not confirmed_by(record, seen)]
         # All at once: one that is absent is certain only after a while, and the others protect a position.
-        answers = await asyncio.gather(*(self._shared.execution.ask(record.request) for _, record in open_ones))
-        for (instance, record), events in zip(open_ones, answers, strict=True):
-            self._settle(instance, record.request, events)
+        answers = [asyncio.ensure_future(self._shared.execution.ask(record.request)) for _, record in open_ones]
+        try:
+            if answers:
+                await asyncio.wait(answers, timeout=self._shared.execution_settings.unprotected_s * PATIENCE)
+            late = [answer for answer in answers if not answer.done()]
+            for (instance, record), answer in zip(open_ones, answers, strict=True):
+                if answer.done():
+                    self._settle(instance, record.request, answer.result())
+                else:
+                    self._states.ask_later(instance, record.request)
+        finally:
+            for answer in answers:
+                answer.cancel()
         await self._states.commit()
+        return not late
 
     def _settle(self, instance: StrategyInstance, request: OrderRequest, events: Sequence[OrderEvent]) -> None:
         for event in events:
-            if record_of(instance, request.client_order_id) is not None:
-                self._states.apply(instance, event)
+            record, before = record_of(instance, request.client_order_id), instance.state
+            if record is None:
+                continue
+            self._states.apply(instance, event)
+            following = record_of(instance, request.client_order_id)
+            ended = record.status.live and (following is None or not following.status.live)
+            filled = isinstance(event, OrderFilled) and instance.state is not before
+            self._changes += Changes(orders=int(ended), fills=int(filled))
 
     async def _act(self, held: Decimal) -> None:
         instances = self._states.instances
@@ -73,9 +106,9 @@ class SymbolReconcile:
         for instance in instances:
             if instance.strategy_name in missing:
                 self._states.apply(instance, self._outside(instance, missing[instance.strategy_name]))
+                self._changes += Changes(closed_outside=1)
         await self._states.commit()
-        text = f"{self._symbol}: the venue holds {beyond} that is not ours; it is left alone, the symbol opens nothing"
-        self._shared.observer.foreign_position(self._symbol, text if beyond else None)
+        self._shared.observer.foreign_position(self._symbol, beyond)
 
     def _outside(self, instance: StrategyInstance, quantity: Decimal) -> ClosedOutside:
         signal, last = instance.state.signal, instance.last_price

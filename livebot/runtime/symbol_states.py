@@ -14,18 +14,20 @@ from livebot.core.inputs import (
     AskAdmission,
     Cancel,
     CandleClosed,
+    Compare,
     Input,
     OrderAbsent,
     OrderAccepted,
     OrderFilled,
     OrderUnknown,
     Request,
+    Step,
     Submit,
     SymbolState,
 )
 from livebot.core.kernel import step
 from livebot.core.market import MINUTE_MS, Candle
-from livebot.core.order import Fill, OrderRecord, OrderStatus
+from livebot.core.order import Fill, OrderRecord, OrderRequest, OrderStatus
 from livebot.core.risk import Approved
 from livebot.core.signal import Closing, Idle, Open
 from livebot.errors import Fatal, Rejected
@@ -102,7 +104,11 @@ class SymbolStates:
         made = step(before, event, instance.rules)
         if isinstance(event, OrderFilled) and _overshoots(before, event.fill):
             self._follow_up.compare()  # venues net positions: it has closed what is another strategy's
-        if made.state is not before:
+        self.take(instance, made)
+
+    def take(self, instance: StrategyInstance, made: Step) -> None:
+        """The state, facts and requests of a step from the instance's state; its effects wait for `commit`."""
+        if made.state is not instance.state:
             instance.state = made.state
             if instance not in self._dirty:
                 self._dirty.append(instance)
@@ -139,6 +145,17 @@ class SymbolStates:
         return [
             (instance, record) for instance in self.instances for record in instance.state.orders if not record.settled
         ]
+
+    def ask_later(self, instance: StrategyInstance, request: OrderRequest) -> None:
+        """Nobody knows yet what became of this order; the venue is asked on the side until it is certain."""
+        text = "the venue does not know it yet"
+        unknown = OrderUnknown(client_order_id=request.client_order_id, text=text, ts_ms=self._shared.clock.now_ms())
+        self.apply(instance, unknown)
+        self._follow_up.ask_about(request)
+
+    def compare_later(self) -> None:
+        """Compare when every order's fate is certain."""
+        self._follow_up.compare_later()
 
     def was_ours(self, order_id: str) -> bool:
         """Whether it was an order of this or a recent signal."""
@@ -190,6 +207,8 @@ class SymbolStates:
                     record = record_of(instance, request.client_order_id)
                     if record is not None:
                         self._follow_up.ask_about(record.request)
+            case Compare():
+                self._follow_up.compare()
             case AskAdmission():
                 raise Fatal("an admission is asked for at once, never carried out")
 
@@ -202,9 +221,9 @@ class SymbolStates:
     async def _amend(self, instance: StrategyInstance, approved: Approved) -> None:
         outcome = await self._shared.execution.amend(approved)
         record = record_of(instance, outcome.client_order_id)
-        if isinstance(outcome, OrderUnknown):
+        if isinstance(outcome, OrderUnknown | OrderAbsent):  # absent: an entry to which nothing may be done any more
             if record is not None:
-                self._follow_up.ask_about(record.request)
+                self._follow_up.change_lost(record.request)
         elif isinstance(outcome, OrderAccepted) or (record is not None and record.status is OrderStatus.WORKING):
             self.apply(instance, outcome)  # a refused one makes the kernel ask what the order is now
         # Else it is being asked for already, and a no to a change must not be taken for a no to the order.

@@ -12,9 +12,11 @@ from livebot.core.market import MINUTE_MS
 from livebot.core.signal import CloseReason
 from livebot.errors import BadInput
 from livebot.features.timeframes import check_candle
+from livebot.runtime.adopting import Adopting
 from livebot.runtime.deciding import Deciding
 from livebot.runtime.follow_up import FollowUp, exposed
 from livebot.runtime.inbox import (
+    Adopt,
     Ask,
     CandleOf,
     ContextDeadline,
@@ -24,6 +26,7 @@ from livebot.runtime.inbox import (
     Inbox,
     Item,
     Leave,
+    Reload,
     Stop,
     UnprotectedDeadline,
 )
@@ -49,6 +52,7 @@ class SymbolWorker:
         self._follow_up = FollowUp(symbol, inbox, self._jobs, shared)
         self._states = SymbolStates(symbol, self._follow_up, shared)
         self._reconcile = SymbolReconcile(self._states, shared)
+        self._adopting = Adopting(self._states, self._reconcile, shared)
         self._deciding: Deciding | None = None
         self._stopping = False
 
@@ -111,16 +115,18 @@ class SymbolWorker:
                 self._leave(item.reason)
             case Ask():
                 await self._reconcile.run()
+            case Adopt():
+                await self._adopting.run(item)
             case Stop():
                 self._stopping = True
             case Failed():
                 raise item.error
-            case HistoryCame() | GapCame() | ContextDeadline():
+            case HistoryCame() | GapCame() | Reload() | ContextDeadline():
                 self._for_deciding(item)
             case _:
                 self._order_event(item)
 
-    def _for_deciding(self, item: HistoryCame | GapCame | ContextDeadline) -> None:
+    def _for_deciding(self, item: HistoryCame | GapCame | Reload | ContextDeadline) -> None:
         deciding = self._deciding
         if deciding is None:
             return  # from before, when somebody still decided
@@ -129,6 +135,8 @@ class SymbolWorker:
                 deciding.history_came(item)
             case GapCame():
                 deciding.gap_came(item)
+            case Reload():
+                deciding.reload(item)
             case ContextDeadline():
                 deciding.context_deadline(item)
 

@@ -18,11 +18,15 @@ from livebot.errors import Fatal, LivebotError
 from livebot.ports import Decision
 from livebot.runtime.bus import Bus
 from livebot.runtime.candle_hub import CandleHub
+from livebot.runtime.comparisons import Comparisons
 from livebot.runtime.execution import Execution
+from livebot.runtime.foreign import Foreign
 from livebot.runtime.housekeeping import Housekeeping
 from livebot.runtime.ledger_writer import LedgerWriter
 from livebot.runtime.loop_lag import LoopLag
+from livebot.runtime.notices import Notices
 from livebot.runtime.observations import Observations
+from livebot.runtime.reconcile import VenueSnapshot
 from livebot.runtime.recovery import Recovered, Recovery
 from livebot.runtime.settings import RunMode
 from livebot.runtime.shutdown import Shutdown
@@ -47,15 +51,21 @@ class System:
         self.parts = parts
         self.portfolio = parts.portfolio
         self.problems = parts.problems
-        self.observations = Observations(parts.problems, parts.portfolio.blocks.foreign)
-        self.execution = Execution(parts.exchange, parts.clock, parts.execution_settings, self._may_open)
+        blocks, comparisons = parts.portfolio.blocks, Comparisons()
+        self.foreign = Foreign(parts.problems, blocks)
+        self.observations = Observations(parts.problems, self.foreign, comparisons)
+        self._notices = Notices(parts.problems, blocks, self._compare_soon, self._reload)
+        self.execution = Execution(
+            parts.exchange, parts.clock, parts.execution_settings, self._may_open, self._notices.of("venue")
+        )
         self.loop_lag = LoopLag()
         self.ready = asyncio.Event()
         self.workers = Workers(parts, self.execution, self.observations, self.publish)
         self.supervisor: Supervisor | None = None
         self.hub: CandleHub | None = None
-        self.started_ms = 0
+        self.started_ms, self._started_s = 0, 0.0
         self.data_ended = False
+        self._found: VenueSnapshot | None = None  # what the venue showed at the start
         self._at_once: int | None = None
         self._failure: LivebotError | None = None
         self.housekeeping = Housekeeping(
@@ -66,18 +76,7 @@ class System:
             states=self.workers.last_states,
             leave=self.workers.leave,
         )
-        self._watch = VenueWatch(
-            parts.name,
-            exchange=parts.exchange,
-            execution=self.execution,
-            settings=parts.execution_settings,
-            activity=parts.activity,
-            portfolio=parts.portfolio,
-            problems=parts.problems,
-            observations=self.observations,
-            inboxes=self.workers.inboxes,
-            states=self.workers.last_states,
-        )
+        self._watch = self._make_watch(comparisons)
         self.ledger_writer = LedgerWriter(
             parts.ledger,
             parts.settings.ledger,
@@ -92,6 +91,23 @@ class System:
             parts.listeners,
             settings=parts.settings.listeners,
             report=parts.problems.report,
+        )
+
+    def _make_watch(self, comparisons: Comparisons) -> VenueWatch:
+        parts = self.parts
+        return VenueWatch(
+            parts.name,
+            exchange=parts.exchange,
+            execution=self.execution,
+            settings=parts.execution_settings,
+            activity=parts.activity,
+            portfolio=parts.portfolio,
+            problems=parts.problems,
+            observations=self.observations,
+            foreign=self.foreign,
+            comparisons=comparisons,
+            inboxes=self.workers.inboxes,
+            states=self.workers.last_states,
         )
 
     # Life
@@ -138,7 +154,10 @@ class System:
 
     async def _start(self) -> None:
         parts = self.parts
-        self.started_ms = parts.clock.now_ms()
+        self.started_ms, self._started_s = parts.clock.now_ms(), asyncio.get_running_loop().time()
+        # First: what it says while we recover is not said again.
+        parts.exchange.listen_notices(self._notices.of("exchange"))
+        parts.feed.listen_notices(self._notices.of("feed"))
         await self.housekeeping.remember()
         recovery = Recovery(
             parts.name,
@@ -178,8 +197,8 @@ class System:
             report(f"quarantine:{symbol}", f"{symbol} is in quarantine: {why}")
         self._watch.report_foreign_orders(recovered.snapshot)
         for symbol in recovered.snapshot.positions.keys() - symbols:
-            text = f"{symbol}: the venue holds {recovered.snapshot.quantity(symbol)} that nobody here looks after"
-            self.observations.foreign_position(symbol, text)
+            self.foreign.position(symbol, recovered.snapshot.quantity(symbol), nobody=True)
+        self._found = recovered.snapshot
 
     def _connect(self) -> None:
         parts, inboxes = self.parts, self.workers.inboxes
@@ -228,7 +247,10 @@ class System:
         if not await _unless(shutdown.stopping, self._warm_up()):
             return
         self.ready.set()
-        took_ms = self.parts.clock.now_ms() - self.started_ms
+        found, self._found = self._found, None
+        if found is not None:
+            self._watch.sum_up("start", found)
+        took_ms = round((asyncio.get_running_loop().time() - self._started_s) * 1000)
         _log.info("ready", symbols=len(self.workers.warm), took_ms=took_ms, equity=f"{self.portfolio.equity:.2f}")
 
     async def _warm_up(self) -> None:
@@ -307,6 +329,13 @@ class System:
 
     def _may_open(self, symbol: str) -> bool:
         return self.portfolio.trading_state is TradingState.ACTIVE and not self.portfolio.blocks.of(symbol)
+
+    def _reload(self, symbol: str) -> None:
+        if self.hub is not None:  # who begins later begins with a whole history
+            self.hub.reload(symbol)
+
+    def _compare_soon(self, symbol: str | None) -> None:
+        self._watch.want(symbol)
 
     def _on_failure(self, symbol: str, error: BaseException) -> None:
         self.observations.failed(symbol, f"{type(error).__name__}: {error}")

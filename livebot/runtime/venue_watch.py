@@ -1,25 +1,44 @@
-"""Looks at the whole account from time to time: what it is worth, what is there that is not ours, who disagrees.
+"""Looks at the whole account from time to time, and whenever events may have been missed: what it is worth, what is there
+that is not ours, who disagrees.
 
 Rules of this file: it changes no state; a symbol whose states differ from the venue is told to look into it itself; what
-is nobody's is reported and stops entries on its symbol for as long as it is there.
+is nobody's is reported and stops entries on its symbol for as long as it is there; however often a comparison is asked
+for, they are `APART_S` apart; each ends with one line of log.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+
+import structlog
 
 from livebot.core.inputs import SymbolState
-from livebot.errors import LivebotError
+from livebot.core.order import ZERO
+from livebot.core.signal import Idle
+from livebot.errors import Fatal
 from livebot.ports import Exchange
+from livebot.runtime.comparisons import Comparisons
 from livebot.runtime.execution import Execution
+from livebot.runtime.foreign import Foreign
 from livebot.runtime.inbox import Activity, Ask, Inbox
 from livebot.runtime.observations import Observations
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
-from livebot.runtime.reconcile import VenueSnapshot, expected_quantity, foreign_orders, missing_orders
+from livebot.runtime.reconcile import (
+    VenueSnapshot,
+    expected_quantity,
+    foreign_orders,
+    missing_orders,
+    missing_stops,
+)
 from livebot.runtime.settings import ExecutionSettings
+from livebot.runtime.wallet_watch import WalletWatch
 
 SOURCE = "reconcile"
 ATTEMPTS = 5  # to see the account at a moment at which nothing is under way
+APART_S = 2.0
+
+_log = structlog.get_logger(__name__)
 
 
 class VenueWatch:
@@ -36,6 +55,8 @@ class VenueWatch:
         portfolio: Portfolio,
         problems: Problems,
         observations: Observations,
+        foreign: Foreign,
+        comparisons: Comparisons,
         inboxes: Mapping[str, Inbox],
         states: Callable[[], Iterable[SymbolState]],
     ) -> None:
@@ -48,62 +69,125 @@ class VenueWatch:
         self._portfolio = portfolio
         self._problems = problems
         self._observations = observations
+        self._foreign = foreign
+        self._comparisons = comparisons
         self._inboxes = inboxes
         self._states = states
-        self._foreign: set[str] = set()
+        self._wallet = WalletWatch(problems, settings.wallet_tolerance)
+        self._wanted: set[str | None] = set()  # symbols to be compared soon, None: all
+        self._due = asyncio.Event()
+
+    def want(self, symbol: str | None) -> None:
+        """Compare soon: the account, and of the symbols those with a signal (or this one alone)."""
+        self._wanted.add(symbol)
+        self._due.set()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.sleep(self._settings.reconcile_s)
             try:
-                async with asyncio.timeout(self._settings.order_timeout_s):
-                    await self.compare()
-                    await self._see_account()
+                async with asyncio.timeout(self._settings.reconcile_s):
+                    await self._due.wait()
             except TimeoutError:
-                self._problems.report(SOURCE, "the venue does not answer: files and venue cannot be compared")
-            except LivebotError as error:
-                self._problems.report(SOURCE, f"files and venue cannot be compared: {error}")
-            else:
-                self._problems.report(SOURCE, None)
+                if not await self._round("timer", frozenset()):
+                    self._due.set()  # an event may have been lost: that cannot wait for the next time
+                    await asyncio.sleep(APART_S)
+                continue
+            # Who asks meanwhile is served by this one, who asks during it by the next one.
+            wanted, self._wanted = frozenset(self._wanted), set()
+            self._due.clear()
+            if not await self._round("notice", wanted):
+                self._wanted |= wanted
+                self._due.set()
+            await asyncio.sleep(APART_S)
+
+    async def _round(self, occasion: str, wanted: frozenset[str | None]) -> bool:
+        """Compare everything once; says whether the venue let it happen."""
+        facts, failure = self._facts, None
+        try:
+            async with asyncio.timeout(self._settings.order_timeout_s):
+                snapshot = await self.compare(wanted)
+            await self._comparisons.finished(self._settings.order_timeout_s)
+            async with asyncio.timeout(self._settings.order_timeout_s):
+                await self._see_account(snapshot if facts == self._facts else None)
+        except TimeoutError:
+            failure = "the venue does not answer: files and venue cannot be compared"
+        except Fatal as error:
+            self._execution.refused(error)
+            self._problems.report(SOURCE, None)  # that is told already
+            return False
+        else:
+            self.sum_up(occasion, snapshot)
+        self._problems.report(SOURCE, failure)
+        return failure is None
+
+    def sum_up(self, occasion: str, snapshot: VenueSnapshot) -> None:
+        """One line of log: what was checked, what was found, and what was changed since the line before."""
+        self._observations.counts["comparisons"] += 1
+        states, changes = tuple(self._states()), self._comparisons.take()
+        _log.info(
+            "compared_with_venue",
+            occasion=occasion,
+            symbols=len({state.symbol for state in states}),
+            signals=sum(not isinstance(state.signal, Idle) for state in states),
+            orders=len(snapshot.orders) + len(snapshot.unnamed),
+            positions=len(snapshot.positions),
+            foreign=self._foreign.symbols,
+            dismissed=[each.symbol for each in self._portfolio.blocks.dismissed()],
+            missing_stops=sorted({state.symbol for state in missing_stops(states, snapshot)}),
+            wallet_surprises=self._wallet.told,
+            changed_orders=changes.orders,
+            changed_fills=changes.fills,
+            closed_outside=changes.closed_outside,
+        )
+
+    @property
+    def _facts(self) -> int:
+        return self._observations.counts["facts"]
 
     # Orders and positions
 
-    async def compare(self) -> None:
-        """One look at all orders and positions."""
+    async def compare(self, wanted: frozenset[str | None] = frozenset()) -> VenueSnapshot:
+        """One look at all orders and positions; of the `wanted` symbols (None: all) those with a signal look too."""
+        self._comparisons.begin()
+        for state in self._states():
+            if not isinstance(state.signal, Idle) and not wanted.isdisjoint((None, state.symbol)):
+                self._ask(state.symbol)
         before = self._order_ids()
         snapshot = await self._execution.look()
         # An order may have come or gone while we looked.
         self.report_foreign_orders(snapshot, before | self._order_ids())
+        by_symbol = self._by_symbol()
+        for symbol in sorted(by_symbol.keys() | snapshot.positions.keys() | set(self._foreign.symbols)):
+            self._compare_symbol(symbol, by_symbol.get(symbol, []), snapshot)
+        return snapshot
+
+    def _by_symbol(self) -> dict[str, list[SymbolState]]:
         by_symbol: dict[str, list[SymbolState]] = {}
         for state in self._states():
             by_symbol.setdefault(state.symbol, []).append(state)
-        for symbol in sorted(by_symbol.keys() | snapshot.positions.keys()):
-            self._compare_symbol(symbol, by_symbol.get(symbol, []), snapshot)
+        return by_symbol
 
     def _compare_symbol(self, symbol: str, states: list[SymbolState], snapshot: VenueSnapshot) -> None:
         beyond = snapshot.quantity(symbol) - expected_quantity(states)
+        if beyond == self._foreign.dismissed_quantity(symbol) and not missing_orders(states, snapshot):
+            self._foreign.position(symbol, beyond)
+        elif not self._ask(symbol):
+            quiet = not any(state.orders for state in states)
+            self._foreign.position(symbol, beyond, nobody=True, certain=quiet)
+
+    def _ask(self, symbol: str) -> bool:
+        """Have the symbol's worker look into it; False if there is none."""
         inbox = self._inboxes.get(symbol)
-        if inbox is not None and inbox.is_open:
-            if beyond or missing_orders(states, snapshot):
-                inbox.put(Ask())
-            else:
-                self._observations.foreign_position(symbol, None)
-            return
-        text = f"{symbol}: the venue holds {beyond} more than our files say, and nobody runs the symbol"
-        self._observations.foreign_position(symbol, text if beyond else None)
+        if inbox is None or not inbox.is_open:
+            return False
+        self._comparisons.expect(symbol)
+        inbox.put(Ask())
+        return True
 
     def report_foreign_orders(self, snapshot: VenueSnapshot, known: frozenset[str] | None = None) -> None:
         """Report open orders that are not ours, and forget those that are gone."""
-        sentences: dict[str, str] = {}
-        for order, why in foreign_orders(self._system, snapshot, self._order_ids() if known is None else known):
-            sentences[order.symbol] = (
-                f"{order.symbol}: the venue has an open order {order.venue_order_id} "
-                f"({order.side.value} {order.quantity}) and {why}; it is left alone and the symbol opens nothing"
-            )
-        for symbol in sorted(self._foreign | sentences.keys()):
-            self._observations.foreign_orders(symbol, sentences.get(symbol))
-        self._foreign = set(sentences)
+        self._foreign.orders(foreign_orders(self._system, snapshot, self._order_ids() if known is None else known))
 
     def _order_ids(self) -> frozenset[str]:
         return frozenset(record.request.client_order_id for state in self._states() for record in state.orders)
@@ -113,16 +197,31 @@ class VenueWatch:
     async def first_sight(self) -> None:
         """See what the account is worth; nothing opens before.  Returns when it has been seen."""
         for _ in range(ATTEMPTS):
-            if await self._see_account():
+            if await self._see_account(None):
                 return
-        account = await self._execution.answered(self._exchange.fetch_account)
+        account = await self._execution.insisted(self._exchange.fetch_account)
         self._portfolio.set_wallet(account.wallet)
 
-    async def _see_account(self) -> bool:
-        """Take the wallet over, if all that moved it has been heard of: no fact came and nothing waits meanwhile."""
-        facts = self._observations.counts["facts"]
-        account = await self._execution.answered(self._exchange.fetch_account)
-        if not self._activity.quiet or facts != self._observations.counts["facts"]:
+    async def _see_account(self, snapshot: VenueSnapshot | None) -> bool:
+        """Take the wallet over, if all that moved it has been heard of: no fact came and nothing waits meanwhile.
+
+        With a snapshot of a moment since which no fact came, see whether our trades explain it.
+        """
+        facts = self._facts
+        account = await self._execution.insisted(self._exchange.fetch_account)
+        if not self._activity.quiet or facts != self._facts:
             return False
+        if snapshot is not None:
+            self._judge(account.wallet, snapshot)
         self._portfolio.set_wallet(account.wallet)
         return True
+
+    def _judge(self, wallet: Decimal, snapshot: VenueSnapshot) -> None:
+        by_symbol = self._by_symbol()
+        for symbol in by_symbol.keys() | snapshot.positions.keys():
+            ours = expected_quantity(by_symbol.get(symbol, ())) + self._foreign.dismissed_quantity(symbol)
+            if snapshot.quantity(symbol) != ours:
+                self._wallet.forget()
+                return
+        cost = sum((each.quantity * each.average_price for each in snapshot.positions.values()), ZERO)
+        self._wallet.see(wallet, cost, self._portfolio.cash_moved)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 
 from livebot.core import risk
@@ -20,6 +21,8 @@ from livebot.core.facts import (
     EntryCancelled,
     Exposure,
     Fact,
+    OrderFailed,
+    PositionReduced,
     SignalClosed,
     SignalClosing,
     SignalOpened,
@@ -34,6 +37,7 @@ from livebot.core.inputs import (
     Cancel,
     CandleClosed,
     ClosedOutside,
+    Compare,
     ExitRequested,
     Input,
     OrderAccepted,
@@ -47,9 +51,11 @@ from livebot.core.inputs import (
     SymbolState,
 )
 from livebot.core.kernel import step
+from livebot.core.leaving import DUST
 from livebot.core.market import MINUTE_MS, Candle, Side
 from livebot.core.order import ZERO, Fill, Leg, OrderKind, OrderRecord, OrderRequest, OrderStatus, client_order_id
-from livebot.core.rules import EntryRules, FixedNotional, Rules
+from livebot.core.repricing import worst_price
+from livebot.core.rules import EntryRules, FixedNotional, LimitEntries, Rules
 from livebot.core.signal import CloseReason, Closing, Idle, Open, Opening, Scheduled, Signal
 from livebot.errors import IllegalTransition
 from tests.core.examples import INSTRUMENT
@@ -64,6 +70,7 @@ RULES = Rules(
     exits=ExitPlan(),
     schedule_ms=MINUTE_MS,
 )
+CHASING = LimitEntries(offset=Decimal("0.01"), timeout_ms=MINUTE_MS, reprices=3, chase=Decimal("0.03"))
 EMPTY = SymbolState(system="perp", strategy="trend", symbol=INSTRUMENT.symbol, signal=Idle())
 LEGS = {leg.value: leg for leg in Leg}
 MOST_ORDERS = 2 * len(Leg)
@@ -117,10 +124,14 @@ def next_entry(
     schedule_ms: int = 3 * MINUTE_MS,
     exits: ExitPlan = PLANS[0],
     ts_ms: int = 0,
+    chasing: LimitEntries | None = None,
+    post_only: bool = False,
 ) -> Candidate:
     """The next entry of this state, 5 % to the stop and 10 % to the target unless said."""
     number, sign = state.number + 1, side.sign
     entry_price = limit_price or price
+    worst = None if chasing is None else worst_price(side, entry_price, chasing, INSTRUMENT)
+    dearest = max(entry_price, worst or entry_price)
     signal = Signal(
         number=number,
         side=side,
@@ -134,6 +145,8 @@ def next_entry(
         schedule_expires_ms=None if limit_price is None else ts_ms + schedule_ms,
         exits=exits,
         reason="because",
+        worst_price=worst,
+        reprices_left=0 if chasing is None else chasing.reprices,
     )
     order = OrderRequest(
         client_order_id=client_order_id(
@@ -146,6 +159,7 @@ def next_entry(
         kind=OrderKind.MARKET if limit_price is None else OrderKind.LIMIT,
         quantity=quantity,
         price=limit_price,
+        post_only=post_only and limit_price is not None,
     )
     return Candidate(
         strategy=state.strategy,
@@ -153,11 +167,23 @@ def next_entry(
         side=side,
         order=order,
         signal=signal,
-        price=entry_price,
-        notional=quantity * entry_price,
-        risk=quantity * abs(entry_price - signal.stop_loss),
+        price=dearest,
+        notional=quantity * dearest,
+        risk=quantity * abs(dearest - signal.stop_loss),
         confidence=None,
         ts_ms=ts_ms,
+    )
+
+
+def rules_for(traits: Traits, chance: Random) -> Rules:
+    """Rules that fit the venue, with one of the ways in which orders may be sent."""
+    return replace(
+        RULES,
+        instrument=replace(INSTRUMENT, minimum_quantity=traits.least),
+        resting_target=not traits.locks,
+        amend_interval_ms=chance.choice((0, 0, 2_000, 90_000)),
+        limit_entries=chance.choice((None, CHASING)),
+        post_only=chance.random() < 0.5,
     )
 
 
@@ -173,14 +199,16 @@ class Tightest:
 class Driver:
     """One (strategy, symbol) and its venue.  Methods that begin with a verb are what may happen next, in any order."""
 
-    def __init__(self, chance: Random, traits: Traits, *, prompt: bool = False, rules: Rules = RULES) -> None:
+    def __init__(self, chance: Random, traits: Traits, *, prompt: bool = False, rules: Rules | None = None) -> None:
         """A `prompt` one carries out all requests before anything else happens, as the daemon does."""
         self.chance = chance
-        self.rules = rules
+        self.rules = rules or rules_for(traits, chance)
         self.prompt = prompt
         self.venue = ModelVenue(traits, chance)
         self.state = EMPTY
         self.todo: deque[Request] = deque()
+        self.admitted: dict[str, Decimal] = {}  # order id -> the price that room was kept for
+        self.room = ZERO  # quote, for the entry of the present signal
         self.asking: dict[str, bool] = {}  # order id -> only whether it lives
         self.asked: set[str] = set()
         self.facts: list[Fact] = []
@@ -206,6 +234,8 @@ class Driver:
             lifetime_ms=MINUTE_MS * self.chance.choice((2, 10, 1000)),
             exits=PLANS[plan % len(PLANS)],
             ts_ms=self.venue.now_ms,
+            chasing=self.rules.limit_entries if limit else None,
+            post_only=self.rules.post_only,
         )
         self.feed(Admitted(approve(candidate), self.venue.now_ms))
 
@@ -215,6 +245,9 @@ class Driver:
             return
         request = self.todo.popleft()
         venue = self.venue
+        if isinstance(request, Compare):
+            self.reconcile()
+            return
         if isinstance(request, Cancel):
             if not venue.cancel(request.client_order_id):
                 self.ask_later(request.client_order_id)
@@ -286,7 +319,8 @@ class Driver:
         self.highest = self.lowest = self.opened_at = venue.price
         present, held = self.state.signal, self.held()
         if isinstance(present, Closing) and held > 0:
-            assert self.live_records(Leg.EXIT), "closing, and no exit is on its way after a candle"
+            dust = not self.rules.instrument.takes(held, INSTRUMENT.round_price(present.position.entry_price))
+            assert dust or self.live_records(Leg.EXIT), "closing, and no exit is on its way after a candle"
 
     def wait(self) -> None:
         """Some time passes, within the minute."""
@@ -358,6 +392,10 @@ class Driver:
         """One step; all that must hold after any step is checked here."""
         before = self.state
         fingerprint = hash(before)
+        if isinstance(event, Admitted):
+            candidate = event.approved.candidate
+            assert candidate is not None
+            self.admitted[candidate.order.client_order_id] = candidate.price
         made = step(before, event, self.rules)
         assert made == step(before, event, self.rules), "not deterministic"
         assert hash(before) == fingerprint, "the input was changed"
@@ -367,6 +405,8 @@ class Driver:
         if len(made.state.outbox) > 50:  # the ledger has them
             self.state = replace(made.state, outbox=())
         for request in made.requests:
+            if isinstance(request, Amend):
+                self.count(f"{request.approved.order.leg.name} changed")
             if isinstance(request, AskAdmission):
                 self.admit(request.candidate)
             else:
@@ -402,7 +442,10 @@ class Driver:
         assert len(state.orders) <= MOST_ORDERS, "the state grows"
         assert len(made.requests) <= MOST_REQUESTS, "one input, too many requests"
         self.check_intents(state, made)
+        self.note_repeated_entries(made)
         self.check_exposure(state, made)
+        self.check_room(state)
+        self.clear_dust(made.facts)
         self.check_tightening(state)
         self.check_protection(state)
         self.check_venue(state)
@@ -432,22 +475,80 @@ class Driver:
         for fact in made.facts:
             assert fact.exposure == expected
 
+    def note_repeated_entries(self, made: Step) -> None:
+        """An entry that the venue refused is sent again, in the room that was kept for it."""
+        for request in made.requests:
+            if isinstance(request, Submit) and request.approved.order.leg is Leg.ENTRY:
+                order = request.approved.order
+                if order.attempt > 1:
+                    self.count("ENTRY sent again")
+                    before = f"{order.client_order_id[:-2]}{order.attempt - 1:02x}"
+                    assert order.price is not None
+                    self.admitted[order.client_order_id] = max(self.admitted[before], order.price)
+                else:
+                    self.room = order.quantity * self.admitted[order.client_order_id]
+
+    def check_room(self, state: SymbolState) -> None:
+        """What resting entries have bought and may still buy fits into the room, and is no more than we count."""
+        family = client_order_id("perp", "trend", INSTRUMENT.symbol, number=state.number, leg=Leg.ENTRY, attempt=1)[:-2]
+        orders = [order for name, order in self.venue.orders.items() if name.startswith(family)]
+        entries = [order for order in orders if order.request.kind is OrderKind.LIMIT]
+        if isinstance(state.signal, Idle) or not entries:
+            return
+        resting = sum((order.remaining * (order.request.price or 0) for order in entries if order.working), ZERO)
+        bought = sum((fill.quantity * fill.price for order in entries for fill in order.fills), ZERO)
+        assert resting + bought <= self.room, (
+            "more than was admitted",
+            resting,
+            bought,
+            self.room,
+            orders,
+            state.orders,
+        )
+        known = state.signal.position.entries if isinstance(state.signal, Open | Closing) else ()
+        heard = sum((fill.quantity * fill.price for fill in known if fill.client_order_id.startswith(family)), ZERO)
+        average = any(record.request.leg is Leg.AVERAGE for record in state.orders)
+        counted = exposure_of(state.signal, state.orders).pending_notional
+        assert average or resting + bought - heard <= counted, "less is counted than may be bought"
+
+    def clear_dust(self, facts: tuple[Fact, ...]) -> None:
+        """What was told as dust is there, too little for the venue, and somebody sells it elsewhere."""
+        for told, reduced in pairwise(facts):
+            if isinstance(told, OrderFailed) and told.code == DUST:
+                self.count(DUST)
+                assert isinstance(reduced, PositionReduced)
+                assert not self.rules.instrument.takes(reduced.quantity, reduced.price)
+                assert abs(self.venue.net) <= reduced.quantity, "more is there than was told as dust"
+                self.venue.close_by_hand(reduced.quantity)
+                self.outside.append(
+                    Fill(
+                        trade_id="",
+                        client_order_id="",
+                        ts_ms=0,
+                        side=reduced.side.exit_order,
+                        price=reduced.price,
+                        quantity=reduced.quantity,
+                        fee=ZERO,
+                    )
+                )
+
     def expected_exposure(self, state: SymbolState) -> Exposure:
         present = state.signal
         if isinstance(present, Idle):
             return Exposure()
         signal = present.signal
-        pending = ZERO
+        pending = pending_notional = ZERO
         for record in state.orders:
             if record.request.leg in (Leg.ENTRY, Leg.AVERAGE):
-                most = record.request.quantity if record.status.live else record.reported_filled
+                waiting = isinstance(present, Scheduled) and present.waiting
+                most = record.request.quantity if record.status.live or waiting else record.reported_filled
                 pending += most - record.filled
-        price = signal.limit_price if signal.limit_price is not None else signal.reference_price
+                pending_notional += (most - record.filled) * self.admitted[record.request.client_order_id]
         if isinstance(present, Scheduled | Opening):
             return Exposure(
                 side=signal.side,
-                pending_notional=pending * price,
-                risk_to_stop=pending * abs(price - signal.stop_loss),
+                pending_notional=pending_notional,
+                risk_to_stop=abs(pending_notional - pending * signal.stop_loss),
             )
         entries, exits = present.position.entries, present.position.exits
         bought = sum((fill.quantity for fill in entries), ZERO)
@@ -456,13 +557,14 @@ class Driver:
         got = sum((fill.quantity * fill.price for fill in exits), ZERO)
         fees = sum((fill.fee for fill in (*entries, *exits)), ZERO)
         average, quantity = paid / bought, max(ZERO, bought - sold)  # exits may be heard of before entries
-        loss = signal.side.sign * (average - present.stop_loss) * (quantity + pending)
+        cost = quantity * average + pending_notional
+        loss = signal.side.sign * (cost - (quantity + pending) * present.stop_loss)
         return Exposure(
             side=signal.side,
             quantity=quantity,
             entry_price=average,
             open_notional=quantity * average,
-            pending_notional=pending * price,
+            pending_notional=pending_notional,
             risk_to_stop=max(ZERO, loss),
             booked=signal.side.sign * (got - paid * sold / bought) - fees,
         )
@@ -487,12 +589,14 @@ class Driver:
         if isinstance(state.signal, Open):
             stops = self.live_records(Leg.STOP)
             assert len(stops) <= 1
-            if self.held() > 0:
+            if self.held() > self.making_room():
                 assert stops, "open, and no stop is wanted"
-                covered = stops[0].request.quantity - stops[0].filled
+                covered = stops[0].request.quantity - stops[0].filled + self.making_room()
                 assert covered >= self.held()
-                assert covered == self.held() or self.held() != self.held_by_state()
-                assert stops[0].request.trigger_price == state.signal.stop_loss
+                held_back = self.rules.amend_interval_ms and stops[0].amended_ms is not None
+                assert held_back or covered == self.held() or self.held() != self.held_by_state()
+                held_back = self.rules.amend_interval_ms and stops[0].amended_ms is not None
+                assert held_back or stops[0].request.trigger_price == state.signal.stop_loss
         elif isinstance(state.signal, Idle):
             assert not state.orders
 
@@ -532,6 +636,11 @@ class Driver:
         """What the venue's reports leave of the position."""
         reducing = (record for record in self.state.orders if not record.request.leg.opens)
         return self.held_by_state() - sum((record.reported_filled - record.filled for record in reducing), ZERO)
+
+    def making_room(self) -> Decimal:
+        """How much smaller the stop is for a partial exit that cannot stand beside it."""
+        partials = [] if self.rules.resting_target else self.live_records(Leg.PARTIAL)
+        return sum((record.request.quantity - record.filled for record in partials), ZERO)
 
     def find(self, order_id: str) -> OrderRecord | None:
         return next((record for record in self.state.orders if record.request.client_order_id == order_id), None)
@@ -588,10 +697,25 @@ class Driver:
     def at_rest(self) -> bool:
         present = self.state.signal
         if isinstance(present, Open):
-            return all(record.confirmed for record in self.live_records(Leg.STOP) + self.live_records(Leg.TARGET)) and (
-                bool(self.live_records(Leg.TARGET)) or self.tried(Leg.TARGET) >= self.rules.protection_attempts
+            stops, targets = self.live_records(Leg.STOP), self.live_records(Leg.TARGET)
+            return (
+                all(record.confirmed for record in stops + targets)
+                and all(self.in_line(present, record) for record in stops + targets)
+                and (bool(targets) or not self.wants_target())
             )
-        return isinstance(present, Idle) or (isinstance(present, Scheduled) and present.cancel is None)
+        return isinstance(present, Idle) or (
+            isinstance(present, Scheduled) and present.cancel is None and not present.waiting
+        )
+
+    def in_line(self, present: Open, record: OrderRecord) -> bool:
+        """Whether no change of this order is held back."""
+        wanted = (present.stop_loss, None) if record.request.leg is Leg.STOP else (None, present.take_profit)
+        left = record.request.quantity - record.filled
+        return (record.request.trigger_price, record.request.price, left) == (*wanted, self.held())
+
+    def wants_target(self) -> bool:
+        """Whether a position at rest has a target at the venue."""
+        return self.rules.resting_target and self.tried(Leg.TARGET) < self.rules.protection_attempts
 
     def tried(self, leg: Leg) -> int:
         attempts = [record.request.attempt for record in self.state.orders if record.request.leg is leg]
@@ -611,7 +735,8 @@ class Driver:
         quantity = present.position.quantity
         assert [(order.remaining, order.request.trigger_price) for order in stops] == [(quantity, present.stop_loss)]
         assert protected(present, self.state.orders)
-        if targets or self.tried(Leg.TARGET) < self.rules.protection_attempts:
+        assert self.rules.resting_target or not targets
+        if targets or self.wants_target():
             assert [(order.remaining, order.request.price) for order in targets] == [(quantity, present.take_profit)]
 
     def finish(self) -> None:

@@ -13,6 +13,7 @@ from livebot.core.inputs import (
     AskAdmission,
     CandleClosed,
     ClosedOutside,
+    Compare,
     ExitRequested,
     Input,
     OrderAbsent,
@@ -210,6 +211,8 @@ def short(request: Request) -> tuple[Any, ...]:
     if isinstance(request, AskAdmission):
         order = request.candidate.order
         return ("AskAdmission", order.leg, order.quantity, request.candidate.price)
+    if isinstance(request, Compare):
+        return ("Compare",)
     return ("Cancel", LEGS[request.client_order_id[22]])
 
 

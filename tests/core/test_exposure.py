@@ -8,8 +8,8 @@ from livebot.core.exposure import exposure_of, held, protected
 from livebot.core.facts import NO_EXPOSURE, Exposure
 from livebot.core.market import MINUTE_MS, Side
 from livebot.core.order import Leg, OrderStatus
-from tests.core.kernel_driver import EMPTY
-from tests.core.signal_story import Story
+from tests.core.kernel_driver import EMPTY, next_entry
+from tests.core.signal_story import AVERAGING, Story
 
 D = Decimal
 LIMIT = {"limit_price": D(98), "schedule_ms": 3 * MINUTE_MS}
@@ -46,7 +46,7 @@ def test_a_part_filled_entry_is_open_in_part():
         entry_price=D(102),
         open_notional=D(51),
         pending_notional=D(150),
-        risk_to_stop=D(14),
+        risk_to_stop=D(11),
         booked=D("-0.1"),
     ) == exposure(story)
 
@@ -100,3 +100,35 @@ def test_what_is_held_leaves_out_what_ended_orders_took():
     assert D("0.5") == held(story.signal.position, story.state.orders)
     story.end(Leg.TARGET, "0.2")
     assert D("0.3") == held(story.signal.position, story.state.orders)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_averaging_is_pending_at_the_price_it_was_admitted_at(side):
+    """A short averages at a higher price than it began with: what was reserved, what pends and what opens are one."""
+    price = 100 - side.sign * 2
+    story = Story().open(side=side, exits=AVERAGING).candle(float(price))
+    candidate = story.requests[0].candidate
+    assert D(price) / 2 == candidate.notional
+    story.admit(candidate)
+    after = exposure(story)
+    assert (D(100), candidate.notional) == (after.open_notional, after.pending_notional)
+    assert after.risk_to_stop == 5 + candidate.risk
+    story.fill(Leg.AVERAGE, "0.2", price)
+    assert 100 + candidate.notional == exposure(story).open_notional + exposure(story).pending_notional
+    story.fill(Leg.AVERAGE, "0.3", price)
+    after = exposure(story)
+    assert (100 + candidate.notional, 0) == (after.open_notional, after.pending_notional)
+    assert after.open_notional == after.quantity * after.entry_price == story.signal.position.entry_notional
+
+
+@pytest.mark.parametrize("values", [{}, LIMIT])
+def test_what_was_reserved_is_what_pends_and_what_fills_is_what_is_open(values):
+    """At the price that the portfolio was asked about; a fill at another price is what it was."""
+    story = Story()
+    candidate = next_entry(story.state, quantity=D(2), **values)
+    story.admit(candidate)
+    assert (candidate.notional, candidate.risk) == (exposure(story).pending_notional, exposure(story).risk_to_stop)
+    story.fill(Leg.ENTRY, "0.5", 97)
+    assert (D("48.5"), candidate.notional * 3 / 4) == (exposure(story).open_notional, exposure(story).pending_notional)
+    story.fill(Leg.ENTRY, "1.5", 97)
+    assert (D(194), 0) == (exposure(story).open_notional, exposure(story).pending_notional)

@@ -56,11 +56,11 @@ def test_profit_is_net_of_fees_over_all_fills():
 
 
 def test_a_refused_exit_is_asked_for_again_with_the_next_candle():
-    """Not at once, so that nothing runs in a circle; the stop stays meanwhile."""
+    """Not at once, so that nothing runs in a circle; the stop stays meanwhile, and the positions are compared."""
     story = Story().open().leave()
     for attempt in (1, 2, 3):
         assert attempt == story.record(Leg.EXIT).request.attempt
-        assert (["OrderFailed"], []) == (story.reject(Leg.EXIT).said, story.requests)
+        assert (["OrderFailed"], [("Compare",)]) == (story.reject(Leg.EXIT).said, story.asked)
         assert [("Submit", Leg.EXIT, D(1), None)] == story.candle().asked
     assert OrderStatus.WORKING is story.status(Leg.STOP)
 

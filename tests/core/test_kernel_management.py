@@ -92,9 +92,9 @@ def test_a_level_too_small_to_trade_is_passed_over():
 
 
 def test_a_refused_partial_exit_is_told_and_the_position_goes_on():
-    """The target closes that part too."""
+    """The target closes that part too, if it is there: that is asked."""
     story = Story().open(exits=LEVELS).candle(102.0).reject(Leg.PARTIAL)
-    assert ("Open", ["OrderFailed"], []) == (story.name, story.said, story.requests)
+    assert ("Open", ["OrderFailed"], [("Compare",)]) == (story.name, story.said, story.asked)
 
 
 def test_averaging_is_asked_for_only_at_a_better_price_than_the_running_entry():

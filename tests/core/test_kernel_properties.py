@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from livebot.core.leaving import DUST
 from livebot.core.market import Side
 from livebot.core.signal import CloseReason
 from tests.core.kernel_driver import PLANS, Driver
@@ -18,6 +19,8 @@ TRAITS = st.builds(
     Traits,
     oco=st.sampled_from(("nothing", "take_off", "cancel")),
     tidies=st.booleans(),
+    locks=st.booleans(),
+    least=st.sampled_from((Decimal("0.001"), Decimal("0.3"))),
     refuses=st.sampled_from((0.0, 0.1, 0.3)),
     loses=st.sampled_from((0.0, 0.1, 0.3)),
     too_late=st.sampled_from((0.0, 0.3)),
@@ -121,6 +124,8 @@ def random_traits(chance: Random) -> Traits:
     return Traits(
         oco=chance.choice(("nothing", "take_off", "cancel")),
         tidies=chance.random() < 0.5,
+        locks=chance.random() < 0.3,
+        least=Decimal(chance.choice(("0.001", "0.3"))),
         refuses=chance.choice((0.0, 0.05, 0.3)),
         loses=chance.choice((0.0, 0.05, 0.3)),
         too_late=chance.choice((0.0, 0.3)),
@@ -176,3 +181,5 @@ def test_whatever_happens_nothing_is_lost_doubled_or_left_unprotected(block):
     assert (
         min(seen[name] for name in ("SignalClosed", "EntryCancelled", "ClosedOutside", "OrderAbsent", "StopMoved")) > 5
     )
+    assert min(seen[name] for name in ("STOP changed", "TARGET changed")) > 5
+    assert sum(seen.get(name, 0) for name in ("ENTRY changed", "ENTRY sent again", DUST)) > 0

@@ -18,6 +18,7 @@ from livebot.core.order import (
     VenueOrder,
     VenuePosition,
     client_order_id,
+    leg_of,
     owner_prefix,
 )
 from tests.core.examples import ORDER
@@ -67,6 +68,12 @@ def test_an_id_begins_with_its_owner(key):
     """So that orders of another system on the same account are told apart."""
     assert id_of(key).startswith(owner_prefix(key[0]))
     assert len(owner_prefix(key[0])) == 8
+
+
+@pytest.mark.parametrize("leg", list(Leg))
+def test_an_id_tells_its_leg(leg):
+    """Of an order that came back from a venue nothing else may be known."""
+    assert leg is leg_of(client_order_id("perp", "trend", "BTC/USDT", number=77, leg=leg, attempt=3))
 
 
 def test_legs_have_letters_of_their_own():

@@ -101,3 +101,15 @@ def test_a_proposal_leaves_no_trace_until_it_is_admitted():
     assert first.order.client_order_id == second.order.client_order_id
     made = step(EMPTY, Admitted(approve(second), NOW.ts_ms), RULES)
     assert (1, Side.SHORT) == (made.state.number, made.facts[0].side)
+
+
+def test_an_entry_carries_its_stop_where_the_venue_can_do_that():
+    """On ticks, as the signal has it; averaging never does."""
+    entry = replace(LONG_ENTRY, stop_loss=95.004)
+    candidate = propose(EMPTY, entry, NOW, replace(RULES, attached_stop=True))
+    assert isinstance(candidate, Candidate)
+    assert candidate.signal is not None
+    assert D("95.01") == candidate.order.attached_stop == candidate.signal.stop_loss
+    candidate = propose(EMPTY, entry, NOW, RULES)
+    assert isinstance(candidate, Candidate)
+    assert candidate.order.attached_stop is None

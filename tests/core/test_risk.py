@@ -92,6 +92,12 @@ def test_an_order_that_could_add_exposure_is_no_reduction(order):
 
 DENIALS = [
     ({"blocks": (DenialCode.STOPPING,)}, {}, "stopping", "the daemon is stopping and opens nothing more"),
+    (
+        {"blocks": (DenialCode.VENUE,)},
+        {},
+        "venue",
+        "the connection to the venue is not in order for BTC/USDT: nothing opens there until it is",
+    ),
     ({"blocks": (DenialCode.PAUSED,)}, {}, "paused", "BTC/USDT is paused by an operator"),
     (
         {"blocks": (DenialCode.QUARANTINED, DenialCode.PAUSED)},

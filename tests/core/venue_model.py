@@ -32,11 +32,14 @@ class Traits:
     """What kind of venue it is; probabilities are of each single request.
 
     `oco` says what a fill does to the other order of a group: nothing, taking its quantity off, or cancelling it;
-    `tidies` whether reduce-only orders are cancelled once the position is flat.
+    `tidies` whether reduce-only orders are cancelled once the position is flat; with `locks` orders that reduce share
+    the position among them, as on a spot market.
     """
 
     oco: str = "nothing"  # nothing | take_off | cancel
     tidies: bool = False
+    locks: bool = False
+    least: Decimal = LOT  # it refuses smaller orders
     refuses: float = 0.0
     loses: float = 0.0
     too_late: float = 0.0
@@ -207,7 +210,10 @@ class ModelVenue:
     def _land(self, request: OrderRequest) -> OrderOutcome:
         order = ModelOrder(len(self.orders) + 1, request, running=request.kind is OrderKind.MARKET)
         self.orders[request.client_order_id] = order
-        if self._rolls(self.traits.refuses) or (request.reduce_only and not self._reducible(request)):
+        nothing_there = request.reduce_only and not self._reducible(request)
+        too_small = not self.calm and request.quantity < self.traits.least
+        impossible = nothing_there or too_small or self._locked_out(request, order) or self._would_take(request)
+        if self._rolls(self.traits.refuses) or impossible:
             order.status = OrderStatus.REJECTED
             return self._refusal(request.client_order_id)
         accepted = self._acceptance(order)
@@ -226,7 +232,13 @@ class ModelVenue:
     def _change(self, request: OrderRequest) -> OrderOutcome:
         order = self.orders.get(request.client_order_id)
         impossible = order is None or not order.working or request.quantity <= order.filled or order.running
-        if order is None or impossible or self._rolls(self.traits.refuses):
+        if (
+            order is None
+            or impossible
+            or self._would_take(request)
+            or self._locked_out(request, order)
+            or self._rolls(self.traits.refuses)
+        ):
             return self._refusal(request.client_order_id)
         order.request = replace(
             order.request, quantity=request.quantity, price=request.price, trigger_price=request.trigger_price
@@ -271,6 +283,17 @@ class ModelVenue:
 
     def _reducible(self, request: OrderRequest) -> Decimal:
         return max(self.net if request.side is OrderSide.SELL else -self.net, ZERO)
+
+    def _would_take(self, request: OrderRequest) -> bool:
+        return request.post_only and self._crosses(request)
+
+    def _locked_out(self, request: OrderRequest, order: ModelOrder) -> bool:
+        """Whether other orders have taken what this one would reduce."""
+        if not (self.traits.locks and request.reduce_only):
+            return False
+        others = [other for other in self._working() if other.request.reduce_only and other is not order]
+        locked = sum((other.remaining for other in others), ZERO)
+        return request.quantity - order.filled > self._reducible(request) - locked
 
     def _piece(self, order: ModelOrder) -> Decimal:
         lots = int(order.remaining / LOT)

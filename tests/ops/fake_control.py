@@ -139,6 +139,12 @@ class FakeControl:
     async def flatten(self, symbols: Sequence[str] | None) -> str:
         return await self._do("flatten", symbols)
 
+    async def adopt(self, symbols: Sequence[str] | None, **wishes: object) -> str:
+        return await self._do("adopt", (symbols, {name: wish for name, wish in wishes.items() if wish is not None}))
+
+    async def dismiss(self, symbols: Sequence[str] | None) -> str:
+        return await self._do("dismiss", symbols)
+
     async def halt(self, reason: str) -> str:
         return await self._do("halt", reason)
 

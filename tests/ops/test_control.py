@@ -7,6 +7,7 @@ import socket
 import stat
 import threading
 import time
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_status_arrives_whole(served):
     assert served.audited == []
 
 
-@pytest.mark.parametrize("name", ["pause", "resume", "restart", "flatten"])
+@pytest.mark.parametrize("name", ["pause", "resume", "restart", "flatten", "dismiss"])
 @pytest.mark.parametrize("symbols", [["BTC/USDT", "ETH/USDT"], None])
 def test_a_command_on_symbols_reaches_the_control(served, name, symbols):
     """By name, or all of them by an explicit null."""
@@ -64,6 +65,38 @@ def test_a_symbol_named_twice_counts_once_and_the_reason_is_audited(served):
     served.client().command("pause", {"symbols": ["B", "A", "B"], "reason": "news"})
     assert served.control.asked == [("pause", ["B", "A"])]
     assert served.audited[0][1] == {"symbols": ["B", "A"], "reason": "news"}
+
+
+def test_an_adoption_reaches_the_control_with_exact_prices(served):
+    """What is given, and nothing else; all of it is audited."""
+    asked = {"symbols": ["BTC/USDT"], "stop": "61000.50", "target": "64000", "strategy": "trend", "reason": " by  hand"}
+    assert served.client().command("adopt", asked) == "adopt done"
+    wishes = {"stop": Decimal("61000.50"), "target": Decimal(64000), "strategy": "trend"}
+    assert served.control.asked == [("adopt", (["BTC/USDT"], wishes))]
+    assert served.audited[0][:2] == ("adopt", {**asked, "reason": "by hand"})
+    served.client().command("adopt", {"symbols": None})
+    assert served.control.asked[1] == ("adopt", (None, {}))
+    assert served.audited[1][1] == {"symbols": None}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"stop": 61000.5}, "'stop' must be a price as text"),
+        ({"stop": "0"}, "'stop' must be a price as text"),
+        ({"target": "NaN"}, "'target' must be a price as text"),
+        ({"target": "a lot"}, "'target' must be a price as text"),
+        ({"stop": "1" * 41}, "'stop' must be a price as text"),
+        ({"strategy": ""}, "'strategy' must be text"),
+        ({"strategy": ["trend"]}, "'strategy' must be text"),
+        ({"price": "1"}, "unknown key 'price'"),
+    ],
+)
+def test_an_adoption_that_is_not_understood_reaches_nobody(served, wrong, sentence):
+    """Nor the audit."""
+    with pytest.raises(Rejected, match=sentence):
+        served.client().command("adopt", {"symbols": ["BTC/USDT"], **wrong})
+    assert (served.control.asked, served.audited) == ([], [])
 
 
 def test_a_refusal_is_the_daemons_sentence(served):

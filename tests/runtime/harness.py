@@ -286,6 +286,7 @@ class World:
     win_rate: WinRate | None = None
     sizing: Sizing = FixedNotional(D(1000))
     exits: ExitPlan = NO_EXIT_PLAN
+    terms: tuple[tuple[str, Any], ...] = ()  # further ones of Rules, by name
     settings: RuntimeSettings = QUICK
     execution: ExecutionSettings = BRIEF
     listeners: tuple[Listener, ...] = ()
@@ -379,6 +380,9 @@ class Wire:
 
     def listen(self, symbol: str, deliver: Callable[[Any], None]) -> None:
         self._exchange.listen(symbol, lambda event: deliver(event) if self._process.alive else None)
+
+    def listen_notices(self, deliver: Callable[[Any], None]) -> None:
+        self._exchange.listen_notices(lambda notice: deliver(notice) if self._process.alive else None)
 
     async def close(self) -> None:
         await self._exchange.close()
@@ -523,6 +527,7 @@ class Process:
             entry=WIDE,
             exits=self.world.exits,
             schedule_ms=5 * MINUTE_MS,
+            **dict(self.world.terms),
         )
 
     def _watched(self, runs_on: Mapping[str, tuple[str, ...]]) -> Mapping[str, frozenset[str]]:

@@ -2,7 +2,7 @@
 
 from livebot.core.market import MINUTE_MS, Candle
 from livebot.runtime.candle_hub import CandleHub
-from livebot.runtime.inbox import Activity, CandleOf, Inbox
+from livebot.runtime.inbox import Activity, CandleOf, Inbox, Reload
 from tests.virtual_loop import run
 
 
@@ -58,3 +58,11 @@ def test_each_new_close_is_told_once_and_before_its_first_candle():
     assert closes == [2 * MINUTE_MS, 3 * MINUTE_MS, 4 * MINUTE_MS]
     assert hub.last_close_ms == {"A": 4 * MINUTE_MS, "B": 4 * MINUTE_MS}
     assert len(inboxes["A"]) == 4
+
+
+def test_whoever_takes_a_symbols_candles_is_told_to_load_them_anew():
+    """Once, however often it is said before somebody listens."""
+    _, inboxes, hub, _ = a_hub(["A", "B", "C"], {"B": ["A"]})
+    hub.reload("B")
+    hub.reload("B")
+    assert [waiting(inboxes[name]) for name in "ABC"] == [[Reload("B")], [Reload("B")], []]

@@ -11,7 +11,8 @@ from livebot.core.inputs import OrderAbsent, OrderAccepted, OrderEnded, OrderFil
 from livebot.core.market import OrderSide
 from livebot.core.order import Fill, Leg, OrderKind, OrderRequest, OrderStatus, VenueOrder, VenuePosition
 from livebot.core.risk import Approved, Limits, TradingState, approve_reduction, judge
-from livebot.errors import BadInput, Rejected, Transient
+from livebot.errors import BadInput, Fatal, Rejected, Transient, Unknown
+from livebot.ports import VenueNotice
 from livebot.runtime.execution import Execution
 from livebot.runtime.settings import ExecutionSettings
 from tests.core.examples import CANDIDATE, USAGE
@@ -99,6 +100,9 @@ class Venue:
 
     async def fetch_positions(self):
         return await self._answer("fetch_positions", ())
+
+    async def fetch_account(self):
+        return await self._answer("fetch_account", None)
 
     def times(self, call: str) -> list[float]:
         return [at for at, name in self.calls if name == call]
@@ -207,6 +211,32 @@ def test_what_would_open_something_passes_a_last_gate():
     assert isinstance(run(execution(venue).submit(an_entry())), OrderAccepted)
 
 
+@pytest.mark.parametrize("error", [Rejected("no"), BadInput("no"), Unknown("no"), Fatal("no")])
+def test_an_error_in_place_of_an_outcome_says_nothing_of_the_order(error):
+    """It is asked for, like any that was not answered."""
+    outcome = run(execution(Venue().will("submit", error)).submit(approve_reduction(STOP)))
+    assert outcome == OrderUnknown(client_order_id="stop-1", text="no", ts_ms=0)
+
+
+def test_a_venue_that_takes_no_orders_stops_entries_until_it_takes_one():
+    """Answers to questions do not lift that: the key may be one that can only read."""
+    venue = Venue().will(
+        "submit", Fatal("read-only key"), OrderRejected(client_order_id="x", code="", text="", ts_ms=0)
+    )
+    told: list[VenueNotice] = []
+    made = Execution(venue, VirtualClock(0), SETTINGS, lambda _: True, told.append)  # type: ignore[arg-type]
+    assert isinstance(run(made.submit(approve_reduction(STOP))), OrderUnknown)
+    (notice,) = told
+    assert (notice.source, notice.blocks_entries, notice.reconcile) == ("orders", True, False)
+    assert notice.text == "the venue takes no orders from us: read-only key; nothing opens until it takes one"
+    run(made.insisted(venue.fetch_positions))
+    run(made.submit(approve_reduction(STOP)))
+    assert len(told) == 1
+    run(made.submit(approve_reduction(STOP)))
+    run(made.submit(approve_reduction(STOP)))
+    assert told[1:] == [VenueNotice(source="orders", text=None)]
+
+
 # ---------------------------------------------------------------- taking back
 
 
@@ -217,7 +247,17 @@ def test_taking_back_is_repeated_for_a_while():
     assert venue.times("cancel") == [0.0, 0.1, 2.3]
 
 
-@pytest.mark.parametrize("answers", [[Rejected("there is no such order")], [Transient("no")] * 3, [5.0, 5.0, 5.0]])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [Rejected("there is no such order")],
+        [BadInput("what is that")],
+        [Fatal("the key was revoked")],
+        [Transient("no"), Unknown("no"), Unknown("no")],
+        [Transient("no")] * 3,
+        [5.0, 5.0, 5.0],
+    ],
+)
 def test_what_cannot_be_taken_back_has_to_be_asked_about(answers):
     """Unknown there, or nobody answers."""
     assert not run(execution(Venue().will("cancel", *answers)).cancel(BTC, "stop-1"))
@@ -292,6 +332,68 @@ def test_what_is_not_passing_is_not_repeated():
     venue = Venue().will("fetch_positions", BadInput("there is no such thing"))
     with pytest.raises(BadInput):
         run(execution(venue).answered(venue.fetch_positions))
+
+
+@pytest.mark.parametrize("error", [Rejected("rubbish"), BadInput("rubbish"), Unknown("rubbish")])
+@pytest.mark.parametrize("call", ["fetch_order", "fetch_fills"])
+def test_an_answer_that_cannot_be_used_is_no_answer(call, error):
+    """It is asked again, and the operator is told when it happens time and again; it blocks nothing."""
+    venue = Venue().will("fetch_order", *[venue_order(OrderStatus.FILLED, 1)] * 9).will("fetch_fills", (a_fill(),))
+    venue.answers[call] = [error] * 4 + venue.answers[call]
+    told: list[VenueNotice] = []
+    made = Execution(venue, VirtualClock(0), SETTINGS, lambda _: True, told.append)  # type: ignore[arg-type]
+    assert len(run(made.ask(STOP))) == 3
+    assert venue.times(call)[:5] == [0.0, 0.1, 0.3, 0.7, 1.1]
+    wrong = "the venue gives answers that cannot be used (rubbish); it is asked on"
+    assert told == [VenueNotice(source="answers", text=wrong), VenueNotice(source="answers", text=None)]
+
+
+def test_one_answer_that_cannot_be_used_is_not_worth_a_word():
+    """Twice neither."""
+    venue = Venue().will("fetch_positions", *[Rejected("rubbish")] * 2)
+    told: list[VenueNotice] = []
+    made = Execution(venue, VirtualClock(0), SETTINGS, lambda _: True, told.append)  # type: ignore[arg-type]
+    assert run(made.look()).positions == {}
+    assert told == []
+
+
+def test_several_questions_that_are_not_answered_well_are_one_problem():
+    """It passes with the last of them, also if that is given up."""
+
+    async def main() -> None:
+        venue = Venue().will("fetch_positions", *[Rejected("rubbish")] * 5).will("fetch_account", *[Unknown("no")] * 99)
+        told: list[VenueNotice] = []
+        made = Execution(venue, VirtualClock(0), SETTINGS, lambda _: True, told.append)  # type: ignore[arg-type]
+        first = asyncio.create_task(made.insisted(venue.fetch_positions))
+        second = asyncio.create_task(made.insisted(venue.fetch_account))
+        await first
+        assert [notice.text is None for notice in told] == [False, False]
+        second.cancel()
+        await settle()
+        assert told[-1] == VenueNotice(source="answers", text=None)
+
+    run(main())
+
+
+def test_a_venue_that_refuses_us_is_asked_on_and_the_operator_is_told():
+    """Once, until it answers; the pause is the longest there is."""
+    venue = Venue().will("fetch_order", *[Fatal("the key was revoked")] * 3, venue_order())
+    told: list[VenueNotice] = []
+    made = Execution(venue, VirtualClock(0), SETTINGS, lambda _: True, told.append)  # type: ignore[arg-type]
+    assert run(made.ask(STOP)) == (replace(accepted(STOP), ts_ms=1_200),)
+    text = "the venue refuses us: the key was revoked; nothing opens until it answers again"
+    assert set(told[:-1]) == {VenueNotice(source="questions", text=text, blocks_entries=True)}
+    assert told[-1] == VenueNotice(source="questions", text=None)
+
+
+def test_a_look_that_is_refused_is_refused_to_who_can_wait_and_repeated_for_who_cannot():
+    """The account's comparison comes round again; a worker needs what it asks for."""
+    venue = Venue().will("fetch_positions", Fatal("no"), Fatal("no"), ())
+    made = execution(venue)
+    with pytest.raises(Fatal):
+        run(made.look())
+    made = execution(venue)
+    assert run(made.insisted_look()).positions == {}
 
 
 def test_a_look_takes_positions_before_orders():

@@ -8,7 +8,7 @@ import pytest
 from livebot.core.facts import Fact
 from livebot.errors import Fatal, Transient
 from livebot.ports import Decision
-from livebot.runtime.ledger_writer import LedgerWriter
+from livebot.runtime.ledger_writer import GATHER_S, LedgerWriter
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import LedgerSettings
 from tests.runtime.samples import BTC, ETH, Teller, decision
@@ -106,6 +106,27 @@ async def test_facts_and_decisions_are_written_in_batches_and_in_order(bench):
 
 
 @play
+async def test_what_comes_at_about_the_same_time_is_one_batch_and_does_not_start_at_once(bench):
+    """An order that follows from a fact leaves before the ledger begins."""
+    facts = bench.publish(1)
+    await asyncio.sleep(GATHER_S / 2)
+    assert [] == bench.ledger.times
+    facts += bench.publish(1, ETH)
+    await asyncio.sleep(GATHER_S)
+    assert (facts, [2]) == (bench.ledger.facts, bench.ledger.batches)
+
+
+@play
+async def test_a_full_batch_and_one_in_a_hurry_do_not_wait_for_more(bench):
+    bench.publish(4)
+    await settle()
+    assert [4] == bench.ledger.batches
+    bench.publish(1)
+    assert 0 == await bench.writer.drain(5.0)
+    assert (0.0, [4, 1]) == (asyncio.get_running_loop().time(), bench.ledger.batches)
+
+
+@play
 async def test_nothing_is_written_for_nothing(bench):
     bench.writer.put([])
     await asyncio.sleep(1)
@@ -121,7 +142,7 @@ async def test_a_ledger_that_fails_for_a_while_misses_nothing(bench):
     await asyncio.sleep(2.5)
     assert () == bench.problems.sentences()
     await asyncio.sleep(10)
-    assert [0.0, 1.0, 3.0, 7.0] == bench.ledger.times
+    assert [GATHER_S + after for after in (0.0, 1.0, 3.0, 7.0)] == bench.ledger.times
     assert ("the ledger has failed 4 times in a row, last: locked",) == bench.problems.sentences()
     assert () == bench.blocks.sentences()
     assert facts == bench.outbox
@@ -143,7 +164,7 @@ async def test_waits_are_bounded_however_long_it_lasts(bench):
 async def test_what_is_not_transient_stops_entries_at_once_and_is_tried_again(bench):
     bench.ledger.error = Fatal("the disk is full")
     facts = bench.publish(1)
-    await settle()
+    await asyncio.sleep(2 * GATHER_S)
     assert "the ledger cannot be written (the disk is full)" in bench.blocks.sentences()[0]
     assert "the disk is full" in bench.problems.sentences()[0]
     bench.ledger.error = None

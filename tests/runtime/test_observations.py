@@ -1,18 +1,24 @@
 """What the workers see besides facts, for the operator."""
 
+from decimal import Decimal
+
+from livebot.runtime.blocks import Blocks
+from livebot.runtime.comparisons import Comparisons
+from livebot.runtime.foreign import Foreign
 from livebot.runtime.observations import Observations
 from livebot.runtime.problems import Problems
-from tests.runtime.samples import BTC, ETH, Teller, decision
+from livebot.runtime.reconcile import Changes
+from tests.runtime.samples import BTC, Teller, decision
 
 
 def observations():
-    problems, blocks = Problems(), {}
-    return Observations(problems, blocks.__setitem__), problems, blocks
+    problems, blocks, comparisons = Problems(), Blocks(None), Comparisons()
+    return Observations(problems, Foreign(problems, blocks), comparisons), problems, blocks, comparisons
 
 
 def test_facts_and_decisions_are_counted_by_kind():
     """Failures and the rest as well."""
-    made, _, _ = observations()
+    made, *_ = observations()
     made.count([Teller().opening(), decision(), decision()])
     made.failed(BTC, "ArithmeticError: no")
     made.order_unknown(BTC, "lb1", "stop order")
@@ -35,32 +41,38 @@ def test_facts_and_decisions_are_counted_by_kind():
 
 def test_the_longest_slow_call_of_each_strategy_is_kept():
     """By name."""
-    made, _, _ = observations()
+    made, *_ = observations()
     for took_ms in (60.0, 140.0, 80.0):
         made.slow_call("trend", BTC, "decide", took_ms)
     assert made.slow_calls == {"trend": 140.0}
     assert made.counts["slow_calls"] == 3
 
 
-def test_a_symbol_is_blocked_as_long_as_anything_foreign_is_there():
-    """An order, a position, or both."""
-    made, problems, blocks = observations()
-    made.foreign_orders(BTC, "an order")
-    made.foreign_position(BTC, "a position")
-    made.foreign_position(ETH, "another position")
-    assert blocks == {BTC: "a position", ETH: "another position"}
-    assert problems.sentences() == ("an order", "a position", "another position")
-    made.foreign_position(BTC, None)
-    assert blocks[BTC] == "an order"
-    made.foreign_orders(BTC, None)
-    made.foreign_orders(BTC, None)
-    assert blocks[BTC] is None
-    assert problems.sentences() == ("another position",)
+def test_what_comparisons_changed_is_counted_and_passed_on():
+    """Orders, fills, positions closed outside."""
+    made, _, _, comparisons = observations()
+    made.compared(BTC, Changes(orders=2, fills=3))
+    made.compared(BTC, Changes(closed_outside=1))
+    counted = {name: made.counts[name] for name in ("orders_reconciled", "fills_reconciled", "closed_outside")}
+    assert counted == {"orders_reconciled": 2, "fills_reconciled": 3, "closed_outside": 1}
+    assert comparisons.take() == Changes(orders=2, fills=3, closed_outside=1)
+
+
+def test_a_position_that_is_not_ours_blocks_its_symbol():
+    """As long as it is there."""
+    made, problems, blocks, _ = observations()
+    made.foreign_position(BTC, Decimal(2))
+    assert blocks.of(BTC)
+    assert len(problems.sentences()) == 1
+    assert made.dismissed_quantity(BTC) == 0
+    made.foreign_position(BTC, Decimal(0))
+    assert not blocks.of(BTC)
+    assert problems.sentences() == ()
 
 
 def test_an_unprotected_position_is_shown_by_its_signal_and_a_problem_once_overdue():
     """Until it is protected or gone."""
-    made, problems, _ = observations()
+    made, problems, *_ = observations()
     made.unprotected(BTC, "trend", f"trend/{BTC}#7")
     assert made.unprotected_now == (f"trend/{BTC}#7",)
     assert problems.sentences() == ()

@@ -11,7 +11,7 @@ from livebot.core.market import DAY_MS, MINUTE_MS, Side
 from livebot.core.performance import WinRate
 from livebot.core.risk import Approved, DenialCode, Denied, Limits, TradingState
 from livebot.errors import Rejected
-from livebot.ports import PortfolioMemory
+from livebot.ports import Dismissed, PortfolioMemory
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import LossAction, LossLimit
@@ -590,6 +590,44 @@ def test_pauses_and_quarantines_outlive_a_restart_and_foreign_orders_do_not():
     assert (DenialCode.QUARANTINED,) == again.blocks.of(BTC)
     assert () == again.blocks.of("SOL/USDT")
     assert not again.dirty or again.memory() == memory
+
+
+def test_what_was_dismissed_outlives_a_restart():
+    """It is part of the memory, and forgetting it changes the memory too."""
+    portfolio = make()
+    dismissed = Dismissed(symbol=BTC, quantity=Decimal(-2), orders=())
+    portfolio.blocks.dismiss(dismissed)
+    memory = portfolio.memory()
+    assert (dismissed,) == memory.dismissed
+    again = make()
+    again.restore(memory, {})
+    assert Decimal(-2) == again.blocks.dismissed_quantity(BTC)
+    portfolio.saved(memory)
+    portfolio.blocks.dismiss(replace(dismissed, quantity=Decimal(0)))
+    assert portfolio.dirty
+
+
+@pytest.mark.parametrize(("quantity", "denied"), [(-2, Side.LONG), (2, Side.SHORT)])
+def test_nothing_opens_against_what_was_dismissed(quantity, denied):
+    """The venue would net the two."""
+    for side in Side:
+        portfolio = make()
+        portfolio.blocks.dismiss(Dismissed(symbol=BTC, quantity=Decimal(quantity), orders=()))
+        expected = DenialCode.OPPOSITE_SIDE if side is denied else None
+        assert expected is code(portfolio.admit(candidate(side=side), NOW_MS))
+        assert code(portfolio.admit(candidate(ETH, side=side), NOW_MS)) is None
+
+
+def test_cash_moves_with_profits_fees_and_what_is_invested():
+    """As the venue's wallet less the cost of its positions does."""
+    portfolio, teller, short = make(), Teller(), Teller(ETH, side=Side.SHORT)
+    assert portfolio.cash_moved == 0
+    portfolio.hear([teller.opened(held(10, 10, booked=-1))])
+    assert portfolio.cash_moved == -101
+    portfolio.hear([short.opened(held(2, 10, side=Side.SHORT))])
+    assert portfolio.cash_moved == -81
+    portfolio.hear([teller.closed(7), short.closed(-3)])
+    assert portfolio.cash_moved == 4
 
 
 def test_a_restart_counts_the_exposures_of_the_files_and_no_close_twice():

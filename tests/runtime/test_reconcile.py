@@ -80,9 +80,10 @@ IDLE = SymbolState(system="test", strategy="idle", symbol=BTC, signal=Idle())
 
 
 def test_a_snapshot_knows_orders_by_our_id_and_positions_by_symbol():
-    """What has no client order id stands apart; what is flat is 0."""
+    """What has no client order id stands apart, but for stops that came with an order; what is flat is 0."""
     unnamed = replace(SEEN, client_order_id=None)
-    seen = snapshot_of([SEEN, unnamed], [VenuePosition(symbol=BTC, quantity=D(-3), average_price=D(1))])
+    attached = replace(unnamed, attached=True)
+    seen = snapshot_of([SEEN, unnamed, attached], [VenuePosition(symbol=BTC, quantity=D(-3), average_price=D(1))])
     assert dict(seen.orders) == {"stop-1": SEEN}
     assert seen.unnamed == (unnamed,)
     assert (seen.quantity(BTC), seen.quantity(ETH)) == (-3, 0)
@@ -140,6 +141,15 @@ def test_orders_that_should_work_there_and_do_not():
     states = [holding("a", 2, Side.LONG, RECORD, intended)]
     assert missing_orders(states, snapshot_of([SEEN], [])) == ()
     assert missing_orders(states, snapshot_of([], [])) == (RECORD,)
+
+
+def test_an_order_that_the_venue_shows_otherwise_than_it_confirmed_is_missing():
+    """A late change may have undone a newer one; what it has not confirmed yet is being asked for anyway."""
+    smaller, elsewhere = replace(SEEN, quantity=D(1)), replace(SEEN, trigger_price=D(80))
+    for seen in (smaller, elsewhere):
+        assert missing_orders([holding("a", 2, Side.LONG, RECORD)], snapshot_of([seen], [])) == (RECORD,)
+        changing = replace(RECORD, confirmed=False)
+        assert missing_orders([holding("a", 2, Side.LONG, changing)], snapshot_of([seen], [])) == ()
 
 
 def test_orders_that_no_file_of_ours_explains():

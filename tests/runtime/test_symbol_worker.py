@@ -14,6 +14,7 @@ from livebot.core.market import MINUTE_MS, Candle, OrderSide, Timeframe
 from livebot.core.order import Fill, Leg, OrderStatus
 from livebot.core.risk import Limits
 from livebot.core.signal import CloseReason, Idle, Open, Opening
+from livebot.ports import VenueNotice
 from livebot.runtime.inbox import Ask, CandleOf, ContextDeadline, GapCame, HistoryCame, Stop, UnprotectedDeadline
 from livebot.runtime.strategy_instance import LONGEST_GAP_MINUTES
 from livebot.runtime.supervisor import ChildState
@@ -240,6 +241,33 @@ def test_a_gap_too_long_to_bridge_warms_up_anew():
         assert instance.warm
         assert process.system.observations.counts["gaps"] == 0
         assert process.system.supervisor.restarts() == 0
+
+    run(main())
+
+
+def test_what_was_not_final_is_loaded_anew():
+    """A strategy then sees what the venue says now; who does not look at the symbol loads nothing."""
+
+    async def main() -> None:
+        world = World(strategies={"never": never}, symbols=(BTC, ETH), speed=60)
+        process = world.process()
+        await process.until_ready()
+        await asyncio.sleep(3.5)
+        feed, asked = process.system.parts.feed, []
+        history = feed.history
+
+        async def corrected(symbol, timeframe, count):
+            asked.append(symbol)
+            found = await history(symbol, timeframe, count)
+            return replace(found, close=found.high)
+
+        feed.history = corrected
+        feed.say(VenueNotice(source="audit", text="another candle", symbol=BTC, reload=True))
+        await asyncio.sleep(0.2)
+        assert set(asked) == {BTC}
+        assert all(process.system.workers.instances.of(symbol)[0].warm for symbol in (BTC, ETH))
+        assert process.system.supervisor.restarts() == 0
+        await process.end()
 
     run(main())
 
@@ -703,6 +731,7 @@ def test_a_repeated_event_of_the_last_signal_is_no_news():
         world.venue.subscribe(lambda _, event: heard.append(event))
         while not isinstance(world.state("one").signal, Idle):
             await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)  # the ledger gets its rows a moment later
         ended = [event for event in heard if isinstance(event, OrderEnded)]
         facts = dict(world.ledger.facts)
         for event in ended:

@@ -171,7 +171,7 @@ def test_a_position_that_nobody_looks_after_is_told():
         world.venue.place_by_hand(order("hand", "buy", "0.5", symbol=ETH), world.venue.now_ms)
         process = await world.live(1)
         assert any(
-            ETH in sentence and "nobody here looks after" in sentence for sentence in process.problems.sentences()
+            ETH in sentence and "nobody runs the symbol" in sentence for sentence in process.problems.sentences()
         )
 
     run(main())
@@ -490,7 +490,9 @@ def test_a_venue_that_does_not_answer_is_a_problem_until_it_does():
         assert process.problems.sentences() == ("the venue does not answer: files and venue cannot be compared",)
         process.exchange.fetch_positions = broken
         await asyncio.sleep(world.execution.reconcile_s + 0.2)
-        assert process.problems.sentences() == ("files and venue cannot be compared: the key was revoked",)
+        assert process.problems.sentences() == (
+            "the venue refuses us: the key was revoked; nothing opens until it answers again",
+        )
         process.exchange.fetch_positions = positions
         await asyncio.sleep(world.execution.reconcile_s + 0.2)
         assert process.problems.sentences() == ()
