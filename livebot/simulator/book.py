@@ -11,14 +11,29 @@ from decimal import Decimal
 from livebot.core.market import OrderSide
 from livebot.core.order import ZERO, Fill, OrderRequest, OrderStatus, VenueOrder
 
+ATTACHED = "attached~"  # what the names of stops begin with that the venue placed because an entry carried them
+
+
+def is_attached(client_order_id: str) -> bool:
+    """Whether the venue placed it itself."""
+    return client_order_id.startswith(ATTACHED)
+
+
+@dataclass(frozen=True, slots=True)
+class FillShape:
+    """In how many trades an order is done, and whether they come all at once instead of minute by minute."""
+
+    pieces: int
+    at_once: bool
+
 
 @dataclass(slots=True, kw_only=True)
 class BookOrder:
     """An order the venue accepted.
 
     `level` is the price or trigger as a float, for a first look at a candle; `pieces_left` is in how many trades the
-    rest will be done; `running` once it trades at any price (a market order, a triggered stop); `anonymous` if the
-    venue tells nobody its client order id.
+    rest will be done, `at_once` if they follow each other without a minute between them; `running` once it trades at
+    any price (a market order, a triggered stop); `anonymous` if the venue tells nobody its client order id.
     """
 
     number: int
@@ -27,6 +42,7 @@ class BookOrder:
     status: OrderStatus = OrderStatus.WORKING
     filled: Decimal = ZERO
     pieces_left: int = 1
+    at_once: bool = False
     running: bool = False
     fills: list[Fill] = field(default_factory=list)
     level: float = 0.0
@@ -70,6 +86,7 @@ class BookOrder:
             price=request.price,
             trigger_price=request.trigger_price,
             reduce_only=request.reduce_only,
+            attached=is_attached(request.client_order_id),
         )
 
 

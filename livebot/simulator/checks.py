@@ -49,7 +49,7 @@ def _quantity(request: OrderRequest, instrument: Instrument) -> Refusal | None:
 
 
 def _ticks(request: OrderRequest, instrument: Instrument) -> Refusal | None:
-    for value in (request.price, request.trigger_price):
+    for value in (request.price, request.trigger_price, request.attached_stop):
         if value is not None and value % instrument.tick_size:
             return Refusal("invalid_price_step", f"price {value} is not a multiple of {instrument.tick_size}")
     return None
@@ -70,6 +70,9 @@ def _wrong_side(request: OrderRequest, price: Decimal) -> Refusal | None:
         if trigger <= price if request.side is OrderSide.BUY else trigger >= price:
             text = f"the trigger {trigger} would fire at once, the price is {price}"
             return Refusal("would_trigger_immediately", text)
+    attached, level = request.attached_stop, request.price or price
+    if attached is not None and (attached >= level if request.side is OrderSide.BUY else attached <= level):
+        return Refusal("attached_stop_side", f"the attached stop {attached} is on the wrong side of {level}")
     if request.post_only and crosses(request, price):
         text = f"a post-only order at {request.price} would trade at once, the price is {price}"
         return Refusal("post_only_would_cross", text)

@@ -61,6 +61,7 @@ class VenueClock:
             raise BadInput(message)
         self._venue = venue
         self._time = RunningTime(speed)
+        self._told: list[Callable[[], None]] = []
         self.speed = speed
 
     @property
@@ -71,6 +72,11 @@ class VenueClock:
     def now_ms(self) -> int:
         """UTC milliseconds of the venue's time."""
         return max(self._time.now_ms(), self._venue.now_ms)
+
+    def subscribe(self, minute_closed: Callable[[], None]) -> Callable[[], None]:
+        """Call it whenever a minute has closed, before anybody is told of its candles; returns what ends that."""
+        self._told.append(minute_closed)
+        return lambda: self._told.remove(minute_closed)
 
     async def drive(self, push: Push, *, quiesce: Quiesce | None = None, minutes: int | None = None) -> None:
         """Let minutes pass, handing each to `push`, until cancelled, or the data or `minutes` are used up.
@@ -90,12 +96,17 @@ class VenueClock:
                 minute = self._venue.step()
                 if not self.lockstep:
                     self._time.begin(minute.close_ms, minute.close_ms, at=opened)
+                self._tell()
                 await push(minute)
                 if self.lockstep:
                     await (quiesce() if quiesce else asyncio.sleep(0))
                 passed += 1
         finally:
             self._time.stop()
+
+    def _tell(self) -> None:
+        for minute_closed in self._told:
+            minute_closed()
 
     async def _end_of_minute(self, opened: float) -> float:
         """Wait for it; the loop time at which the next minute opens."""

@@ -7,11 +7,12 @@ events travel apart: the fills of an order may be told before the answer to its 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from livebot.core.inputs import OrderEvent, OrderOutcome, OrderRejected, OrderUnknown
+from livebot.core.inputs import OrderAccepted, OrderEvent, OrderOutcome, OrderRejected, OrderUnknown
 from livebot.core.market import Instrument
-from livebot.core.order import Account, Fill, OrderRequest, VenueOrder, VenuePosition
+from livebot.core.order import Account, Fill, Leg, OrderRequest, VenueOrder, VenuePosition
 from livebot.core.risk import Approved
 from livebot.errors import BadInput, Transient
+from livebot.ports import VenueNotice
 from livebot.simulator.clock import VenueClock
 from livebot.simulator.faults import FaultKind, Faults
 from livebot.simulator.venue import SimulatedVenue
@@ -40,6 +41,7 @@ class SimulatedExchange:
         self._name = name
         self._one_way_s = 0.0 if clock.lockstep else latency_ms / 2000.0
         self._listeners: dict[str, Callable[[OrderEvent], None]] = {}
+        self._notices: Callable[[VenueNotice], None] | None = None
         self._unsubscribe: Callable[[], None] | None = venue.subscribe(self._hear)
 
     @property
@@ -119,6 +121,15 @@ class SimulatedExchange:
         """Deliver order events of a symbol from now on; replaces an earlier listener."""
         self._listeners[symbol] = deliver
 
+    def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
+        """Deliver what `say` is told; replaces an earlier listener."""
+        self._notices = deliver
+
+    def say(self, notice: VenueNotice) -> None:
+        """Let the connection say something about itself; it has nothing to say on its own."""
+        if self._notices is not None:
+            self._notices(notice)
+
     async def close(self) -> None:
         """Hear no more of the venue; the venue itself stays as it is."""
         if self._unsubscribe is not None:
@@ -144,6 +155,8 @@ class SimulatedExchange:
                 ts_ms=self._clock.now_ms(),
             )
         outcome = carry_out(request, self._clock.now_ms())
+        if leg is Leg.STOP and isinstance(outcome, OrderAccepted):
+            self._venue.take_away_attached(request, self._clock.now_ms())
         if faults.take(FaultKind.LOSE_ANSWER, symbol, leg):
             return self._unknown(request, "the answer was lost")
         await self._travel()

@@ -9,6 +9,7 @@ from livebot.core.market import MINUTE_MS, Candle, Timeframe
 from livebot.core.series import CandleSeries
 from livebot.errors import BadInput
 from livebot.features.timeframes import aggregate
+from livebot.ports import VenueNotice
 from livebot.simulator.clock import Quiesce, VenueClock
 from livebot.simulator.venue import Minute, SimulatedVenue
 
@@ -33,6 +34,7 @@ class SimulatedFeed:
         self._quiesce = quiesce
         self._minutes = minutes
         self._listeners: dict[str, Callable[[Candle], None]] = {}
+        self._notices: Callable[[VenueNotice], None] | None = None
 
     async def history(self, symbol: str, timeframe: Timeframe, count: int) -> CandleSeries:
         """The last `count` candles closed by now; fewer if the market is younger or was down since.
@@ -46,6 +48,15 @@ class SimulatedFeed:
     def listen(self, symbol: str, deliver: Callable[[Candle], None]) -> None:
         """Deliver each closed candle of a symbol from now on; replaces an earlier listener."""
         self._listeners[symbol] = deliver
+
+    def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
+        """Deliver what `say` is told; replaces an earlier listener."""
+        self._notices = deliver
+
+    def say(self, notice: VenueNotice) -> None:
+        """Let the connection say something about itself; it has nothing to say on its own."""
+        if self._notices is not None:
+            self._notices(notice)
 
     async def run(self) -> None:
         """Let the venue's time pass; returns when its data or the configured minutes are used up."""

@@ -17,7 +17,10 @@ How orders fill.  The venue's time is inside a candle that is still forming, and
   stop) does one piece where it starts and one at each following close; a limit one with each candle that reaches it.
 - A reduce-only order, or any sale on a market that cannot be short, never trades more than the position; what is left
   when the position is flat is cancelled.  If nothing can be reduced when the order comes in, it is refused.
-- In an OCO group, what one order fills is taken off the others; one with nothing left is cancelled.
+- In an OCO group, what one order fills is taken off the others; one with nothing left is cancelled.  (Without `oco`
+  groups mean nothing, and orders that only reduce race each other.)
+- For each fill of an order with an attached stop a stop of the same quantity appears, from the next candle on; when the
+  position is flat those are gone.
 - Opening needs free margin: notional over `leverage` (1 where one cannot be short).  There is no liquidation.
 """
 
@@ -30,7 +33,9 @@ from livebot.core.inputs import OrderAccepted, OrderEnded, OrderEvent, OrderFill
 from livebot.core.market import Candle, Instrument, OrderSide, decimal_of
 from livebot.core.order import ZERO, Account, Fill, OrderKind, OrderRequest, OrderStatus, VenuePosition
 from livebot.errors import Rejected
-from livebot.simulator.book import Book, BookOrder
+from livebot.simulator.answers import accepted, rejected, unknown_order
+from livebot.simulator.attached import of_flat_symbol, stop_for
+from livebot.simulator.book import Book, BookOrder, FillShape
 from livebot.simulator.checks import Refusal, crosses, refuse_shape
 from livebot.simulator.holdings import MONEY_STEP, Holding, Holdings
 
@@ -47,6 +52,7 @@ class FillModel:
     partial_pieces: int = 3
     leverage: Decimal = Decimal(10)
     seed: int = 1
+    oco: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,29 +117,32 @@ class MatchingEngine:
 
     # Requests
 
-    def submit(self, request: OrderRequest, ts_ms: int, *, anonymous: bool = False) -> OrderAccepted | OrderRejected:
-        """Accept or refuse an order; what trades at once is among the events."""
+    def submit(
+        self, request: OrderRequest, ts_ms: int, *, anonymous: bool = False, shape: FillShape | None = None
+    ) -> OrderAccepted | OrderRejected:
+        """Accept or refuse an order; what trades at once is among the events.  `shape` None is as the fill model has it."""
         refusal = self._refuse_new(request)
         if refusal is not None:
-            return _rejected(request, refusal, ts_ms)
+            return rejected(request, refusal, ts_ms)
         self.orders_made += 1
         order = BookOrder(
             number=self.orders_made,
             request=request,
             anonymous=anonymous,
-            pieces_left=self._pieces(self.orders_made),
+            pieces_left=shape.pieces if shape else self._pieces(self.orders_made),
+            at_once=shape is not None and shape.at_once,
             running=request.kind is OrderKind.MARKET,
         )
         self.book.add(order)
         self._trade_at_once(order, ts_ms)
-        return _accepted(order, request, ts_ms)
+        return accepted(order, request, ts_ms)
 
     def amend(self, request: OrderRequest, ts_ms: int) -> OrderAccepted | OrderRejected:
         """Change the working order with this client id; if refused it stays as it was."""
         order = self.book.find(request.symbol, request.client_order_id)
         refusal = self._refuse_amendment(order, request)
         if order is None or refusal is not None:
-            return _rejected(request, refusal or _unknown_order(request), ts_ms)
+            return rejected(request, refusal or unknown_order(request), ts_ms)
         order.change(
             replace(
                 order.request,
@@ -143,14 +152,13 @@ class MatchingEngine:
             )
         )
         self._trade_at_once(order, ts_ms)
-        return _accepted(order, request, ts_ms)
+        return accepted(order, request, ts_ms)
 
     def cancel(self, symbol: str, client_order_id: str, ts_ms: int) -> None:
         """End a working order.  Raises Rejected if there is none with this id."""
         order = self.book.find(symbol, client_order_id)
         if order is None or order.status is not OrderStatus.WORKING:
-            message = f"{symbol}: there is no working order {client_order_id}"
-            raise Rejected(message)
+            raise Rejected(f"{symbol}: there is no working order {client_order_id}")
         self._end(order, OrderStatus.CANCELED, ts_ms)
 
     def match(self, symbol: str, candle: Candle, ts_ms: int) -> None:
@@ -199,13 +207,12 @@ class MatchingEngine:
 
     def _refuse_amendment(self, order: BookOrder | None, request: OrderRequest) -> Refusal | None:
         if order is None or order.status is not OrderStatus.WORKING:
-            return _unknown_order(request)
+            return unknown_order(request)
         present = order.request
         if (present.side, present.kind) != (request.side, request.kind):
             return Refusal("invalid_amendment", "side and kind of an order cannot be changed")
         if request.quantity <= order.filled:
-            text = f"{order.filled} has filled, the quantity cannot become {request.quantity}"
-            return Refusal("quantity_below_filled", text)
+            return Refusal("quantity_below_filled", f"{order.filled} has filled, it cannot become {request.quantity}")
         instrument = self._instrument(request.symbol)
         assert instrument is not None  # it has an order
         if order.running:
@@ -334,12 +341,20 @@ class MatchingEngine:
         order.filled += quantity
         order.pieces_left = max(order.pieces_left - 1, 1)
         self._events.append((request.symbol, OrderFilled(fill, ts_ms)))
+        if request.attached_stop is not None and self.holdings.quantity(request.symbol) * order.sign > 0:
+            self.orders_made += 1
+            self.book.add(stop_for(order, quantity, self.orders_made))
         if not order.remaining:
             self._end(order, OrderStatus.FILLED, ts_ms)
         elif _only_reduces(request, instrument) and not self._reducible(request):
             self._end(order, OrderStatus.CANCELED, ts_ms)
-        if request.oco_group is not None:
+        if request.oco_group is not None and self.model.oco:
             self._take_off_the_others(order, quantity, ts_ms)
+        if order.at_once and order.status is OrderStatus.WORKING:
+            self._fill(order, price, ts_ms, maker=maker)
+        if not self.holdings.quantity(request.symbol):
+            for stop in of_flat_symbol(self.book.working(request.symbol)):
+                self._end(stop, OrderStatus.CANCELED, ts_ms)
 
     def _take_off_the_others(self, order: BookOrder, quantity: Decimal, ts_ms: int) -> None:
         for other in self.book.working(order.request.symbol):
@@ -360,25 +375,6 @@ class MatchingEngine:
                 OrderEnded(client_order_id=request.client_order_id, status=status, filled=order.filled, ts_ms=ts_ms),
             )
         )
-
-
-def _accepted(order: BookOrder, request: OrderRequest, ts_ms: int) -> OrderAccepted:
-    return OrderAccepted(
-        client_order_id=request.client_order_id,
-        venue_order_id=order.venue_order_id,
-        quantity=request.quantity,
-        price=request.price,
-        trigger_price=request.trigger_price,
-        ts_ms=ts_ms,
-    )
-
-
-def _rejected(request: OrderRequest, refusal: Refusal, ts_ms: int) -> OrderRejected:
-    return OrderRejected(client_order_id=request.client_order_id, code=refusal.code, text=refusal.text, ts_ms=ts_ms)
-
-
-def _unknown_order(request: OrderRequest) -> Refusal:
-    return Refusal("unknown_order", f"{request.symbol}: there is no working order {request.client_order_id}")
 
 
 def _only_reduces(request: OrderRequest, instrument: Instrument) -> bool:

@@ -16,6 +16,7 @@ from livebot.core.order import Account, Fill, Leg, OrderRequest, VenueOrder, Ven
 from livebot.core.risk import Approved
 from livebot.core.series import CandleSeries
 from livebot.errors import BadInput, Fatal, Rejected, Transient
+from livebot.ports import VenueNotice
 from livebot.simulator.clock import RunningTime
 from livebot.simulator.faults import FaultKind
 from livebot.simulator.wire import frame, read, read_all, read_frame, read_named, read_series
@@ -129,6 +130,9 @@ class RemoteFeed:
         """Deliver each closed candle of a symbol from now on; replaces an earlier listener."""
         self._listeners[symbol] = deliver
 
+    def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
+        """There is nothing to tell: a link that breaks ends `run`."""
+
     async def run(self) -> None:
         """Until cancelled, or the venue's data end.  Raises Fatal if the venue is gone."""
         self._running = True
@@ -215,6 +219,9 @@ class RemoteExchange:
     def listen(self, symbol: str, deliver: Callable[[OrderEvent], None]) -> None:
         """Deliver order events of a symbol from now on; replaces an earlier listener."""
         self._listeners[symbol] = deliver
+
+    def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
+        """There is nothing to tell: a link that breaks ends the feed's `run`."""
 
     async def close(self) -> None:
         """Hang up, for the feed and the clock too."""

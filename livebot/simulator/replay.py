@@ -13,8 +13,9 @@ import numpy as np
 from livebot.core.market import MINUTE_MS, Candle, Instrument
 from livebot.core.series import CandleSeries, Floats
 from livebot.errors import BadInput
+from livebot.history.candle_file import read_candles
+from livebot.history.table import CandleTable
 from livebot.simulator.market import Fees, instrument_for, parts_of
-from livebot.simulator.parquet import CandleTable, read_candles
 
 _MOST_DECIMALS = 10
 _LISTED = 12  # files named in a message

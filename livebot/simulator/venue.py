@@ -15,6 +15,8 @@ from livebot.core.inputs import OrderAccepted, OrderEvent, OrderRejected
 from livebot.core.market import MINUTE_MS, Candle, Instrument, OrderSide, decimal_of
 from livebot.core.order import Account, Fill, Leg, OrderKind, OrderRequest, VenueOrder, VenuePosition
 from livebot.errors import BadInput, Fatal, Rejected
+from livebot.simulator.attached import superfluous
+from livebot.simulator.book import FillShape
 from livebot.simulator.market import Market
 from livebot.simulator.matching import EngineState, FillModel, MatchingEngine
 from livebot.simulator.memory import VenueMemory
@@ -52,7 +54,10 @@ class Minute:
 
 
 class SimulatedVenue:
-    """`minute_ms` is the opening time of the minute that is forming, `now_ms` the latest time anything happened."""
+    """`minute_ms` is the opening time of the minute that is forming, `now_ms` the latest time anything happened.
+
+    `shape_fills` may be set: it is asked how each new order is to fill (None: as the fill model has it).
+    """
 
     def __init__(self, market: Market, settings: VenueSettings, memory: VenueMemory | None = None) -> None:
         """Take up the account from the memory, or begin a new one.
@@ -66,6 +71,7 @@ class SimulatedVenue:
         self._settings = settings
         self._memory = memory
         self._sinks: list[EventSink] = []
+        self.shape_fills: Callable[[OrderRequest], FillShape | None] = lambda _: None
         self._prices: dict[str, Decimal] = {}
         self._unkept = 0  # work that only the log holds
         self._texts: dict[int, Text] = {}  # of ended orders, by number
@@ -104,7 +110,9 @@ class SimulatedVenue:
 
     def submit(self, request: OrderRequest, ts_ms: int, *, anonymous: bool = False) -> OrderAccepted | OrderRejected:
         """Accept or refuse an order at this time (not before `now_ms`).  Raises Fatal if it cannot be kept."""
-        return self._ask({"do": "submit", "ts_ms": ts_ms, "request": request, "anonymous": anonymous})
+        record: dict[str, Any] = {"do": "submit", "ts_ms": ts_ms, "request": request, "anonymous": anonymous}
+        shape = self.shape_fills(request)
+        return self._ask(record if shape is None else {**record, "shape": shape})
 
     def amend(self, request: OrderRequest, ts_ms: int) -> OrderAccepted | OrderRejected:
         """Change a working order.  Raises Fatal if that cannot be kept."""
@@ -117,6 +125,11 @@ class SimulatedVenue:
         self.now_ms = ts_ms
         record = {"do": "cancel", "ts_ms": ts_ms, "symbol": symbol, "client_order_id": client_order_id}
         self._keep_and_tell(record)
+
+    def take_away_attached(self, stop: OrderRequest, ts_ms: int) -> None:
+        """An own stop stands: end the attached ones that it replaces.  Raises Fatal if that cannot be kept."""
+        for order_id in superfluous(stop, self._engine.book):
+            self.cancel(stop.symbol, order_id, ts_ms)
 
     def place_by_hand(
         self, request: OrderRequest, ts_ms: int, *, anonymous: bool = True
@@ -212,7 +225,7 @@ class SimulatedVenue:
         if record["do"] == "amend":
             outcome = self._engine.amend(request, ts_ms)
         else:
-            outcome = self._engine.submit(request, ts_ms, anonymous=record["anonymous"])
+            outcome = self._engine.submit(request, ts_ms, anonymous=record["anonymous"], shape=record.get("shape"))
         if isinstance(outcome, OrderAccepted):
             self.now_ms = ts_ms
         return outcome
@@ -320,7 +333,8 @@ class SimulatedVenue:
                 return False
             self.now_ms = int(record["ts_ms"])
             return True
-        outcome = self._carry_out_request({**record, "request": read(OrderRequest, record["request"])})
+        shape = read(FillShape, record["shape"]) if "shape" in record else None
+        outcome = self._carry_out_request({**record, "request": read(OrderRequest, record["request"]), "shape": shape})
         return isinstance(outcome, OrderAccepted) and outcome.venue_order_id == record["outcome"]
 
 

@@ -8,7 +8,7 @@ from livebot.core.inputs import OrderAccepted, OrderEnded, OrderFilled, OrderRej
 from livebot.core.order import Leg
 from livebot.core.risk import approve_reduction
 from livebot.errors import BadInput, Rejected, Transient
-from livebot.ports import CandleFeed, Clock, Exchange
+from livebot.ports import CandleFeed, Clock, Exchange, VenueNotice
 from livebot.simulator.clock import VenueClock
 from livebot.simulator.exchange import SimulatedExchange
 from livebot.simulator.faults import FaultKind
@@ -202,6 +202,22 @@ def test_in_lockstep_there_is_no_latency():
 def test_latency_below_zero():
     with pytest.raises(BadInput, match="latency"):
         Seat(latency_ms=-1)
+
+
+def test_what_a_connection_says_of_itself_reaches_who_listens():
+    """The simulated venue's has nothing to say, unless a test lets it; one listener replaces another."""
+    notice = VenueNotice(source="clock", text="3 s off")
+
+    async def play(seat):
+        for port in (seat.exchange, SimulatedFeed(seat.venue, seat.clock)):
+            first, second = [], []
+            port.say(notice)
+            port.listen_notices(first.append)
+            port.listen_notices(second.append)
+            port.say(notice)
+            assert (first, second) == ([], [notice])
+
+    session(play)
 
 
 def test_a_closed_exchange_delivers_nothing():

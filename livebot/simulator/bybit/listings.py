@@ -1,9 +1,11 @@
 """Which instruments Bybit lists, and under which names: `BTCUSDT` is another thing in each category."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from livebot.core.market import Instrument
+from livebot.errors import BadInput
 from livebot.simulator.bybit.codes import bad_parameter
 from livebot.simulator.market import parts_of
 from livebot.simulator.venue import SimulatedVenue
@@ -31,9 +33,10 @@ class Listing:
 
 
 class Listings:
-    """All of a venue."""
+    """All of a venue, save what was delisted: that is known by its symbol only."""
 
     def __init__(self, venue: SimulatedVenue) -> None:
+        self._gone: set[str] = set()
         self._by_symbol: dict[str, Listing] = {}
         self._by_name: dict[tuple[str, str], Listing] = {}
         for symbol in venue.symbols:
@@ -49,7 +52,8 @@ class Listings:
 
     def find(self, category: str, name: str) -> Listing | None:
         """By category and Bybit's name."""
-        return self._by_name.get((category, name))
+        found = self._by_name.get((category, name))
+        return None if found is None or found.symbol in self._gone else found
 
     def get(self, category: str, name: str) -> Listing:
         """By category and Bybit's name.  Raises Refused if there is none."""
@@ -63,7 +67,27 @@ class Listings:
         """All of a category, or the one with this name."""
         if name:
             return [self.get(category, name)]
-        return [each for each in self._by_symbol.values() if each.category == category]
+        return [
+            each for each in self._by_symbol.values() if each.category == category and each.symbol not in self._gone
+        ]
+
+    def named(self, names: Sequence[str]) -> list[Listing]:
+        """Those of symbols, or of Bybit's names in any category, listed or not.  Raises BadInput if there is none."""
+        found = []
+        for name in names:
+            meant = [each for each in self._by_symbol.values() if name in (each.symbol, each.name)]
+            if not meant:
+                raise BadInput(f"this exchange does not trade {name}")
+            found += meant
+        return found
+
+    def delist(self, listing: Listing) -> None:
+        """It is not traded any more."""
+        self._gone.add(listing.symbol)
+
+    def list_again(self, listing: Listing) -> None:
+        """It is traded again."""
+        self._gone.discard(listing.symbol)
 
 
 def text(value: Decimal | None) -> str:

@@ -25,7 +25,7 @@ from livebot.simulator.bybit.records import STOP_LOSS, TAKE_PROFIT, Attached, Or
 Params = dict[str, str]
 _LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _SIDES = {"Buy": OrderSide.BUY, "Sell": OrderSide.SELL}
-_HEDGE = 3
+HEDGE = 3
 RISES, FALLS = 1, 2
 
 
@@ -45,7 +45,7 @@ def number(params: Params, name: str) -> Decimal | None:
 
 def check_position_mode(params: Params, mode: int) -> None:
     """Raises Refused if the order is for another position mode than the account's."""
-    if params.get("positionIdx", "0") != "0" or mode == _HEDGE:
+    if params.get("positionIdx", "0") != "0" or mode == HEDGE:
         raise bad_parameter("position idx not match position mode")
 
 
@@ -114,7 +114,7 @@ def amended(params: Params, record: OrderRecord) -> OrderRequest:
             partial=present.partial or wanted.partial,
         )
     elif request == record.request:
-        raise bad_parameter("order not modified")
+        raise bad_parameter("The order remains unchanged as the parameters entered match the existing ones.")
     return request
 
 

@@ -18,7 +18,7 @@ from livebot.simulator.bybit.codes import (
     unknown_order,
 )
 from livebot.simulator.bybit.listings import LINEAR, SPOT, Listing
-from livebot.simulator.bybit.orders import Params, amended, check_position_mode, new_order, number, trading_stop
+from livebot.simulator.bybit.orders import HEDGE, Params, amended, check_position_mode, new_order, number, trading_stop
 from livebot.simulator.bybit.records import OrderRecord
 
 Result = dict[str, Any]
@@ -155,6 +155,8 @@ class Rest:
             for listing in self._of(params)
             if params.get("symbol") or self._account.held(listing.symbol)
         ]
+        if self.position_mode == HEDGE:
+            rows = [row | {"positionIdx": side} for row in rows for side in (1, 2)]
         return _page(rows, params, 20)
 
     def _trading_stop(self, params: Params) -> Result:

@@ -7,8 +7,10 @@ again, and answered; nothing is awaited between carrying out an order and having
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,11 @@ import orjson
 from aiohttp import web
 
 from livebot.core.market import Candle, Timeframe
-from livebot.errors import BadInput
 from livebot.simulator.bybit import markets
 from livebot.simulator.bybit.account import BybitAccount
 from livebot.simulator.bybit.certificates import make_context
 from livebot.simulator.bybit.codes import NO_SUCH_PATH, Refused, bad_parameter
+from livebot.simulator.bybit.deeds import AccountDeeds
 from livebot.simulator.bybit.faults import Fault, Faults, Place
 from livebot.simulator.bybit.gate import RateLimits, check_request, too_many_visits
 from livebot.simulator.bybit.listings import LINEAR, SPOT, Listing, Listings
@@ -28,6 +30,7 @@ from livebot.simulator.bybit.rest import Rest, Route
 from livebot.simulator.bybit.settings import BybitSettings
 from livebot.simulator.bybit.streams import PRIVATE, Message, Streams
 from livebot.simulator.clock import VenueClock
+from livebot.simulator.control_port import ControlPort
 from livebot.simulator.venue import Minute, SimulatedVenue
 
 Params = dict[str, str]
@@ -54,6 +57,7 @@ class BybitServer:
         self.port = self.control_port = 0
         self._venue, self._clock, self._ca_file = venue, clock, ca_file
         self._listings = Listings(venue)
+        venue.shape_fills = lambda request: self.faults.fill_shape(_names(self._listings.of_symbol(request.symbol)))
         self._account = BybitAccount(venue, self._listings, self.settings, clock.now_ms, self._wake)
         self._rest = Rest(self._account, self.now_ms)
         self._limits = RateLimits(self.settings)
@@ -74,12 +78,10 @@ class BybitServer:
         app.router.add_get("/v5/public/{category}", self._public)
         app.router.add_get("/v5/private", self._private)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        control = web.Application()
-        control.router.add_get("/_faults", self._show_faults)
-        control.router.add_post("/_faults", self._arm)
-        control.router.add_delete("/_faults", self._clear)
         self.port = await self._listen(app, port, make_context(self._ca_file))
-        self.control_port = await self._listen(control, control_port, None)
+        control = ControlPort(self._venue, self._clock, self.faults)
+        self.control_port = await self._listen(control.app, control_port, None)
+        self.faults.begin(AccountDeeds(self._account))
 
     async def run(self, *, minutes: int | None = None) -> None:
         """Let the venue's time pass, until cancelled, or data or `minutes` are used up.  Raises Fatal."""
@@ -93,13 +95,17 @@ class BybitServer:
             for index, topic in enumerate(sorted(self._streams.wanted(category))):
                 if index % _TOPICS_AT_ONCE == _TOPICS_AT_ONCE - 1:
                     await asyncio.sleep(0)
-                listing = self._listings.get(category, topic.rpartition(".")[2])
+                listing = self._listings.find(category, topic.rpartition(".")[2])
+                if listing is None:
+                    continue  # delisted, and somebody still follows it
                 for message in await self._news(topic, listing, closed.get(listing.symbol)):
                     self._streams.push(category, topic, message, _names(listing))
 
     async def close(self) -> None:
         """Let go of everything; the venue stays as it is."""
         self._closing.set()
+        self.faults.end()
+        self._venue.shape_fills = lambda _: None
         self._account.close()
         for task in list(self._tasks):
             task.cancel()
@@ -185,10 +191,9 @@ class BybitServer:
         return await self._streams.serve(request, PRIVATE)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        now = asyncio.get_running_loop().time()
-        if now < self._banned_until or self._limits.too_frequent(now):
-            status = self._ban_status if now < self._banned_until else 403
-            return web.Response(status=status, text="access too frequent, please try again later")
+        now, observed = asyncio.get_running_loop().time(), self._is_observer(request)
+        if not observed and (now < self._banned_until or self._limits.too_frequent(now)):
+            return self._banned(self._ban_status if now < self._banned_until else 403, self._banned_until - now)
         route = self._rest.routes.get((request.method, request.path))
         if route is None:
             return _response({"retCode": NO_SUCH_PATH, "retMsg": "Route not found."}, {}, status=404)
@@ -196,14 +201,18 @@ class BybitServer:
         params: Params = {}
         try:
             params = await self._checked(request, route, headers)
-            fault = self.faults.take(Place.REQUEST, request.path, self._names_of(params))
+            fault = None if observed else self.faults.take(Place.REQUEST, request.path, self._names_of(params))
             if fault is not None:
                 return await self._befall(fault, request, route, params)
             body = self._body(0, "OK", await self._carry_out(route, params))
         except Refused as refused:
             body = self._body(refused.code, refused.text, {})
-        fault = self.faults.take(Place.ANSWER, request.path, self._names_of(params))
+        fault = None if observed else self.faults.take(Place.ANSWER, request.path, self._names_of(params))
         return await self._spoil(fault, request, body, headers) if fault else _response(body, headers)
+
+    def _is_observer(self, request: web.Request) -> bool:
+        key = self.settings.keys.get(request.headers.get("X-BAPI-API-KEY", ""))
+        return key is not None and key.observer
 
     async def _checked(self, request: web.Request, route: Route, headers: dict[str, str]) -> Params:
         text = (await request.read()).decode(errors="replace")
@@ -216,7 +225,7 @@ class BybitServer:
             now = asyncio.get_running_loop().time()
             allowed, told = self._limits.count(key, request.path, params.get("category", ""), now, self.now_ms())
             headers.update(told)
-            if not allowed:
+            if not (allowed or self.settings.keys[key].observer):
                 raise too_many_visits()
         return params
 
@@ -243,12 +252,17 @@ class BybitServer:
         if fault.kind == "ban":
             self._banned_until = asyncio.get_running_loop().time() + fault.seconds
             self._ban_status = fault.status
-            return web.Response(status=fault.status, text="access too frequent, please try again later")
+            return self._banned(fault.status, fault.seconds)
         if fault.kind == "late":
             task = asyncio.create_task(self._carry_out_late(route, params, fault.seconds))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await self._say_nothing(request)
+
+    def _banned(self, status: int, seconds: float) -> web.Response:
+        """Bybit says 403 and not for how long; with another status it is said, as proxies in front of venues do."""
+        headers = {} if status == HTTPStatus.FORBIDDEN else {"Retry-After": str(max(math.ceil(seconds), 1))}
+        return web.Response(status=status, text="access too frequent, please try again later", headers=headers)
 
     async def _carry_out_late(self, route: Route, params: Params, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -286,23 +300,6 @@ class BybitServer:
         if fault.kind == "truncate":
             return await _half(request, text, headers)
         return _response(body, headers)
-
-    # Faults on demand
-
-    async def _show_faults(self, _: web.Request) -> web.Response:
-        armed = [fault.model_dump(mode="json") for fault in self.faults.armed]
-        return _response({"armed": armed, "skew_ms": self.faults.skew_ms}, {})
-
-    async def _arm(self, request: web.Request) -> web.Response:
-        try:
-            self.faults.arm_json(await request.read())
-        except BadInput as error:
-            return _response({"error": str(error)}, {}, status=400)
-        return await self._show_faults(request)
-
-    async def _clear(self, request: web.Request) -> web.Response:
-        self.faults.clear()
-        return await self._show_faults(request)
 
 
 def _of_body(text: str) -> Params:

@@ -338,7 +338,7 @@ async def test_conditional_orders_of_both_kinds_wait_and_trade(tmp_path):
         assert [(each["stopLossPrice"], each["takeProfitPrice"]) for each in opened] == [(None, 130), (90, None)]
         assert await client.fetch_open_orders(BTC, params={"orderFilter": "Order"}) == []
         assert len(await client.fetch_open_orders(BTC, params={"trigger": True})) == 2
-        with pytest.raises(ccxt.BadRequest, match="not modified"):
+        with pytest.raises(ccxt.BadRequest, match="remains unchanged"):
             await client.edit_order(opened[0]["id"], BTC, "market", "sell", 1)
         await client.cancel_order(opened[0]["id"], BTC)
         ended = await client.fetch_canceled_and_closed_orders(BTC, params={"orderId": opened[0]["id"]})

@@ -1,0 +1,50 @@
+"""What the local Bybit can be told to do at once: delist, close by hand.
+
+Rules of this file: what is done here is done to the account as somebody else would do it, and is told to clients in
+Bybit's own messages.
+"""
+
+import contextlib
+from collections.abc import Sequence
+
+from livebot.errors import Rejected
+from livebot.simulator.bybit.account import BybitAccount
+from livebot.simulator.bybit.listings import Listing
+
+
+class AccountDeeds:
+    """`venue_faults.Deeds` of one account."""
+
+    def __init__(self, account: BybitAccount) -> None:
+        self._account = account
+        self._listings = account.listings
+
+    def delist(self, symbols: Sequence[str]) -> None:
+        """Positions are settled at the price, orders cancelled, and nothing is traded any more.  Raises BadInput."""
+        for listing in self._listings.named(symbols):
+            self._close(listing)
+            for record in self._account.records.live():
+                if record.listing is listing and record.live:
+                    self._account.guards.drop(record)
+                    self._account.withdraw(record, "CancelByDelivery")
+            self._account.settle()
+            self._listings.delist(listing)
+
+    def list_again(self, symbols: Sequence[str]) -> None:
+        """As before."""
+        for listing in self._listings.named(symbols):
+            self._listings.list_again(listing)
+
+    def close_positions(self, symbols: Sequence[str]) -> None:
+        """At the market, without a client order id.  Raises BadInput."""
+        for listing in self._listings.named(symbols or self._account.venue.symbols):
+            self._close(listing)
+        self._account.settle()
+
+    def expire_listen_keys(self) -> str:
+        """Bybit has none."""
+        return "expire_listen_key: Bybit's private stream has no listen key; nothing was done"
+
+    def _close(self, listing: Listing) -> None:
+        with contextlib.suppress(Rejected):  # it is flat
+            self._account.venue.close_by_hand(listing.symbol, self._account.now_ms())
