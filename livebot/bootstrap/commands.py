@@ -9,7 +9,9 @@ from livebot.bootstrap.venue import market_of
 from livebot.config.load import LoadedConfig
 from livebot.config.problems import ConfigErrors
 from livebot.config.root import Paths, resolve
-from livebot.errors import LivebotError
+from livebot.config.secrets import check_confirmation, read_secrets
+from livebot.config.venue import SIMULATOR
+from livebot.errors import BadInput, LivebotError
 from livebot.reporting.signals_report import DecisionRow, Report, Selection, make_report, row_of
 
 
@@ -19,6 +21,7 @@ def check(config_path: Path, root: Path | None) -> list[str]:
         loaded = load(config_path)
         paths = resolve(loaded.config, config_path, root, os.environ)
         _check_candles(loaded, paths)
+        _check_venue(loaded, paths)
     except ConfigErrors as errors:
         return str(errors).splitlines()
     except LivebotError as error:
@@ -29,6 +32,21 @@ def check(config_path: Path, root: Path | None) -> list[str]:
 def _check_candles(loaded: LoadedConfig, paths: Paths) -> None:
     if paths.candles is not None and paths.venue_socket is None:
         market_of(loaded, paths)
+
+
+def _check_venue(loaded: LoadedConfig, paths: Paths) -> None:
+    """What a real venue needs besides the config.  Raises BadInput."""
+    exchange = loaded.config.exchange
+    if exchange.id == SIMULATOR:
+        return
+    if paths.ca_file is not None and not paths.ca_file.is_file():
+        raise BadInput(
+            f"exchange.loopback.ca_file: {paths.ca_file} is not there; start the local exchange, it writes it"
+        )
+    if loaded.config.mode == "live":
+        read_secrets(os.environ)
+        if not (exchange.sandbox or exchange.loopback):
+            check_confirmation(loaded.config.system, os.environ)
 
 
 def control_socket(config_path: Path, root: Path | None) -> Path:

@@ -4,8 +4,9 @@ import asyncio
 import ctypes
 import gc
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -46,6 +47,9 @@ from livebot.runtime.system import System, SystemParts
 _log = structlog.get_logger(__name__)
 
 SCREEN_S = 0.5
+# How long a thread may compute before the event loop has its turn: with Python's own five milliseconds the ledger's
+# thread, which begins with the very facts of an order, held the order up.
+LOOP_WAITS_S = 0.0005
 EXIT_OK = 0
 EXIT_CONFIG = 2
 EXIT_FAILED = 3
@@ -87,11 +91,21 @@ def run_daemon(
     """
     loaded = load(config_path)
     paths = resolve(loaded.config, config_path, root, os.environ)
-    with configure_logs(level=log_level, sink=screen.log_line if screen is not None else None):
+    with configure_logs(level=log_level, sink=screen.log_line if screen is not None else None), _prompt_loop():
         structlog.contextvars.bind_contextvars(system=loaded.config.system)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(loaded, paths, seconds, screen))
     return EXIT_OK
+
+
+@contextmanager
+def _prompt_loop() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(LOOP_WAITS_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen: Screen | None) -> None:
@@ -176,8 +190,8 @@ async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> 
         win_rate=terms.win_rate(config.risk.win_rate),
         report=problems.report,
     )
-    for symbol in venue.lacking:
-        problems.report(f"candles:{symbol}", f"{symbol} is not traded: {paths.candles} has no candles of it")
+    for symbol, why in venue.lacking.items():
+        problems.report(f"candles:{symbol}", why)
     parts = SystemParts(
         name=config.system,
         market=config.market,

@@ -1,13 +1,13 @@
 """Which strategy runs where, and how it is made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from livebot.config.load import LoadedConfig
 from livebot.strategies.interface import Strategy
 
 
-def strategies_by_symbol(loaded: LoadedConfig, lacking: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+def strategies_by_symbol(loaded: LoadedConfig, lacking: Container[str]) -> Mapping[str, tuple[str, ...]]:
     """Strategy ids by symbol, without the symbols that the venue lacks."""
     return {
         symbol: tuple(plan.id for plan in loaded.strategies if symbol in plan.symbols)

@@ -1,11 +1,12 @@
 """Which venue, put together as the config says."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from livebot.config.load import LoadedConfig
-from livebot.config.model import SimulatorConfig
 from livebot.config.root import Paths
+from livebot.config.venue import SIMULATOR, SimulatorConfig
 from livebot.ports import CandleFeed, Clock, Exchange
 from livebot.runtime.inbox import Activity
 from livebot.simulator.clock import VenueClock
@@ -29,12 +30,17 @@ class Venue:
     exchange: Exchange
     feed: CandleFeed
     clock: Clock
-    lacking: tuple[str, ...] = ()  # configured symbols that it does not have
+    lacking: Mapping[str, str] = field(default_factory=dict)  # why a configured symbol is not traded, by symbol
 
 
 async def venue_of(loaded: LoadedConfig, paths: Paths, activity: Activity, opened: AsyncExitStack) -> Venue:
     """The configured venue; `opened` closes what it holds.  Raises BadInput, Fatal."""
     simulator = loaded.config.exchange.simulator
+    if loaded.config.exchange.id != SIMULATOR:
+        # Here because ccxt is heavy, and most commands have no use for it.
+        from livebot.bootstrap.real_venue import real_venue_of  # noqa: PLC0415
+
+        return await real_venue_of(loaded, paths, opened)
     if paths.venue_socket is not None:
         remote = await RemoteVenue.connect(paths.venue_socket)
         opened.push_async_callback(remote.close)
@@ -45,9 +51,12 @@ async def venue_of(loaded: LoadedConfig, paths: Paths, activity: Activity, opene
     clock = VenueClock(venue, speed=float(simulator.speed))
     exchange = SimulatedExchange(venue, clock, name=loaded.config.exchange.id, latency_ms=float(simulator.latency_ms))
     feed = SimulatedFeed(venue, clock, quiesce=activity.idle, minutes=simulator.minutes)
-    return Venue(
-        exchange, feed, clock, tuple(symbol for symbol in loaded.config.symbols if symbol not in venue.symbols)
-    )
+    lacking = {
+        symbol: f"{symbol} is not traded: {paths.candles} has no candles of it"
+        for symbol in loaded.config.symbols
+        if symbol not in venue.symbols
+    }
+    return Venue(exchange, feed, clock, lacking)
 
 
 def market_of(loaded: LoadedConfig, paths: Paths) -> Market:
@@ -67,8 +76,13 @@ def market_of(loaded: LoadedConfig, paths: Paths) -> Market:
 
 def _venue_settings(simulator: SimulatorConfig) -> VenueSettings:
     start_ms = _SYNTHETIC_START_MS if simulator.candles is None else None
+    return account_settings(simulator, int(simulator.start.timestamp() * 1000) if simulator.start else start_ms)
+
+
+def account_settings(simulator: SimulatorConfig, start_ms: int | None) -> VenueSettings:
+    """A simulated account, and how its orders fill."""
     return VenueSettings(
-        start_ms=int(simulator.start.timestamp() * 1000) if simulator.start is not None else start_ms,
+        start_ms=start_ms,
         wallet=simulator.wallet,
         fills=FillModel(
             slippage=simulator.slippage,

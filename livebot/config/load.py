@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from livebot.config.document import Document, read_document
-from livebot.config.model import SIMULATOR, Config, StrategyConfig
+from livebot.config.model import Config, StrategyConfig
 from livebot.config.problems import ConfigErrors, Problem
 from livebot.config.risk import ExitsConfig
 from livebot.config.strategies import Planner, StrategyPlan, check_symbols
 from livebot.config.terms import exit_plan
+from livebot.config.venue import mode_problems
 from livebot.config.wording import Wording
 
 __all__ = ["SIZE_MAX_BYTES", "ConfigErrors", "LoadedConfig", "check", "load"]
@@ -99,16 +100,9 @@ def _check_meaning(document: Document, wording: Wording) -> tuple[tuple[Strategy
         strategy = _section(StrategyConfig, section)
         if strategy is not None:
             planner.add(position, strategy)
-    problems += planner.problems + _check_mode(data, wording) + _check_exits(data, wording)
+    problems += planner.problems + _check_exits(data, wording)
+    problems += [wording.at(place, text) for place, text in mode_problems(data)]
     return tuple(planner.plans), problems
-
-
-def _check_mode(data: Mapping[str, object], wording: Wording) -> list[Problem]:
-    exchange = data.get("exchange")
-    exchange_id = exchange.get("id", SIMULATOR) if isinstance(exchange, dict) else SIMULATOR
-    if data.get("mode") == "live" and exchange_id != SIMULATOR:
-        return [wording.at(("mode",), "live is not available yet: real exchanges come later; write paper")]
-    return []
 
 
 def _check_exits(data: Mapping[str, object], wording: Wording) -> list[Problem]:

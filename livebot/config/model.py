@@ -4,7 +4,6 @@ Rules of this file: everything is frozen, an unknown key is an error, every defa
 leave; what needs more than one section to judge is checked in `load` and `strategies`.
 """
 
-from decimal import Decimal
 from itertools import permutations
 from os.path import normpath
 from pathlib import PurePath
@@ -16,74 +15,8 @@ from livebot.config.problems import shown
 from livebot.config.risk import RiskConfig
 from livebot.config.running import ControlConfig, ExecutionConfig, RuntimeConfig
 from livebot.config.section import Section
-from livebot.config.values import (
-    Fee,
-    Flag,
-    Later,
-    Milliseconds,
-    Minutes,
-    Moment,
-    Name,
-    PathText,
-    Port,
-    Quote,
-    RatioOrZero,
-    Scale,
-    Seed,
-    Speed,
-    SymbolText,
-    Text,
-    filled,
-)
-
-SIMULATOR = "simulator"
-
-
-class LoopbackConfig(Section):
-    """Sends every socket of a venue's own addresses to this machine; `ca_file` (PEM) signs what answers there."""
-
-    port: Port = Field(description="where the local exchange listens")
-    ca_file: PathText | None = None
-
-
-class SimulatorConfig(Section):
-    """The simulated venue.
-
-    `candles` null is a synthetic market made from `seed` with `volatility` (1 is that of real large coins),
-    else a folder of candle files; `speed` is market time over real time; `minutes` null runs on (or to the end of the
-    files); `wallet` in quote currency; `slippage` a ratio of the price of market orders; `partial_fills` lets
-    some orders fill in pieces; `socket` is the address of a venue that runs as its own process.
-    """
-
-    candles: PathText | None = None
-    seed: Seed = 1
-    speed: Speed = Decimal(60)
-    start: Moment | None = None
-    minutes: Minutes | None = None
-    wallet: Quote = Decimal(10_000)
-    volatility: Scale = Decimal(1)
-    slippage: RatioOrZero = Decimal("0.0002")
-    taker_fee: Fee = Decimal("0.0005")
-    maker_fee: Fee = Decimal("0.0002")
-    latency_ms: Milliseconds = 50
-    partial_fills: Flag = False
-    socket: PathText | None = None
-
-
-class ExchangeConfig(Section):
-    """Which venue, and how to reach it."""
-
-    id: Text = SIMULATOR
-    sandbox: Flag = False
-    loopback: LoopbackConfig | None = None
-    simulator: SimulatorConfig = SimulatorConfig()
-
-    @field_validator("id")
-    @classmethod
-    def _is_available(cls, value: str) -> str:
-        if value != SIMULATOR:
-            raise ValueError(f"{shown(value)} is not available yet: real exchanges come later; write {SIMULATOR}")
-        return value
+from livebot.config.values import Later, Name, PathText, SymbolText, Text, filled
+from livebot.config.venue import ExchangeConfig
 
 
 class StrategyConfig(Section):
@@ -125,12 +58,13 @@ class PathsConfig(Section):
     signals: PathText = "signals"
     state: PathText = "state"
     models: PathText = "models"
+    candles: PathText = "candles"
 
     @model_validator(mode="after")
     def _are_apart(self) -> Self:
-        folders = [PurePath(normpath(folder)) for folder in (self.signals, self.state, self.models)]
+        folders = [PurePath(normpath(folder)) for folder in (self.signals, self.state, self.models, self.candles)]
         if any(one.is_relative_to(other) for one, other in permutations(folders, 2)):
-            raise ValueError("the three folders must differ, and none may lie inside another")
+            raise ValueError("the four folders must differ, and none may lie inside another")
         return self
 
 

@@ -20,6 +20,7 @@ class Paths:
     state: Path
     models: Path
     control_socket: Path
+    candle_store: Path
     candles: Path | None
     venue_socket: Path | None
     ca_file: Path | None
@@ -76,6 +77,7 @@ def resolve(config: Config, config_path: Path, root: Path | None, environ: Mappi
         state=state,
         models=_below(base, config.paths.models),
         control_socket=_fits_a_socket(control or state / "control.sock", "control.socket"),
+        candle_store=_below(base, config.paths.candles),
         candles=_optional(base, simulator.candles),
         venue_socket=venue and _fits_a_socket(venue, "exchange.simulator.socket"),
         ca_file=_optional(base, loopback.ca_file if loopback else None),

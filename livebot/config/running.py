@@ -10,7 +10,16 @@ from pydantic import model_validator
 
 from livebot.config.problems import Mismatch
 from livebot.config.section import Section
-from livebot.config.values import Count, CountOrZero, Milliseconds, PathText, Seconds
+from livebot.config.values import (
+    Count,
+    CountOrZero,
+    Flag,
+    Milliseconds,
+    PathText,
+    RatioOrZero,
+    Seconds,
+    SecondsOrZero,
+)
 
 
 def _check_backoff(name: str, first: Decimal, most: Decimal) -> None:
@@ -24,7 +33,15 @@ class ExecutionConfig(Section):
     An order without an answer after `order_timeout_seconds` is asked for every `unknown_poll_seconds`; a call that
     changed nothing is repeated `retries` times, waiting from `retry_backoff_seconds`, doubled each time, to
     `retry_backoff_maximum_seconds`; a position without a stop is closed after `unprotected_seconds`, or after
-    `protection_attempts` refused stops; venue and files are compared every `reconcile_seconds`.
+    `protection_attempts` refused stops; venue and files are compared every `reconcile_seconds`;
+    a change of the wallet that our trades do not explain is told from `wallet_tolerance` (a ratio of the wallet) on.
+
+    `entry` market sends entries as the strategies say; limit lets what a strategy would enter at the market rest
+    `limit_offset` on the better side of the price for `limit_timeout_seconds`.  What has not filled then is priced anew
+    from the present close, at most `limit_reprices` times (0: never) and never worse than the first price by more than
+    `limit_chase`; then it is cancelled.  The size is that of the worst price allowed, so that no limit is exceeded.
+    `post_only` lets no limit entry take: one that the venue refuses for that is priced anew like one whose time is over.
+    A stop or target is changed at most once in `amend_interval_seconds`, except a stop that is too small.
     """
 
     order_timeout_seconds: Seconds = Decimal(10)
@@ -35,10 +52,32 @@ class ExecutionConfig(Section):
     retry_backoff_maximum_seconds: Seconds = Decimal(10)
     protection_attempts: Count = 3
     reconcile_seconds: Seconds = Decimal(60)
+    wallet_tolerance: RatioOrZero = Decimal("0.001")
+    entry: Literal["market", "limit"] = "market"
+    limit_offset: RatioOrZero = Decimal("0.0005")
+    limit_timeout_seconds: Seconds = Decimal(120)
+    limit_reprices: CountOrZero = 0
+    limit_chase: RatioOrZero = Decimal("0.002")
+    post_only: Flag = False
+    amend_interval_seconds: SecondsOrZero = Decimal(1)
 
     @model_validator(mode="after")
     def _backoff_grows(self) -> Self:
         _check_backoff("retry_backoff", self.retry_backoff_seconds, self.retry_backoff_maximum_seconds)
+        return self
+
+    @model_validator(mode="after")
+    def _limit_entries_can_work(self) -> Self:
+        found = []
+        if self.entry == "market":
+            given = sorted(key for key in self.model_fields_set if key.startswith("limit_"))
+            found += [(key, "means nothing for entry: market; take it out or write entry: limit") for key in given]
+        elif self.post_only and not self.limit_offset:
+            found.append(("limit_offset", "0 with post_only: the venue would refuse each entry; set it above 0"))
+        if self.entry == "limit" and self.limit_reprices and not self.limit_chase:
+            found.append(("limit_chase", "0 with limit_reprices: no entry could go after the price; set it above 0"))
+        if found:
+            raise Mismatch(*found)
         return self
 
 

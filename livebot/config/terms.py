@@ -3,14 +3,26 @@
 Rules of this file: what meets money stays the decimal that stands in the file; only waiting times become floats.
 """
 
+from decimal import Decimal
+
+from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, capabilities_of
 from livebot.config.model import Config
 from livebot.config.risk import EntryConfig, ExitsConfig, LimitsConfig, LossLimitConfig, SizingConfig, WinRateConfig
 from livebot.config.running import ExecutionConfig, RuntimeConfig
+from livebot.config.venue import SIMULATOR
 from livebot.core.entry import Averaging, BreakEven, ExitPlan, PartialLevel, Trailing
 from livebot.core.market import MINUTE_MS, Instrument
 from livebot.core.performance import WinRate
 from livebot.core.risk import Limits
-from livebot.core.rules import EntryRules, FixedNotional, FractionOfEquity, RiskToStop, Rules, Sizing
+from livebot.core.rules import (
+    EntryRules,
+    FixedNotional,
+    FractionOfEquity,
+    LimitEntries,
+    RiskToStop,
+    Rules,
+    Sizing,
+)
 from livebot.runtime.settings import (
     ExecutionSettings,
     LedgerSettings,
@@ -36,7 +48,40 @@ def rules(config: Config, strategy: str, instrument: Instrument) -> Rules:
         exits=exit_plan(config.risk.exits),
         schedule_ms=config.risk.schedule_minutes * MINUTE_MS,
         protection_attempts=config.execution.protection_attempts,
+        limit_entries=limit_entries(config.execution),
+        post_only=config.execution.post_only,
+        amend_interval_ms=_ms(config.execution.amend_interval_seconds),
+        attached_stop=_attaches_stops(config),
+        resting_target=_rests_targets(config),
     )
+
+
+def limit_entries(section: ExecutionConfig) -> LimitEntries | None:
+    """How entries at the market rest instead; None: they do not."""
+    if section.entry == "market":
+        return None
+    return LimitEntries(
+        offset=section.limit_offset,
+        timeout_ms=_ms(section.limit_timeout_seconds),
+        reprices=section.limit_reprices,
+        chase=section.limit_chase,
+    )
+
+
+def _ms(seconds: Decimal) -> int:
+    return int(seconds * 1000)
+
+
+def _attaches_stops(config: Config) -> bool:
+    return config.exchange.id != SIMULATOR and _venue(config).attached_stop is not None
+
+
+def _rests_targets(config: Config) -> bool:
+    return config.exchange.id == SIMULATOR or _venue(config).resting_target
+
+
+def _venue(config: Config) -> VenueCapabilities:
+    return capabilities_of(config.exchange.id, config.market)
 
 
 def sizing(section: SizingConfig) -> Sizing:
@@ -117,6 +162,7 @@ def execution_settings(section: ExecutionConfig) -> ExecutionSettings:
         retry_backoff_s=float(section.retry_backoff_seconds),
         retry_backoff_maximum_s=float(section.retry_backoff_maximum_seconds),
         reconcile_s=float(section.reconcile_seconds),
+        wallet_tolerance=section.wallet_tolerance,
     )
 
 

@@ -151,6 +151,7 @@ Milliseconds = Annotated[
     int, BeforeValidator(Number(what="whole milliseconds", at_least=0, at_most=600_000, whole=True))
 ]
 Seconds = Annotated[Decimal, BeforeValidator(Number(what="seconds", above=0, at_most=86_400))]
+SecondsOrZero = Annotated[Decimal, BeforeValidator(Number(what="seconds", at_least=0, at_most=86_400))]
 Hours = Annotated[Decimal, BeforeValidator(Number(what="hours", above=0, at_most=8760))]
 Speed = Annotated[
     Decimal,

@@ -168,17 +168,13 @@ def test_what_must_be_there():
         ),
         (
             "paths: {signals: ./data, state: data}",
-            "config.yaml:6: paths: the three folders must differ, and none may lie inside another",
+            "config.yaml:6: paths: the four folders must differ, and none may lie inside another",
         ),
         (
             "paths: {signals: state/x}",
-            "config.yaml:6: paths: the three folders must differ, and none may lie inside another",
+            "config.yaml:6: paths: the four folders must differ, and none may lie inside another",
         ),
         # what comes later
-        (
-            "exchange: {id: bybit}",
-            "config.yaml:6: exchange.id: 'bybit' is not available yet: real exchanges come later; write simulator",
-        ),
         ("model: {scope: x}", "config.yaml:6: model: is not available yet; leave it out or write null"),
         ("alerts: []", "config.yaml:6: alerts: is not available yet; leave it out or write null"),
         ("universe: top", "config.yaml:6: universe: is not available yet; leave it out or write null"),
@@ -308,6 +304,26 @@ def test_what_must_be_there():
             "config.yaml:6: execution.retry_backoff_seconds: 20 is above retry_backoff_maximum_seconds (10); lower it",
         ),
         (
+            "execution: {limit_reprices: 2}",
+            "config.yaml:6: execution.limit_reprices: means nothing for entry: market; take it out or write entry: limit",
+        ),
+        (
+            "execution: {entry: limit, limit_offset: 0, post_only: true}",
+            "config.yaml:6: execution.limit_offset: 0 with post_only: the venue would refuse each entry; set it above 0",
+        ),
+        (
+            "execution: {entry: limit, limit_reprices: 2, limit_chase: 0}",
+            "config.yaml:6: execution.limit_chase: 0 with limit_reprices: no entry could go after the price; set it above 0",
+        ),
+        (
+            "execution: {entry: soon}",
+            "config.yaml:6: execution.entry: must be market or limit, is 'soon'",
+        ),
+        (
+            "execution: {amend_interval_seconds: -1}",
+            "config.yaml:6: execution.amend_interval_seconds: must be seconds from 0 to 86400, is -1",
+        ),
+        (
             "runtime: {restarts: {backoff_seconds: 100}}",
             "config.yaml:6: runtime.restarts.backoff_seconds: 100 is above backoff_maximum_seconds (60); lower it",
         ),
@@ -321,11 +337,55 @@ def test_one_wrong_thing_gives_one_sentence(extra, sentence):
     assert of(extra) == [sentence]
 
 
-def test_live_trading_waits_for_real_exchanges():
-    assert of("mode: live\nexchange: {id: bybit}") == [
-        "config.yaml:6: mode: live is not available yet: real exchanges come later; write paper",
-        "config.yaml:7: exchange.id: 'bybit' is not available yet: real exchanges come later; write simulator",
-    ]
+LOOPBACK = "loopback: {port: 4433, ca_file: ca.pem}"
+
+
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [
+        ("mode: live", "6: mode: live needs a real exchange, and exchange.id is simulator; name one, or write paper"),
+        (
+            "exchange: {id: bybit}\nmode: replay",
+            "7: mode: replay plays candle files; write exchange.id: simulator and name the files, or write paper",
+        ),
+        (
+            "exchange: {id: bibyt}",
+            "6: exchange.id: 'bibyt' is not a venue that livebot knows; known are simulator, ",
+        ),
+        ("exchange: {id: okx}\nmode: live", "6: exchange.id: okx perpetual: "),
+        (
+            f"exchange: {{id: bybit, sandbox: true, {LOOPBACK}}}\nmode: live",
+            "6: exchange.sandbox: a local exchange has no sandbox; write false, or leave loopback out",
+        ),
+        ("exchange: {id: bybit, loopback: {port: 4433}}", "6: exchange.loopback: "),
+        ("exchange: {id: bybit, connection: {clock_skew_ms: -1}}", "6: exchange.connection.clock_skew_ms: "),
+    ],
+)
+def test_what_a_venue_cannot_do_is_refused_before_it_is_asked(extra, sentence):
+    (said,) = of(extra)
+    assert said.startswith("config.yaml:" + sentence)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "exchange: {id: bybit}\nmode: live",
+        "exchange: {id: bybit, sandbox: true}\nmode: live",
+        f"exchange: {{id: bybit, {LOOPBACK}}}\nmode: live",
+        "exchange: {id: binance}",
+        "mode: replay",
+    ],
+)
+def test_what_a_venue_can_do_is_taken(extra):
+    assert of(extra) == []
+
+
+def test_orders_at_a_spot_venue_wait_and_its_candles_do_not():
+    spot = "system: demo\nmarket: spot\nsymbols: [BTC/USDT]\nstrategies: [{name: ema_cross}]\nexchange: {id: bybit}\n"
+    assert complaints(spot) == []
+    assert complaints(spot + "mode: live\n")[0].startswith(
+        "config.yaml:5: exchange.id: bybit spot: spot orders are not"
+    )
 
 
 def test_the_value_of_a_secret_is_in_no_message():

@@ -9,7 +9,7 @@ from livebot.config.load import check
 from livebot.core.entry import NO_EXIT_PLAN, Averaging, BreakEven, ExitPlan, PartialLevel, Trailing
 from livebot.core.performance import WinRate
 from livebot.core.risk import Limits
-from livebot.core.rules import EntryRules, FixedNotional, FractionOfEquity, RiskToStop
+from livebot.core.rules import EntryRules, FixedNotional, FractionOfEquity, LimitEntries, RiskToStop
 from livebot.runtime.settings import ExecutionSettings, LossAction, LossLimit, RunMode, RuntimeSettings
 from tests.config.texts import MINIMAL
 from tests.core.examples import INSTRUMENT
@@ -80,6 +80,19 @@ def test_rules_of_one_symbol():
     assert (rules.system, rules.strategy, rules.instrument) == ("demo", "trend", INSTRUMENT)
     assert (rules.schedule_ms, rules.protection_attempts) == (300_000, 7)
     assert rules.entry.maximum_lifetime_ms == 3_600_000
+    assert (rules.limit_entries, rules.post_only, rules.amend_interval_ms) == (None, False, 1_000)
+
+
+def test_entries_that_rest():
+    written = config(
+        "execution: {entry: limit, limit_offset: 0.001, limit_timeout_seconds: 90.5, limit_reprices: 3,"
+        " limit_chase: 0.004, post_only: true, amend_interval_seconds: 0}\n"
+    )
+    rules = terms.rules(written, "trend", INSTRUMENT)
+    assert rules.limit_entries == LimitEntries(
+        offset=Decimal("0.001"), timeout_ms=90_500, reprices=3, chase=Decimal("0.004")
+    )
+    assert (rules.post_only, rules.amend_interval_ms) == (True, 0)
 
 
 def test_loss_limit_and_win_rate():
@@ -102,3 +115,24 @@ def test_runtime():
     assert (settings.mode, settings.signals_per_symbol, settings.context_deadline_s) == (RunMode.SEQUENTIAL, 3, 1.5)
     assert (settings.restarts.maximum, settings.restarts.backoff_s) == (2, 0.5)
     assert (settings.ledger.batch_size, settings.listeners.queue_size) == (10, 7)
+
+
+@pytest.mark.parametrize(
+    ("venue", "mode", "attached", "resting"),
+    [
+        ("exchange: {id: simulator}", "paper", False, True),
+        ("exchange: {id: bybit}", "live", True, True),
+        ("exchange: {id: bybit}", "paper", True, True),
+        ("exchange: {id: binance}", "live", False, True),
+    ],
+)
+def test_the_kernel_is_told_what_the_venue_can_do(venue, mode, attached, resting):
+    """On paper as live: what is tried is what will trade."""
+    config = check(MINIMAL + f"{venue}\nmode: {mode}\n", "c").config
+    rules = terms.rules(config, "s", INSTRUMENT)
+    assert (rules.attached_stop, rules.resting_target) == (attached, resting)
+
+
+def test_spot_rests_no_target_beside_the_stop():
+    spot = MINIMAL.replace("perpetual", "spot").replace(":USDT", "") + "exchange: {id: bybit}\n"
+    assert not terms.rules(check(spot, "c").config, "s", INSTRUMENT).resting_target

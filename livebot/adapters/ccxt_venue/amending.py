@@ -1,0 +1,75 @@
+"""A working order made to look otherwise: in place where the venue can, else taken back and placed anew under its id.
+
+Rules of this file: the order is placed anew only when the venue has confirmed that the old one is gone; the end of the
+old one is then no news to anybody.  Whatever is not certain after that is unknown, and is asked for.
+"""
+
+from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities
+from livebot.adapters.ccxt_venue.failures import Cause
+from livebot.adapters.ccxt_venue.order_forms import amend_call, cancel_call, create_call
+from livebot.adapters.ccxt_venue.order_lookup import OrderLookup
+from livebot.adapters.ccxt_venue.order_news import OrderNews
+from livebot.adapters.ccxt_venue.sending import Sending
+from livebot.adapters.ccxt_venue.venue_calls import VenueCalls
+from livebot.core.inputs import OrderOutcome, OrderRejected
+from livebot.core.order import OrderRequest
+from livebot.errors import BadInput, LivebotError
+
+
+class Amending:
+    """Changes of orders that the venue has."""
+
+    def __init__(
+        self,
+        capabilities: VenueCapabilities,
+        calls: VenueCalls,
+        sending: Sending,
+        news: OrderNews,
+        lookup: OrderLookup,
+    ) -> None:
+        self._capabilities = capabilities
+        self._calls = calls
+        self._sending = sending
+        self._news = news
+        self._lookup = lookup
+
+    async def amend(self, request: OrderRequest) -> OrderOutcome:
+        """Never raises for the order's own fate."""
+        venue_order_id = None
+        if self._capabilities.amend_key is None:
+            try:
+                found = await self._lookup.find(request.symbol, request.client_order_id)
+            except LivebotError as error:
+                return self._sending.unknown(request, str(error))
+            venue_order_id = found.venue_order_id if found is not None else None
+        call = amend_call(request, venue_order_id, self._capabilities)
+        if call is None:
+            return await self._place_anew(request, venue_order_id)
+        outcome = await self._sending.send(request, call)
+        if isinstance(outcome, OrderRejected) and _as_it_is(outcome):
+            return self._sending.unknown(request, outcome.text)  # it looks like that already: ask
+        return outcome
+
+    async def _place_anew(self, request: OrderRequest, venue_order_id: str | None) -> OrderOutcome:
+        try:
+            create = create_call(request, self._capabilities, attached_stop=None)
+        except BadInput as error:
+            return self._sending.unknown(request, str(error))
+        if venue_order_id is not None:
+            self._news.replace(venue_order_id)
+        cancel = cancel_call(request.symbol, request.client_order_id, self._capabilities)
+        failure = (await self._calls.attempt(cancel)).failure
+        if failure is not None:
+            self._news.keep(venue_order_id)
+            if failure.cause is Cause.NOT_FOUND:
+                return self._sending.unknown(request, "it is not working any more")
+            return self._sending.unknown(request, failure.text)
+        return await self._sending.send(request, create)
+
+
+_AS_IT_IS = frozenset({"34040", "-5027"})  # bybit: not modified; binance: no need to modify
+_UNCHANGED = ("not modified", "remains unchanged")  # bybit says the latter under 10001, which is any bad parameter
+
+
+def _as_it_is(refused: OrderRejected) -> bool:
+    return refused.code in _AS_IT_IS or any(words in refused.text for words in _UNCHANGED)

@@ -1,0 +1,235 @@
+"""`ports.Exchange` over a connection to a real venue.
+
+Rules of this file: an order is accepted only when the parsed answer has an id, refused only when the venue says so with a
+code of its own, and everything else is unknown and will be asked for.  An id that is there already is unknown too: it is
+ours, from before.  What was refused for its rate or its timestamp only is sent again under the same id, a few times.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+from livebot.adapters.ccxt_venue.account_checks import check_account
+from livebot.adapters.ccxt_venue.amending import Amending
+from livebot.adapters.ccxt_venue.answers import Row, account_of, client_id_of, order_of, position_of
+from livebot.adapters.ccxt_venue.attached_stops import AttachedStops
+from livebot.adapters.ccxt_venue.connection import Connection
+from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
+from livebot.adapters.ccxt_venue.failures import VENUE_ERRORS, Cause
+from livebot.adapters.ccxt_venue.health import Health
+from livebot.adapters.ccxt_venue.instruments import instruments_of
+from livebot.adapters.ccxt_venue.order_forms import Call, cancel_call, create_call
+from livebot.adapters.ccxt_venue.order_lookup import OrderLookup
+from livebot.adapters.ccxt_venue.order_news import OrderNews
+from livebot.adapters.ccxt_venue.private_streams import PrivateStreams
+from livebot.adapters.ccxt_venue.remembered import Remembered
+from livebot.adapters.ccxt_venue.sending import Sending
+from livebot.adapters.ccxt_venue.upkeep import Upkeep
+from livebot.adapters.ccxt_venue.venue_calls import VenueCalls
+from livebot.core.inputs import OrderAccepted, OrderEvent, OrderOutcome, OrderRejected
+from livebot.core.market import Instrument
+from livebot.core.order import Account, Fill, Leg, OrderRequest, VenueOrder, VenuePosition, leg_of
+from livebot.core.risk import Approved
+from livebot.errors import BadInput, Fatal, Rejected, Transient
+from livebot.ports import Clock, VenueNotice
+
+_FEES_OF: Mapping[str, Mapping[str, str]] = {"bybit": {"category": "linear"}}  # it has to be told, and ccxt does not
+
+
+class CcxtExchange:
+    """One account at one venue in one market, for these symbols.  Made by `open`."""
+
+    def __init__(
+        self, connection: Connection, clock: Clock, symbols: Sequence[str], settings: ExchangeSettings | None = None
+    ) -> None:
+        """Nothing is asked yet.  Raises BadInput if orders cannot be sent here, or the symbols settle differently."""
+        capabilities = connection.capabilities
+        if not capabilities.usable:
+            raise BadInput(f"{capabilities.name}: {capabilities.why}")
+        if connection.orders is None:
+            text = "set LIVEBOT_API_KEY and LIVEBOT_API_SECRET, or use mode paper"
+            raise BadInput(f"{capabilities.name}: orders need a key; {text}")
+        self._connection = connection
+        self._capabilities = capabilities
+        connection.settle(symbols)
+        self._clock = clock
+        self._symbols = tuple(symbols)
+        self._settings = settings or ExchangeSettings()
+        self.health = Health(connection.exchange_id)
+        self._upkeep = Upkeep(connection, self.health, clock, self._settings)
+        self._calls = VenueCalls(connection, self.health, self._settings, self._upkeep.measure_soon)
+        self._news = OrderNews(
+            capabilities,
+            clock,
+            self.health,
+            Remembered(self._settings.order_ids),
+            Remembered(self._settings.trade_ids),
+        )
+        self._streams = PrivateStreams(connection, self._calls, self._news, self.health, self._settings)
+        self._attached = AttachedStops(capabilities, self._calls, self._settings)
+        self._sending = Sending(capabilities, self._calls, clock, self._settings, self._upkeep)
+        self._lookup = OrderLookup(capabilities, self._calls, self._news)
+        self._amending = Amending(capabilities, self._calls, self._sending, self._news, self._lookup)
+
+    @classmethod
+    async def open(
+        cls, connection: Connection, clock: Clock, symbols: Sequence[str], settings: ExchangeSettings | None = None
+    ) -> Self:
+        """Check symbols and account, and open the private streams.
+
+        Raises BadInput (symbols), Fatal (key, account, position mode: with the mend) or Transient (not reached).  The
+        connection stays the caller's to close if this raises.
+        """
+        self = cls(connection, clock, symbols, settings)
+        await self.instruments(self._symbols)
+        await check_account(connection, self._symbols)
+        self._upkeep.start()
+        try:
+            await self._streams.start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    @property
+    def name(self) -> str:
+        """As configured."""
+        return self._connection.exchange_id
+
+    @property
+    def absence_window_ms(self) -> int:
+        """The venue's receive window, and a margin for its queues and the way there."""
+        return self._capabilities.receive_window_ms + self._capabilities.receive_margin_ms
+
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
+        """By symbol, with the account's own fees where the venue tells them.  Raises BadInput or Transient."""
+        fees: Any = {}
+        client = self._connection.orders
+        if client is not None and client.has.get("fetchTradingFees") is True and not self._connection.bans.left_s:
+            try:
+                fees = await client.fetch_trading_fees(_FEES_OF.get(self._connection.family, {}))
+            except VENUE_ERRORS:
+                fees = {}  # then those that the market is listed with
+        markets = {} if client is None else client.markets
+        found = instruments_of(markets, fees if isinstance(fees, dict) else {}, symbols, self.name)
+        self._news.instruments = {**self._news.instruments, **found}
+        return found
+
+    async def submit(self, approved: Approved) -> OrderOutcome:
+        """Send an order."""
+        request = approved.order
+        stop = request.attached_stop if self._capabilities.attached_stop is not None else None
+        try:
+            call = create_call(request, self._capabilities, attached_stop=stop)
+        except BadInput as error:
+            return OrderRejected(
+                client_order_id=request.client_order_id,
+                code="unsupported",
+                text=str(error),
+                ts_ms=self._clock.now_ms(),
+            )
+        if stop is not None:
+            self._attached.sent(request.symbol)
+        return await self._told(request, self._sending.send(request, call))
+
+    async def amend(self, approved: Approved) -> OrderOutcome:
+        """Change a working order, or take it back and place it anew under its id where the venue has no other way."""
+        return await self._told(approved.order, self._amending.amend(approved.order))
+
+    async def cancel(self, symbol: str, client_order_id: str) -> None:
+        """Take an order back.  Raises Rejected if the venue does not know it or says no, Transient if nobody answers."""
+        answer = await self._calls.attempt(cancel_call(symbol, client_order_id, self._capabilities))
+        failure = answer.failure
+        if failure is None:
+            return
+        what = f"cancel of {client_order_id} ({symbol})"
+        if failure.cause in (Cause.NOT_FOUND, Cause.REFUSED):
+            raise Rejected(f"{self.name}: {what}: {failure.text}")
+        raise self._calls.unanswered(what, failure)
+
+    async def fetch_order(self, symbol: str, client_order_id: str) -> VenueOrder | None:
+        """The order as it is now, None if the venue does not know it.  Raises Transient."""
+        return await self._lookup.find(symbol, client_order_id)
+
+    async def fetch_fills(self, symbol: str, client_order_id: str) -> tuple[Fill, ...]:
+        """All trades of an order, oldest first.  Raises Transient."""
+        return await self._lookup.fills(symbol, client_order_id)
+
+    async def fetch_open_orders(self) -> tuple[VenueOrder, ...]:
+        """All of the account in this market and settlement; stops that came with an entry are `attached`.
+
+        Raises Transient.
+        """
+        found, named = [], set()
+        for row in await self._calls.open_orders():
+            with self._readable(row):
+                found.append(order_of(row, self._capabilities))
+                ours = client_id_of(row, self._capabilities)
+                if ours is not None and leg_of(ours) is Leg.STOP:
+                    named.add(found[-1].symbol)
+        for symbol in named & {order.symbol for order in found if order.attached}:
+            self._attached.sweep(symbol)
+        return tuple({order.venue_order_id: order for order in found}.values())
+
+    async def fetch_positions(self) -> tuple[VenuePosition, ...]:
+        """All that are not flat.  Raises Transient; Fatal if the account is in hedge mode."""
+        params: dict[str, Any] = self._connection.settlement()
+        if params:
+            params["limit"] = 200
+        rows = await self._calls.ask_rows("positions", Call("fetch_positions", (None,), params))
+        found = []
+        for row in rows:
+            with self._readable(row):
+                found.append(position_of(row, self.name))
+        return tuple(position for position in found if position is not None)
+
+    async def fetch_account(self) -> Account:
+        """Wallet and equity in the settlement currency.  Raises Transient."""
+        balance = await self._calls.ask("account balance", Call("fetch_balance", ()))
+        return account_of(balance, self._connection.currency, self._connection.family)
+
+    def listen(self, symbol: str, deliver: Callable[[OrderEvent], None]) -> None:
+        """Deliver order events of a symbol from now on; replaces an earlier listener."""
+        self._news.listen(symbol, deliver)
+
+    def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
+        """Deliver what stands and what is said from now on; replaces an earlier listener."""
+        self.health.listen(deliver)
+
+    async def close(self) -> None:
+        """Tasks first, then the connection."""
+        await self._stop()
+        await self._connection.close()
+
+    @contextlib.contextmanager
+    def _readable(self, row: Row) -> Iterator[None]:
+        """A row that cannot be read, or a hedge, in a symbol that is not traded here must not stop the others."""
+        try:
+            yield
+        except (Transient, Fatal):
+            symbol = row.get("symbol")
+            if not isinstance(symbol, str) or symbol in self._symbols:
+                raise
+
+    async def _stop(self) -> None:
+        await self._attached.close()
+        await self._streams.close()
+        await self._upkeep.close()
+
+    async def _told(self, request: OrderRequest, sent: Awaitable[OrderOutcome]) -> OrderOutcome:
+        """The outcome, and what follows from it."""
+        client_order_id = request.client_order_id
+        self._news.expect(client_order_id)
+        outcome: OrderOutcome | None = None
+        try:
+            outcome = await sent
+        finally:  # also if whoever asked has given up
+            if not isinstance(outcome, OrderAccepted):
+                self._news.forget(client_order_id)
+        if isinstance(outcome, OrderAccepted):
+            until_s = asyncio.get_running_loop().time() + self._settings.silence_s
+            self._news.accepted(client_order_id, outcome.venue_order_id, until_s)
+            if request.leg is Leg.STOP:
+                self._attached.named(request.symbol)
+        return outcome

@@ -1,0 +1,77 @@
+"""An order of ours and its trades, wherever the venue keeps them.
+
+Rules of this file: the calls of the capability table are asked in turn; an answer counts only if it carries the client id
+that was asked for.  "Not found" is the venue's word, everything else that goes wrong is Transient.
+"""
+
+from livebot.adapters.ccxt_venue.answers import Row, client_id_of, fill_of, info_of, order_of, rows_of
+from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, to_venue_id
+from livebot.adapters.ccxt_venue.failures import Cause
+from livebot.adapters.ccxt_venue.order_forms import Call, find_calls
+from livebot.adapters.ccxt_venue.order_news import OrderNews
+from livebot.adapters.ccxt_venue.venue_calls import VenueCalls
+from livebot.core.order import Fill, Leg, VenueOrder, leg_of
+
+_TRADES_PER_PAGE = 100
+
+
+class OrderLookup:
+    """Questions about one order at a time."""
+
+    def __init__(self, capabilities: VenueCapabilities, calls: VenueCalls, news: OrderNews) -> None:
+        self._capabilities = capabilities
+        self._calls = calls
+        self._news = news
+
+    async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
+        """As it is now; None if no call finds it.  Raises Transient."""
+        found: VenueOrder | None = None
+        for call in find_calls(symbol, client_order_id, self._capabilities):
+            row = await self._found(symbol, client_order_id, call)
+            if row is None:
+                continue
+            found = order_of(row, self._capabilities)
+            self._news.ids.put(found.venue_order_id, client_order_id)
+            # A conditional order that was triggered goes on among the plain ones, under another id.
+            apart = self._capabilities.conditionals_apart and leg_of(client_order_id) is Leg.STOP
+            if not apart or found.status.live or not call.params.get("trigger"):
+                return found
+            if actual := info_of(row).get("actualOrderId"):
+                self._news.ids.put(str(actual), client_order_id)
+        return found
+
+    async def fills(self, symbol: str, client_order_id: str) -> tuple[Fill, ...]:
+        """Oldest first.  Raises Transient."""
+        what = f"trades of {client_order_id} ({symbol})"
+        if self._capabilities.ccxt_class == "bybit":
+            params = {"orderLinkId": to_venue_id(client_order_id, self._capabilities)}
+        else:
+            order = await self.find(symbol, client_order_id)
+            if order is None:
+                return ()
+            params = {"orderId": order.venue_order_id}
+        rows = await self._calls.ask_rows(what, Call("fetch_my_trades", (symbol, None, _TRADES_PER_PAGE), params))
+        instrument = self._news.instruments.get(symbol)
+        fills = {}
+        for row in rows:
+            if self._is_of(row, client_order_id):
+                fill = fill_of(row, client_order_id, instrument)
+                fills[fill.trade_id] = fill
+                self._news.trades.put(fill.trade_id, True)
+        return tuple(sorted(fills.values(), key=lambda fill: fill.ts_ms))
+
+    async def _found(self, symbol: str, client_order_id: str, call: Call) -> Row | None:
+        answer = await self._calls.attempt(call)
+        what = f"order {client_order_id} ({symbol})"
+        if answer.failure is not None:
+            if answer.failure.cause is Cause.NOT_FOUND:
+                return None
+            raise self._calls.unanswered(what, answer.failure)
+        rows = [answer.value] if isinstance(answer.value, dict) else rows_of(answer.value, what)
+        return next((row for row in rows if client_id_of(row, self._capabilities) == client_order_id), None)
+
+    def _is_of(self, row: Row, client_order_id: str) -> bool:
+        told = info_of(row).get("orderLinkId")
+        if isinstance(told, str) and told:
+            return told == to_venue_id(client_order_id, self._capabilities)
+        return self._news.ids.get(str(row.get("order"))) == client_order_id

@@ -1,0 +1,80 @@
+"""An order on its way: from what the venue, the network and ccxt make of it to one of three outcomes.
+
+Rules of this file: the table of `failures` decides; nothing that may live at the venue is ever called refused.
+"""
+
+import asyncio
+
+from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, from_venue_id
+from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
+from livebot.adapters.ccxt_venue.failures import Cause, Failure
+from livebot.adapters.ccxt_venue.order_forms import Call
+from livebot.adapters.ccxt_venue.upkeep import Upkeep
+from livebot.adapters.ccxt_venue.venue_calls import VenueCalls
+from livebot.core.inputs import OrderAccepted, OrderOutcome, OrderRejected, OrderUnknown
+from livebot.core.order import OrderRequest
+from livebot.ports import Clock
+
+
+class Sending:
+    """For new orders and changed ones."""
+
+    def __init__(
+        self,
+        capabilities: VenueCapabilities,
+        calls: VenueCalls,
+        clock: Clock,
+        settings: ExchangeSettings,
+        upkeep: Upkeep,
+    ) -> None:
+        self._capabilities = capabilities
+        self._calls = calls
+        self._clock = clock
+        self._settings = settings
+        self._upkeep = upkeep
+
+    async def send(self, request: OrderRequest, call: Call) -> OrderOutcome:
+        """One order; what was refused only for its rate or its timestamp is sent again under the same id."""
+        left = self._settings.resends
+        urgent = not request.leg.opens
+        while (failure := (answer := await self._calls.attempt(call, urgent=urgent)).failure) is not None:
+            if failure.cause not in (Cause.TOO_FAST, Cause.CLOCK) or not left:
+                return self.refused(request, failure)
+            left -= 1
+            if failure.cause is Cause.CLOCK:
+                await self._upkeep.measured()
+            else:
+                await asyncio.sleep(self._settings.resend_wait_s)
+        return self._answered(request, answer.value)
+
+    def refused(self, request: OrderRequest, failure: Failure) -> OrderOutcome:
+        """A definite no, or nobody knows."""
+        if failure.definite or (failure.cause is Cause.BANNED and request.leg.opens):
+            code = failure.code or failure.cause.value
+            return OrderRejected(
+                client_order_id=request.client_order_id, code=code, text=failure.text, ts_ms=self._clock.now_ms()
+            )
+        # An order that reduces is asked for when the ban is over, found absent, and placed anew.
+        return self.unknown(request, failure.text)
+
+    def unknown(self, request: OrderRequest, text: str) -> OrderUnknown:
+        """To be asked for by client order id."""
+        return OrderUnknown(client_order_id=request.client_order_id, text=text, ts_ms=self._clock.now_ms())
+
+    def _answered(self, request: OrderRequest, answer: object) -> OrderOutcome:
+        """Accepted only with an id in the answer, and not with somebody else's client id."""
+        order = answer if isinstance(answer, dict) else {}
+        venue_order_id = order.get("id")
+        if not isinstance(venue_order_id, str) or not venue_order_id:
+            return self.unknown(request, "the venue's answer holds no order id")
+        told = order.get("clientOrderId")
+        if isinstance(told, str) and told and from_venue_id(told, self._capabilities) != request.client_order_id:
+            return self.unknown(request, "the venue's answer is about another order")
+        return OrderAccepted(
+            client_order_id=request.client_order_id,
+            venue_order_id=venue_order_id,
+            quantity=request.quantity,
+            price=request.price,
+            trigger_price=request.trigger_price,
+            ts_ms=self._clock.now_ms(),
+        )

@@ -1,0 +1,106 @@
+"""Every signed call goes out here: the one place where an exception of ccxt becomes a Failure.
+
+Rules of this file: while the venue bans this address nothing is sent; what keys and clock have to do with a failure is
+told to `Health` here, so that no caller has to remember it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from livebot.adapters.ccxt_venue.answers import Row, info_of, rows_of
+from livebot.adapters.ccxt_venue.connection import Connection
+from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
+from livebot.adapters.ccxt_venue.failures import VENUE_ERRORS, Cause, Failure, failure_of, mend_keys
+from livebot.adapters.ccxt_venue.health import Health
+from livebot.adapters.ccxt_venue.order_forms import Call
+from livebot.errors import Transient
+
+_ORDERS_PER_PAGE = 50
+_WRITES = frozenset({"create_order", "edit_order", "cancel_order"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a call: a value, or a failure."""
+
+    value: Any = None
+    failure: Failure | None = None
+
+
+class VenueCalls:
+    """`clock_off` is called when the venue refuses a timestamp."""
+
+    def __init__(
+        self, connection: Connection, health: Health, settings: ExchangeSettings, clock_off: Callable[[], None]
+    ) -> None:
+        self._connection = connection
+        self._health = health
+        self._settings = settings
+        self._clock_off = clock_off
+
+    async def attempt(self, call: Call, *, urgent: bool = True) -> Answer:
+        """One call; never raises for the venue's or the network's sake.  Orders that are not urgent go last."""
+        if call.method in _WRITES:
+            await self._connection.pace.turn(urgent=urgent)
+        left_s = self._connection.bans.left_s
+        if left_s:
+            text = f"it has banned this address for {left_s:.0f} s more, nothing is sent before"
+            return Answer(failure=Failure(Cause.BANNED, "banned", text))
+        client = self._connection.orders
+        if client is None:
+            return Answer(failure=Failure(Cause.NO_ANSWER, "", "the connection is closed"))
+        try:
+            value = await getattr(client, call.method)(*call.arguments, params=dict(call.params))
+        except VENUE_ERRORS as error:
+            failure = failure_of(error)
+            self._note(failure, call)
+            return Answer(failure=failure)
+        self._health.right(_keys(call))
+        return Answer(value)
+
+    async def ask(self, what: str, call: Call) -> Any:  # noqa: ANN401 - what ccxt gives
+        """A question's answer.  Raises Transient with `what` in the text."""
+        answer = await self.attempt(call)
+        if answer.failure is not None:
+            raise self.unanswered(what, answer.failure)
+        return answer.value
+
+    async def ask_rows(self, what: str, call: Call) -> list[Row]:
+        """All rows of a list, page by page.  Raises Transient, also when it has more pages than allowed."""
+        rows: list[Row] = []
+        cursor, params = "", call.params
+        for _ in range(self._settings.pages):
+            page = rows_of(await self.ask(what, Call(call.method, call.arguments, params)), what)
+            rows += page
+            following = next((str(cut) for row in page if (cut := info_of(row).get("nextPageCursor"))), "")
+            if not following or following == cursor:
+                return rows
+            cursor, params = following, call.params | {"cursor": following}
+        raise Transient(f"{self._health.venue}: {what}: more than {self._settings.pages} pages; cancel orders by hand")
+
+    async def open_orders(self) -> list[Row]:
+        """Every open order of the account in this market and settlement, conditional ones too.  Raises Transient."""
+        capabilities, rows = self._connection.capabilities, []
+        for params in ({}, {"trigger": True}) if capabilities.conditionals_apart else ({},):
+            call = Call(
+                "fetch_open_orders", (None, None, _ORDERS_PER_PAGE), {**self._connection.settlement(), **params}
+            )
+            rows += await self.ask_rows("open orders", call)
+        return rows
+
+    def unanswered(self, what: str, failure: Failure) -> Transient:
+        """The sentence about a question that has no answer now."""
+        return Transient(f"{self._health.venue}: {what}: {failure.text}")
+
+    def _note(self, failure: Failure, call: Call) -> None:
+        if failure.cause is Cause.KEYS:
+            text = f"{self._health.venue} refuses the key: {failure.text}; {mend_keys(failure.code)}"
+            self._health.wrong(_keys(call), f"{text}; open positions keep their stops there")
+        elif failure.cause is Cause.CLOCK:
+            self._clock_off()
+
+
+def _keys(call: Call) -> str:
+    """A key that may read but not trade fails in one and not in the other."""
+    return "trading key" if call.method in _WRITES else "reading key"

@@ -1,0 +1,69 @@
+"""The keys of a venue account, and the word that real orders need: from the environment or systemd's credentials only.
+
+Rules of this file: a secret's value is in no message and in no repr; what is missing is told by its name, all at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from livebot.errors import BadInput
+
+API_KEY, API_SECRET, API_PASSWORD = "LIVEBOT_API_KEY", "LIVEBOT_API_SECRET", "LIVEBOT_API_PASSWORD"
+CONFIRMATION = "LIVEBOT_CONFIRM_LIVE"
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_BYTES_MAX = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What signs requests; `password` is empty where a venue wants none."""
+
+    api_key: str = field(repr=False)
+    secret: str = field(repr=False)
+    password: str = field(default="", repr=False)
+
+
+def read_secrets(environ: Mapping[str, str]) -> Secrets:
+    """The keys.
+
+    Raises:
+        BadInput: one is missing or empty, or a credential file cannot be read.
+
+    """
+    found = {name: _read(name, environ) for name in (API_KEY, API_SECRET, API_PASSWORD)}
+    lacking = [name for name in (API_KEY, API_SECRET) if not found[name]]
+    if lacking:
+        raise BadInput(
+            f"live trading needs {' and '.join(lacking)}: set it in the environment, or as a credential of the service "
+            "(systemd LoadCredential=); never write it into the config"
+        )
+    return Secrets(found[API_KEY], found[API_SECRET], found[API_PASSWORD])
+
+
+def check_confirmation(system: str, environ: Mapping[str, str]) -> None:
+    """Real orders with real money are sent only if the environment says so by the system's name.
+
+    Raises:
+        BadInput: it does not.
+
+    """
+    if environ.get(CONFIRMATION, "").strip() != system:
+        raise BadInput(
+            f"mode: live sends real orders with real money; to confirm that for this system, set {CONFIRMATION}={system} "
+            "in the environment (a sandbox or a local exchange needs no confirmation)"
+        )
+
+
+def _read(name: str, environ: Mapping[str, str]) -> str:
+    if environ.get(name, "").strip():
+        return environ[name].strip()
+    folder = environ.get(CREDENTIALS)
+    path = Path(folder) / name if folder else None
+    if path is None or not path.is_file():
+        return ""
+    try:
+        with path.open("rb") as file:
+            return file.read(_BYTES_MAX).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the credential {path} cannot be read: {type(error).__name__}") from None

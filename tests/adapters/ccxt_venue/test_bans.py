@@ -1,0 +1,68 @@
+"""While a venue bans us nothing is sent, and the operator is told until when."""
+
+import pytest
+
+from livebot.adapters.ccxt_venue.bans import Bans, ban_of
+from livebot.core.inputs import OrderAccepted, OrderRejected, OrderUnknown
+from livebot.core.market import OrderSide
+from livebot.core.order import Leg
+from livebot.errors import Transient
+from tests.adapters.ccxt_venue.desk import BTC, order, seat, stop
+from tests.virtual_loop import run
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "seconds"),
+    [
+        (200, {}, "{}", 0.0),
+        (503, {"Retry-After": "30"}, "", 0.0),
+        (429, {"Retry-After": "7"}, '{"code":-1003}', 7.0),
+        (418, {"retry-after": "120"}, "", 120.0),
+        (429, {"Retry-After": "0"}, "", 1.0),
+        (418, {}, '{"code":-1003,"msg":"Way too many requests; IP(1.2.3.4) banned until 1700000030000."}', 30.0),
+        (418, {"Retry-After": "soon"}, "teapot", 600.0),
+        (429, {}, "slow down", 10.0),
+        (403, {}, "access too frequent", 600.0),
+        (403, {}, ' {"retCode":10005}', 0.0),
+    ],
+)
+def test_how_long_an_answer_bans_us(status, headers, body, seconds):
+    assert ban_of(status, headers, body, 600.0, 1_700_000_000_000) == seconds
+
+
+def test_a_shorter_ban_does_not_end_a_longer_one_and_who_listens_hears_only_of_what_grows():
+    async def scenario():
+        bans, heard = Bans(), []
+        assert bans.left_s == 0
+        bans.listen(lambda: heard.append(bans.left_s))
+        bans.begin(10)
+        bans.begin(5)
+        bans.begin(10_000_000)
+        assert heard == [10.0, 3 * 86_400.0]
+
+    run(scenario())
+
+
+async def test_a_ban_is_waited_out_without_a_request_and_announced_and_lifted(tmp_path):
+    async with seat(tmp_path) as s:
+        await s.submit(order())
+        s.arm("ban", seconds=0.25)
+        with pytest.raises(Transient):
+            await s.exchange.fetch_positions()
+        notice = s.said("ban")[0]
+        assert notice.blocks_entries
+        assert "banned this address until about" in notice.text
+        s.arm("cut")  # whatever is sent now would use this fault up
+        opening, closing = await s.submit(order(number=2)), await s.submit(stop())
+        with pytest.raises(Transient, match="nothing is sent before"):
+            await s.exchange.cancel(BTC, order().client_order_id)
+        with pytest.raises(Transient, match="nothing is sent before"):
+            await s.exchange.fetch_order(BTC, order().client_order_id)
+        assert isinstance(opening, OrderRejected)
+        assert opening.code == "banned"
+        assert isinstance(closing, OrderUnknown)
+        assert len(s.desk.server.faults.armed) == 1
+        s.desk.server.faults.clear()
+        await s.until(lambda: s.said("ban")[-1].text is None)
+        assert s.said("ban")[-1].reconcile
+        assert isinstance(await s.submit(order(Leg.EXIT, OrderSide.SELL)), OrderAccepted)

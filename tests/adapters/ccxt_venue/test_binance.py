@@ -1,0 +1,182 @@
+"""Binance's USD-M futures: conditional orders with ids of their own, one user stream, errors by URL, keys to listen by."""
+
+import asyncio
+
+import pytest
+
+from livebot.adapters.ccxt_venue.exchange import CcxtExchange
+from livebot.adapters.clock import SystemClock
+from livebot.core.inputs import OrderAccepted, OrderEnded, OrderFilled, OrderRejected, OrderUnknown
+from livebot.core.market import OrderSide
+from livebot.core.order import Leg, OrderStatus
+from livebot.errors import Fatal, Rejected
+from livebot.simulator.binance import BinanceSettings
+from tests.adapters.ccxt_venue.desk import (
+    BTC,
+    PROMPT,
+    QUIET,
+    STILL,
+    D,
+    Keys,
+    approved,
+    binance_seat,
+    local_binance,
+    open_connection,
+    order,
+    replace,
+    stop,
+)
+
+FALLING = [(100.0, 100.0, 100.0, 100.0)] * 3 + [(100.0, 100.0, 80.0, 85.0)] * 20
+
+
+async def test_an_entry_and_its_stop_from_acceptance_to_the_fill_under_our_ids(tmp_path):
+    async with binance_seat(tmp_path, FALLING) as s:
+        assert isinstance(await s.submit(order()), OrderAccepted)
+        assert isinstance(await s.submit(stop("90")), OrderAccepted)
+        listed = await s.exchange.fetch_open_orders()
+        assert [(each.client_order_id, each.trigger_price) for each in listed] == [(stop().client_order_id, D(90))]
+        assert (await s.exchange.fetch_positions())[0].quantity == D("0.2")
+        assert (await s.exchange.fetch_account()).wallet == D("9999.99")
+        await s.desk.step(5)
+        await s.until(lambda: len(s.of(OrderEnded)) == 2)
+        ended, fill = s.of(OrderEnded)[1], s.of(OrderFilled)[1].fill
+        assert (ended.client_order_id, ended.status, ended.filled) == (
+            stop().client_order_id,
+            OrderStatus.FILLED,
+            D("0.2"),
+        )
+        assert (fill.client_order_id, fill.side, fill.quantity) == (stop().client_order_id, OrderSide.SELL, D("0.2"))
+        found = await s.exchange.fetch_order(BTC, stop().client_order_id)
+        assert (found.status, found.filled) == (OrderStatus.FILLED, D("0.2"))
+        fills = await s.exchange.fetch_fills(BTC, stop().client_order_id)
+        assert [each.trade_id for each in fills] == [fill.trade_id]
+        assert not s.notices
+
+
+async def test_a_stop_that_moves_is_placed_anew_under_its_id_and_the_old_ones_end_is_no_news(tmp_path):
+    async with binance_seat(tmp_path) as s:
+        await s.submit(order())
+        first = await s.submit(stop("90"))
+        moved = await s.amend(stop("91"))
+        assert isinstance(moved, OrderAccepted)
+        assert moved.venue_order_id != first.venue_order_id
+        found = await s.exchange.fetch_order(BTC, stop().client_order_id)
+        assert (found.status, found.trigger_price, found.venue_order_id) == (
+            OrderStatus.WORKING,
+            D(91),
+            moved.venue_order_id,
+        )
+        await s.until(lambda: len([each for each in s.of(OrderAccepted) if each.trigger_price]) == 2)
+        assert [each.client_order_id for each in s.of(OrderEnded)] == [order().client_order_id]
+        assert len(await s.exchange.fetch_open_orders()) == 1
+        await s.exchange.cancel(BTC, stop().client_order_id)
+        await s.until(lambda: len(s.of(OrderEnded)) == 2)
+        assert isinstance(await s.amend(stop("92")), OrderUnknown)  # it is gone: ask
+
+
+async def test_a_move_that_fails_half_way_is_unknown_or_refused_and_what_is_left_is_found(tmp_path):
+    async with binance_seat(tmp_path) as s:
+        await s.submit(order())
+        await s.submit(stop("90"))
+        s.arm("status", "algoOrder", times=None)
+        assert isinstance(await s.amend(stop("91")), OrderUnknown)  # not even found
+        s.desk.server.faults.clear()
+        s.arm("refuse", "algoOrder/cancel", code=-1001, text="Internal error")
+        assert isinstance(await s.amend(stop("91")), OrderUnknown)  # perhaps cancelled
+        assert (await s.exchange.fetch_order(BTC, stop().client_order_id)).trigger_price == D(90)
+        s.arm("refuse", "algoOrder/create", code=-2021, text="Order would immediately trigger.")
+        assert isinstance(await s.amend(stop("91")), OrderRejected)  # cancelled, and not placed anew
+        found = await s.exchange.fetch_order(BTC, stop().client_order_id)
+        assert found.status is OrderStatus.CANCELED
+
+
+async def test_the_end_of_an_order_that_could_not_be_taken_back_is_told(tmp_path):
+    async with binance_seat(tmp_path) as s:
+        await s.submit(order())
+        await s.submit(stop("90"))
+        s.arm("refuse", "algoOrder/cancel", code=-1001, text="Internal error")
+        await s.amend(stop("91"))
+        await s.exchange.cancel(BTC, stop().client_order_id)
+        await s.until(lambda: len(s.of(OrderEnded)) == 2)
+
+
+async def test_refusals_and_gone_orders_are_definite_and_an_id_twice_is_not(tmp_path):
+    async with binance_seat(tmp_path) as s:
+        assert isinstance(await s.submit(order(price="90")), OrderAccepted)
+        assert isinstance(await s.submit(order(price="90")), OrderUnknown)
+        assert isinstance(await s.amend(order(price="91")), OrderAccepted)
+        refused = await s.submit(order(quantity="5000", number=2))
+        assert isinstance(refused, OrderRejected)
+        assert refused.code.startswith("-")
+        with pytest.raises(Rejected):
+            await s.exchange.cancel(BTC, order(number=9).client_order_id)
+        assert await s.exchange.fetch_order(BTC, stop(number=9).client_order_id) is None
+        assert await s.exchange.fetch_fills(BTC, order(number=9).client_order_id) == ()
+
+
+async def test_a_lost_answer_is_unknown_and_found_by_client_id(tmp_path):
+    async with binance_seat(tmp_path) as s:
+        for number, request in enumerate((order(number=1), stop("90", number=1))):
+            s.arm("cut", "order/create" if number == 0 else "algoOrder/create")
+            assert isinstance(await s.submit(request), OrderUnknown)
+            assert (await s.exchange.fetch_order(BTC, request.client_order_id)) is not None
+
+
+async def test_after_a_broken_socket_the_stream_stands_again_and_a_comparison_is_asked_for(tmp_path):
+    async with binance_seat(tmp_path, settings=replace(QUIET, reconnect_s=0.01)) as s:
+        s.exchange._streams.reconnect("by the test")
+        await s.until(lambda: s.said("private stream") and s.said("private stream")[-1].text is None)
+        assert s.said("private stream")[-1].reconcile
+        await s.submit(order())
+        await s.until(lambda: s.of(OrderFilled))
+
+
+async def test_a_lost_end_of_a_resting_order_is_found_out_by_asking_for_the_open_ones(tmp_path):
+    async with binance_seat(tmp_path, FALLING, settings=replace(PROMPT, silence_s=0.1, probe_s=0.05)) as s:
+        await s.submit(order())
+        await s.submit(stop("90"))
+        await s.until(lambda: s.of(OrderFilled))
+        await asyncio.sleep(0.2)
+        assert not s.notices
+        s.arm("drop", "order", times=None)
+        await s.desk.step(5)
+        await s.until(lambda: s.said("private stream") and s.said("private stream")[-1].text is None)
+        assert f"it did not tell of the end of the order {stop().client_order_id}" in s.said("private stream")[0].text
+
+
+async def test_a_listen_key_that_expires_is_asked_for_anew(tmp_path):
+    server = BinanceSettings(listen_key_seconds=0.3)
+    async with binance_seat(tmp_path, settings=replace(QUIET, reconnect_s=0.01), server=server) as s:
+        await s.until(lambda: s.said("private stream") and s.said("private stream")[-1].text is None)
+        assert "is down" in s.said("private stream")[0].text
+        await s.submit(order())
+        await s.until(lambda: s.of(OrderFilled))
+
+
+async def test_an_account_that_cannot_trade_so_is_fatal_and_says_what_to_do(tmp_path):
+    async with local_binance(tmp_path, STILL, settings=BinanceSettings(dual_side=True)) as desk:
+        for keys, words in (
+            (Keys("key", "secret"), "set the position mode to one-way"),
+            (Keys("nobody", "secret"), "LIVEBOT_API_KEY"),
+        ):
+            connection = await open_connection(desk, keys, venue="binance")
+            with pytest.raises(Fatal, match=words):
+                await CcxtExchange.open(connection, SystemClock(), (BTC,), QUIET)
+            await connection.close()
+
+
+async def test_it_may_be_called_by_ccxts_name_for_it(tmp_path):
+    async with local_binance(tmp_path, STILL) as desk:
+        connection = await open_connection(desk, venue="binanceusdm")
+        exchange = await CcxtExchange.open(connection, SystemClock(), (BTC,), QUIET)
+        assert isinstance(await exchange.submit(approved(order())), OrderAccepted)
+        assert (await exchange.fetch_account()).wallet == D("9999.99")
+        await exchange.close()
+
+
+async def test_an_entry_cannot_carry_a_stop_here_and_goes_without(tmp_path):
+    async with binance_seat(tmp_path) as s:
+        outcome = await s.submit(replace(order(Leg.ENTRY), attached_stop=D(90)))
+        assert isinstance(outcome, OrderAccepted)
+        assert await s.exchange.fetch_open_orders() == ()

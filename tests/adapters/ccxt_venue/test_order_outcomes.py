@@ -1,0 +1,186 @@
+"""What an order's outcome is, by what the exchange and the network did: stock ccxt over TLS to a local Bybit."""
+
+import asyncio
+
+import pytest
+
+from livebot.core.inputs import OrderAccepted, OrderFilled, OrderRejected, OrderUnknown
+from livebot.core.market import OrderSide
+from livebot.core.order import Leg, OrderStatus
+from livebot.errors import Rejected, Transient
+from tests.adapters.ccxt_venue.desk import BTC, D, order, seat, stop
+
+
+async def test_an_order_is_accepted_with_the_id_of_the_venue_and_what_we_sent(tmp_path):
+    async with seat(tmp_path) as s:
+        outcome = await s.submit(order(price="90", quantity="0.1"))
+        found = await s.exchange.fetch_order(BTC, outcome.client_order_id)
+        assert isinstance(outcome, OrderAccepted)
+        assert (outcome.quantity, outcome.price, outcome.trigger_price) == (D("0.1"), D(90), None)
+        assert (found.venue_order_id, found.status) == (outcome.venue_order_id, OrderStatus.WORKING)
+
+
+HIDDEN = [  # and what ccxt raises for each
+    ("silence", {}),  # RequestTimeout
+    ("cut", {}),  # ExchangeNotAvailable
+    ("truncate", {}),  # ExchangeError
+    ("html", {}),  # no exception, no id
+    ("empty", {}),  # no exception, no id
+    ("status", {"status": 503}),
+    ("status", {"status": 500}),
+    ("status", {"status": 504}),
+]
+
+
+async def test_whatever_hides_the_answer_the_outcome_is_unknown_and_the_truth_is_found_by_client_id(tmp_path):
+    async with seat(tmp_path) as s:
+        for number, (fault, more) in enumerate(HIDDEN):
+            s.arm(fault, "order/create", **more)
+            request = order(number=number)
+            outcome = await s.submit(request)
+            assert isinstance(outcome, OrderUnknown), (fault, outcome)
+            found = await s.exchange.fetch_order(BTC, request.client_order_id)
+            assert found.status is OrderStatus.FILLED, fault
+            assert len(await s.exchange.fetch_fills(BTC, request.client_order_id)) == 1, fault
+
+
+async def test_a_failure_that_the_venue_admits_is_unknown_whatever_its_code(tmp_path):
+    async with seat(tmp_path) as s:
+        for text in ("Request timeout, please try again later", "System error. Please try again later."):
+            s.arm("refuse", "order/create", code=10016, text=text)
+            assert isinstance(await s.submit(order()), OrderUnknown)
+        assert await s.exchange.fetch_order(BTC, order().client_order_id) is None
+
+
+async def test_a_lost_request_is_unknown_and_later_not_found(tmp_path):
+    async with seat(tmp_path) as s:
+        s.arm("lose", "order/create")
+        assert isinstance(await s.submit(order()), OrderUnknown)
+        assert await s.exchange.fetch_order(BTC, order().client_order_id) is None
+
+
+async def test_an_order_carried_out_late_is_unknown_at_first(tmp_path):
+    async with seat(tmp_path) as s:
+        s.arm("late", "order/create", seconds=0.5)
+        assert isinstance(await s.submit(order()), OrderUnknown)
+        assert await s.exchange.fetch_order(BTC, order().client_order_id) is None
+        await s.until(lambda: s.of(OrderFilled))
+        assert (await s.exchange.fetch_order(BTC, order().client_order_id)).filled == D("0.2")
+
+
+REFUSALS = [
+    (110007, "ab not enough for new order", "ab not enough for new order (code 110007)"),  # InsufficientFunds
+    (110003, "Order price is out of permissible range", "Order price is out of permissible range (code 110003)"),
+    (10001, "Qty invalid", "Qty invalid (code 10001)"),  # BadRequest
+    (10003, "API key is invalid.", "API key is invalid (code 10003)"),  # AuthenticationError
+    (10027, "Trading Banned", "Trading Banned (code 10027)"),  # PermissionDenied
+]
+
+
+async def test_a_refusal_with_the_venues_code_is_definite(tmp_path):
+    async with seat(tmp_path) as s:
+        for code, text, said in REFUSALS:
+            s.arm("refuse", "order/create", code=code, text=text)
+            outcome = await s.submit(order())
+            assert isinstance(outcome, OrderRejected)
+            assert (outcome.code, outcome.text) == (str(code), said)
+        assert await s.exchange.fetch_order(BTC, order().client_order_id) is None
+
+
+async def test_an_id_that_is_there_already_is_asked_for_and_not_called_refused(tmp_path):
+    async with seat(tmp_path) as s:
+        first = await s.submit(order(price="90"))
+        again = await s.submit(order(price="90"))
+        assert isinstance(first, OrderAccepted)
+        assert isinstance(again, OrderUnknown)
+        assert len(await s.exchange.fetch_open_orders()) == 1
+
+
+async def test_too_many_orders_at_once_are_sent_again_under_their_ids(tmp_path):
+    async with seat(tmp_path) as s:
+        s.arm("refuse", "order/create", code=10006, text="Too many visits.", times=2)
+        assert isinstance(await s.submit(order()), OrderAccepted)
+        s.arm("refuse", "order/create", code=10006, text="Too many visits.", times=4)
+        outcome = await s.submit(order(number=2))
+        assert isinstance(outcome, OrderRejected)
+        assert outcome.code == "10006"
+
+
+async def test_a_refused_timestamp_is_mended_and_the_order_sent_again(tmp_path):
+    async with seat(tmp_path) as s:
+        s.arm("skew", seconds=-8.0)  # our requests come from the future now
+        outcome = await s.submit(order())
+        assert isinstance(outcome, OrderAccepted)
+        assert -8_100 < s.connection.skew_ms < -7_800
+        notice = s.said("clock")[-1]
+        assert notice.blocks_entries
+        assert "behind this machine's" in notice.text
+        s.arm("skew", seconds=0.0)
+        assert isinstance(await s.submit(order(number=2)), OrderAccepted)
+        await s.until(lambda: s.said("clock")[-1].text is None)
+
+
+async def test_what_the_venue_cannot_do_is_refused_before_anything_is_sent(tmp_path):
+    async with seat(tmp_path) as s:
+        s.arm("cut", "order/create")
+        outcome = await s.submit(
+            order(Leg.TARGET, OrderSide.SELL, price="110", trigger=None, post_only=False, number=3)
+        )
+        assert isinstance(outcome, OrderUnknown)  # a target is fine; the fault struck
+        wrong = order(Leg.EXIT, OrderSide.SELL, trigger="90")
+        outcome = await s.submit(wrong)
+        assert isinstance(outcome, OrderRejected)
+        assert outcome.code == "unsupported"
+        assert "only a protective stop is a stop order" in outcome.text
+
+
+async def test_a_stop_is_amended_in_place_and_the_answer_is_what_we_asked_for(tmp_path):
+    async with seat(tmp_path) as s:
+        await s.submit(order())
+        first = await s.submit(stop("90"))
+        changed = await s.amend(stop("91", "0.1"))
+        assert isinstance(changed, OrderAccepted)
+        assert changed.venue_order_id == first.venue_order_id
+        assert (changed.trigger_price, changed.quantity) == (D(91), D("0.1"))
+        found = await s.exchange.fetch_order(BTC, stop().client_order_id)
+        assert (found.trigger_price, found.quantity, found.status) == (D(91), D("0.1"), OrderStatus.WORKING)
+
+
+async def test_an_amendment_of_an_order_that_is_gone_is_refused_and_one_without_answer_unknown(tmp_path):
+    async with seat(tmp_path) as s:
+        await s.submit(order())
+        assert isinstance(await s.amend(order(price="80")), OrderRejected)
+        await s.submit(stop("90"))
+        s.arm("cut", "order/amend")
+        assert isinstance(await s.amend(stop("91")), OrderUnknown)
+        assert isinstance(await s.amend(stop("91")), OrderUnknown)  # it looks like that already
+        assert (await s.exchange.fetch_order(BTC, stop().client_order_id)).trigger_price == D(91)
+        s.arm("refuse", "order/amend", code=34040, text="not modified")
+        assert isinstance(await s.amend(stop("91")), OrderUnknown)
+
+
+async def test_a_cancelled_order_ends_and_cancelling_it_again_is_refused(tmp_path):
+    async with seat(tmp_path) as s:
+        request = order(price="90")
+        await s.submit(request)
+        await s.exchange.cancel(BTC, request.client_order_id)
+        assert (await s.exchange.fetch_order(BTC, request.client_order_id)).status is OrderStatus.CANCELED
+        with pytest.raises(Rejected, match=r"order not exists or too late to cancel \(code 110001\)"):
+            await s.exchange.cancel(BTC, request.client_order_id)
+
+
+async def test_a_cancellation_without_answer_is_transient(tmp_path):
+    async with seat(tmp_path) as s:
+        for number, (fault, more) in enumerate((("cut", {}), ("silence", {}), ("refuse", {"code": 10016}))):
+            await s.submit(order(price="90", number=number))
+            s.arm(fault, "order/cancel", **more)
+            with pytest.raises(Transient):
+                await s.exchange.cancel(BTC, order(number=number).client_order_id)
+
+
+async def test_orders_at_once_go_out_at_once_and_none_is_refused_for_its_rate(tmp_path):
+    async with seat(tmp_path) as s:
+        started = asyncio.get_running_loop().time()
+        outcomes = await asyncio.gather(*(s.submit(order(number=n, quantity="0.1")) for n in range(10)))
+        assert asyncio.get_running_loop().time() - started < 1.0
+        assert {type(outcome) for outcome in outcomes} == {OrderAccepted}

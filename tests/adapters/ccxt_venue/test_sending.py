@@ -1,0 +1,84 @@
+"""An order is accepted only by an answer that has an id and is about this order."""
+
+import pytest
+
+from livebot.adapters.ccxt_venue.capabilities import capabilities_of
+from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
+from livebot.adapters.ccxt_venue.failures import Cause, Failure
+from livebot.adapters.ccxt_venue.order_forms import create_call
+from livebot.adapters.ccxt_venue.sending import Sending
+from livebot.adapters.ccxt_venue.venue_calls import Answer
+from livebot.core.inputs import OrderAccepted, OrderRejected, OrderUnknown
+from tests.adapters.ccxt_venue.desk import order, stop
+from tests.adapters.ccxt_venue.test_upkeep import FixedClock
+from tests.virtual_loop import run
+
+BYBIT = capabilities_of("bybit", "perpetual")
+
+
+class FakeCalls:
+    """Gives these answers in turn, and keeps what was urgent."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.urgent = []
+
+    async def attempt(self, call, *, urgent=True):
+        self.urgent.append(urgent)
+        return self.answers.pop(0)
+
+
+class FakeUpkeep:
+    waited = 0
+
+    async def measured(self):
+        self.waited += 1
+
+
+def sent(request, *answers):
+    calls = FakeCalls(*answers)
+    sending = Sending(BYBIT, calls, FixedClock(), ExchangeSettings(), FakeUpkeep())
+    return run(sending.send(request, create_call(request, BYBIT))), calls
+
+
+@pytest.mark.parametrize("answer", [None, "", "<html>", [], {}, {"id": None}, {"id": ""}, {"id": 5}])
+def test_an_answer_without_an_id_leaves_the_order_unknown(answer):
+    outcome, _ = sent(order(), Answer(answer))
+    assert isinstance(outcome, OrderUnknown)
+    assert outcome.text == "the venue's answer holds no order id"
+
+
+def test_an_answer_about_another_order_leaves_ours_unknown():
+    outcome, _ = sent(order(), Answer({"id": "1", "clientOrderId": order(number=2).client_order_id}))
+    assert isinstance(outcome, OrderUnknown)
+    assert outcome.text == "the venue's answer is about another order"
+
+
+@pytest.mark.parametrize("told", [None, "", order().client_order_id])
+def test_a_bare_id_is_enough(told):
+    outcome, _ = sent(order(), Answer({"id": "1", "clientOrderId": told, "status": None}))
+    assert isinstance(outcome, OrderAccepted)
+    assert outcome.venue_order_id == "1"
+
+
+def test_only_refusals_for_rate_or_clock_are_sent_again_and_not_for_ever():
+    fast, clock = (Answer(failure=Failure(cause, "1", "no")) for cause in (Cause.TOO_FAST, Cause.CLOCK))
+    good = Answer({"id": "1"})
+    assert isinstance(sent(order(), fast, clock, fast, good)[0], OrderAccepted)
+    outcome, calls = sent(order(), fast, clock, fast, clock)
+    assert isinstance(outcome, OrderRejected)
+    assert not calls.answers
+    for cause in (Cause.REFUSED, Cause.KEYS, Cause.NOT_FOUND):
+        assert isinstance(sent(order(), Answer(failure=Failure(cause, "1", "no")))[0], OrderRejected)
+    for cause in (Cause.NO_ANSWER, Cause.DUPLICATE):
+        assert isinstance(sent(order(), Answer(failure=Failure(cause, "", "no")))[0], OrderUnknown)
+
+
+def test_while_banned_what_opens_is_refused_and_what_reduces_is_asked_for_later():
+    banned = Answer(failure=Failure(Cause.BANNED, "banned", "banned for 60 s"))
+    opening, first = sent(order(), banned)
+    closing, second = sent(stop(), banned)
+    assert isinstance(opening, OrderRejected)
+    assert opening.code == "banned"
+    assert isinstance(closing, OrderUnknown)
+    assert (first.urgent, second.urgent) == ([False], [True])
