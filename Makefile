@@ -5,13 +5,15 @@ PYTHON  ?= python3
 CONFIG  ?= config.yaml
 WORKERS ?= 2
 ARGS    ?=
+SEEDS   ?= 100
+START   ?= 1
 
 BIN   := .venv/bin
 READY := .venv/.ready
 PIP   := $(BIN)/pip install --disable-pip-version-check --quiet --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench lock clean
+.PHONY: help setup run rehearse test simulate lint format bench lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 9
@@ -27,6 +29,9 @@ $(READY): requirements.lock pyproject.toml
 run: setup  ## run the daemon in the foreground; Ctrl-C stops it. CONFIG=other.yaml ARGS="--root DIR"
 	@exec $(BIN)/livebot run --config $(CONFIG) $(ARGS)
 
+rehearse: setup  ## two minutes against a local exchange that misbehaves, and a verdict. CONFIG=other.yaml ARGS="--kills 3"
+	@exec $(BIN)/livebot rehearse --config $(CONFIG) $(ARGS)
+
 test: setup  ## all tests, then the coverage gate. ARGS="tests/core -k kernel" narrows, WORKERS=0 runs in one process
 	@rm -f .coverage .coverage.*
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --cov --cov-report= $(ARGS)
@@ -34,6 +39,9 @@ ifeq ($(ARGS),)
 	@$(BIN)/coverage json -q -o .coverage.json
 	@$(BIN)/python tests/coverage_gate.py .coverage.json
 endif
+
+simulate: setup  ## the daemon among crashes, lost orders and full disks; a failing seed says how to replay it. SEEDS=1000 START=1
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START) $(ARGS)
 
 lint: setup  ## style, format, types, imports
 	$(BIN)/ruff check

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from livebot.bootstrap import commands, real_venue
-from livebot.bootstrap.venue import venue_of
+from livebot.bootstrap.real_venue import real_venue_of
 from livebot.config.load import check
 from livebot.config.root import resolve
 from livebot.errors import BadInput, Fatal, Transient
-from livebot.runtime.inbox import Activity
 from tests.simulator.builders import BTC, flat
 from tests.simulator.bybit.desk import Desk, local_bybit
 
@@ -40,7 +39,7 @@ def written(desk: Desk, folder: Path, mode: str, *symbols: str) -> Path:
 
 async def composed(path: Path, opened: AsyncExitStack):
     loaded = check(path.read_text(), str(path))
-    return await venue_of(loaded, resolve(loaded.config, path, None, {}), Activity(), opened)
+    return await real_venue_of(loaded, resolve(loaded.config, path, None, {}), opened)
 
 
 @pytest.fixture

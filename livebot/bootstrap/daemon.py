@@ -4,9 +4,8 @@ import asyncio
 import ctypes
 import gc
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,10 +26,11 @@ from livebot.adapters.signal_store import FileSignalStore
 from livebot.bootstrap.commands import report_of
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.strategies import strategies_by_symbol, strategy_maker, watched_by_symbol
-from livebot.bootstrap.venue import venue_of
+from livebot.bootstrap.venue import Venue, simulated_venue_of
 from livebot.config import terms
 from livebot.config.load import LoadedConfig
 from livebot.config.root import Paths, resolve
+from livebot.config.venue import SIMULATOR
 from livebot.core.facts import SignalClosed
 from livebot.errors import LivebotError
 from livebot.ops.control_server import ControlServer
@@ -47,9 +47,6 @@ from livebot.runtime.system import System, SystemParts
 _log = structlog.get_logger(__name__)
 
 SCREEN_S = 0.5
-# How long a thread may compute before the event loop has its turn: with Python's own five milliseconds the ledger's
-# thread, which begins with the very facts of an order, held the order up.
-LOOP_WAITS_S = 0.0005
 EXIT_OK = 0
 EXIT_CONFIG = 2
 EXIT_FAILED = 3
@@ -91,21 +88,11 @@ def run_daemon(
     """
     loaded = load(config_path)
     paths = resolve(loaded.config, config_path, root, os.environ)
-    with configure_logs(level=log_level, sink=screen.log_line if screen is not None else None), _prompt_loop():
+    with configure_logs(level=log_level, sink=screen.log_line if screen is not None else None):
         structlog.contextvars.bind_contextvars(system=loaded.config.system)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(loaded, paths, seconds, screen))
     return EXIT_OK
-
-
-@contextmanager
-def _prompt_loop() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(LOOP_WAITS_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen: Screen | None) -> None:
@@ -177,7 +164,7 @@ def _write_report(system: str, paths: Paths) -> None:
 async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> tuple[System, Journal]:
     config = loaded.config
     activity = Activity()
-    venue = await venue_of(loaded, paths, activity, opened)
+    venue = await _venue(loaded, paths, activity, opened)
     files = DurableFiles(workers=ThreadWorkers(config.runtime.write_threads, "durable-files"))
     opened.push_async_callback(files.close)
     ledger = SqlLedger(paths.ledger, config.system)
@@ -216,6 +203,15 @@ async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> 
         random=Random(),
     )
     return System(parts), journal
+
+
+async def _venue(loaded: LoadedConfig, paths: Paths, activity: Activity, opened: AsyncExitStack) -> Venue:
+    if loaded.config.exchange.id == SIMULATOR:
+        return await simulated_venue_of(loaded, paths, activity, opened)
+    # Here because ccxt is heavy, and the simulator has no use for it.
+    from livebot.bootstrap.real_venue import real_venue_of  # noqa: PLC0415
+
+    return await real_venue_of(loaded, paths, opened)
 
 
 def _log_problem(source: str, sentence: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Which venue, put together as the config says."""
+"""What the daemon needs of a venue, and the simulated one, in this process or in another."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from livebot.config.load import LoadedConfig
 from livebot.config.root import Paths
-from livebot.config.venue import SIMULATOR, SimulatorConfig
+from livebot.config.venue import SimulatorConfig
 from livebot.ports import CandleFeed, Clock, Exchange
 from livebot.runtime.inbox import Activity
 from livebot.simulator.clock import VenueClock
@@ -33,14 +33,9 @@ class Venue:
     lacking: Mapping[str, str] = field(default_factory=dict)  # why a configured symbol is not traded, by symbol
 
 
-async def venue_of(loaded: LoadedConfig, paths: Paths, activity: Activity, opened: AsyncExitStack) -> Venue:
+async def simulated_venue_of(loaded: LoadedConfig, paths: Paths, activity: Activity, opened: AsyncExitStack) -> Venue:
     """The configured venue; `opened` closes what it holds.  Raises BadInput, Fatal."""
     simulator = loaded.config.exchange.simulator
-    if loaded.config.exchange.id != SIMULATOR:
-        # Here because ccxt is heavy, and most commands have no use for it.
-        from livebot.bootstrap.real_venue import real_venue_of  # noqa: PLC0415
-
-        return await real_venue_of(loaded, paths, opened)
     if paths.venue_socket is not None:
         remote = await RemoteVenue.connect(paths.venue_socket)
         opened.push_async_callback(remote.close)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
+from livebot.cli import data, exchange, rehearse
 from livebot.cli.interrupt import leaving_at_once
 from livebot.cli.report_format import ReportFormat
+from livebot.cli.telling import StopOption, StrategyOption, TargetOption, tell, tell_symbols
 from livebot.errors import BadInput, LivebotError
 
 if TYPE_CHECKING:
@@ -58,10 +60,13 @@ AllOption = Annotated[bool, typer.Option("--all", help="All symbols.")]
 ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.", show_default=False)
 ]
+
 DEFAULT_CONFIG = Path("config.yaml")
 
 
-def command(name: str, *, example: str) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
+def command(
+    name: str, *, example: str, group: typer.Typer = app
+) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
     """Make a function a command whose deliberate errors are told plainly."""
 
     def register(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
@@ -73,7 +78,7 @@ def command(name: str, *, example: str) -> Callable[[Callable[Parameters, None]]
                 _complain(str(error))
                 raise typer.Exit(_exit_code(error)) from None
 
-        return app.command(name, epilog=f"Example: {example}")(told)
+        return group.command(name, epilog=f"Example: {example}")(told)
 
     return register
 
@@ -225,25 +230,6 @@ def _client(config: Path, root: Path | None) -> "ControlClient":
 # ------------------------------------------------------------------ telling the running daemon
 
 
-def _tell_symbols(
-    name: str, symbols: list[str] | None, everything: bool, reason: str | None, client: "ControlClient", as_json: bool
-) -> None:
-    if bool(symbols) == everything:
-        raise typer.BadParameter(f"name the symbols to {name}, or say --all", param_hint="SYMBOL...")
-    arguments: dict[str, list[str] | str | None] = {"symbols": symbols or None}
-    if reason is not None:
-        arguments["reason"] = reason
-    _tell(client, name, arguments, as_json)
-
-
-def _tell(client: "ControlClient", name: str, arguments: dict[str, list[str] | str | None], as_json: bool) -> None:
-    message = client.command(name, arguments)
-    if as_json:
-        _print_json({"message": message})
-    else:
-        typer.echo(message)
-
-
 @command("pause", example="livebot pause BTC/USDT ETH/USDT")
 def pause(
     symbols: SymbolArguments = None,
@@ -257,7 +243,7 @@ def pause(
 
     What is open is managed on.
     """
-    _tell_symbols("pause", symbols, everything, reason, _client(config, root), as_json)
+    tell_symbols("pause", symbols, everything, reason, _client(config, root), as_json)
 
 
 @command("resume", example="livebot resume --all")
@@ -270,7 +256,7 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Lift a pause, or a switch-off by win rate."""
-    _tell_symbols("resume", symbols, everything, reason, _client(config, root), as_json)
+    tell_symbols("resume", symbols, everything, reason, _client(config, root), as_json)
 
 
 @command("restart", example="livebot restart BTC/USDT")
@@ -286,7 +272,7 @@ def restart(
 
     Lifts a quarantine.
     """
-    _tell_symbols("restart", symbols, everything, reason, _client(config, root), as_json)
+    tell_symbols("restart", symbols, everything, reason, _client(config, root), as_json)
 
 
 @command("flatten", example="livebot flatten BTC/USDT --reason 'delisting'")
@@ -302,7 +288,36 @@ def flatten(
 
     Entries that have not filled are cancelled.  New ones are not stopped by this: see pause and halt.
     """
-    _tell_symbols("flatten", symbols, everything, reason, _client(config, root), as_json)
+    tell_symbols("flatten", symbols, everything, reason, _client(config, root), as_json)
+
+
+@command("adopt", example="livebot adopt BTC/USDT:USDT --stop 61000")
+def adopt(
+    *,
+    symbols: SymbolArguments = None,
+    everything: AllOption = False,
+    dismiss: Annotated[
+        bool, typer.Option("--dismiss", help="Leave it there as it is, and trade the symbol again.")
+    ] = False,
+    stop: StopOption = None,
+    target: TargetOption = None,
+    strategy: StrategyOption = None,
+    reason: ReasonOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take over a position that somebody else opened, or let it be.
+
+    A strategy that runs on the symbol manages it from then on, behind a stop that is placed at once.  Orders of
+    somebody else cannot be taken over: cancel them at the venue, or --dismiss them.  What was dismissed and then
+    changes is told anew, and stops its symbol again.
+    """
+    options = {"stop": stop, "target": target, "strategy": strategy}
+    given = {name: value for name, value in options.items() if value is not None}
+    if dismiss and given:
+        raise typer.BadParameter(f"what is dismissed has no {' or '.join(given)}", param_hint="--dismiss")
+    tell_symbols("dismiss" if dismiss else "adopt", symbols, everything, reason, _client(config, root), as_json, given)
 
 
 @command("halt", example="livebot halt --reason 'news'")
@@ -316,7 +331,7 @@ def halt(
 
     This holds over any restart.  Exits go on.
     """
-    _tell(_client(config, root), "halt", {"reason": reason or OPERATOR}, as_json)
+    tell(_client(config, root), "halt", {"reason": reason or OPERATOR}, as_json)
 
 
 @command("unhalt", example="livebot unhalt --reason 'losses were looked into'")
@@ -327,7 +342,7 @@ def unhalt(
     as_json: JsonOption = False,
 ) -> None:
     """Trade again after a halt."""
-    _tell(_client(config, root), "unhalt", {"reason": reason}, as_json)
+    tell(_client(config, root), "unhalt", {"reason": reason}, as_json)
 
 
 # ------------------------------------------------------------------ looking back
@@ -373,3 +388,22 @@ def report(
     except OSError as error:
         raise LivebotError(f"the report cannot be written to {output}: {error.strerror}") from error
     typer.echo(f"written to {output}", err=True)
+
+
+# ------------------------------------------------------------------ trying it out
+
+command("rehearse", example=rehearse.EXAMPLE)(rehearse.rehearse)
+command("exchange", example=exchange.EXAMPLE)(exchange.exchange)
+
+# ------------------------------------------------------------------ candles
+
+data_app = typer.Typer(
+    help="Candles: fetch, import, check and list them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(data_app, name="data")
+command("fetch", example=data.EXAMPLES["fetch"], group=data_app)(data.fetch)
+command("import", example=data.EXAMPLES["import"], group=data_app)(data.take)
+command("check", example=data.EXAMPLES["check"], group=data_app)(data.check)
+command("list", example=data.EXAMPLES["list"], group=data_app)(data.show)

@@ -45,7 +45,10 @@ class Adopting:
         instance = next(each for each in self._states.instances if each.strategy_name == wish.strategy)
         seen = await self._reconcile.run()
         if seen is None:
-            raise Rejected(f"{self._symbol} trades too fast to tell what is ours; nothing was adopted, try again")
+            raise Rejected(
+                f"{self._symbol} trades too fast to tell what is ours, or the venue does not say what it holds; nothing "
+                "was adopted, try again"
+            )
         beyond = self._reconcile.beyond(seen)
         if not beyond:
             raise Rejected(f"{self._symbol}: the venue holds nothing that is not ours; nothing was adopted")

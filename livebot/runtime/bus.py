@@ -21,6 +21,9 @@ from livebot.runtime.settings import ListenerSettings
 _log = structlog.get_logger(__name__)
 
 Publication = tuple[Fact | Decision, ...]
+# How many turns of the loop later a listener begins: an order that follows from what it hears is signed in one and
+# written to its socket in the next.
+TURNS_LATER = 2
 
 
 class AsyncListener(Protocol):
@@ -116,7 +119,10 @@ class _Lane:
 
     async def run(self) -> None:
         while True:
-            await self._filled.wait()
+            if not self._queue:
+                await self._filled.wait()
+                for _ in range(TURNS_LATER):
+                    await asyncio.sleep(0)
             await self._deliver(self._queue.popleft())
             if not self._queue:
                 self._filled.clear()

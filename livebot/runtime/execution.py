@@ -270,15 +270,15 @@ class Execution:
         self._notify(VenueNotice(source=source, text=text, blocks_entries=text is not None and source != ANSWERS))
 
     async def _retried(self, call: Callable[[], Awaitable[None]]) -> None:
+        """All attempts together have the time of one order: whoever waits may have a stop to place.  Raises TimeoutError."""
         wait_s = self._settings.retry_backoff_s
-        for _ in range(self._settings.retries):
-            try:
-                async with asyncio.timeout(self._settings.order_timeout_s):
-                    return await call()
-            except (TimeoutError, Transient, Unknown):
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, self._settings.retry_backoff_maximum_s)
         async with asyncio.timeout(self._settings.order_timeout_s):
+            for _ in range(self._settings.retries):
+                try:
+                    return await call()
+                except (Transient, Unknown):
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(wait_s * 2, self._settings.retry_backoff_maximum_s)
             return await call()
 
 

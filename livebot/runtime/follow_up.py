@@ -5,7 +5,8 @@ position without a confirmed stop has a clock running.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import TypeVar
 
 from livebot.core.exposure import protected
 from livebot.core.inputs import OrderEvent
@@ -15,6 +16,10 @@ from livebot.runtime.inbox import Ask, Inbox, UnprotectedDeadline
 from livebot.runtime.side_jobs import SideJobs
 from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.surroundings import Surroundings
+
+PATIENCE = 0.5  # of the time that a position may be without a stop: how long its worker waits for an answer
+
+T = TypeVar("T")
 
 
 class FollowUp:
@@ -42,6 +47,23 @@ class FollowUp:
                     self.ask_about(record.request)
             self._watch_protection(instance)
         self._asked &= on_record
+
+    async def answer(self, request: OrderRequest, answer: Coroutine[object, object, T]) -> T | None:
+        """An answer; None if it does not come while a position waits: that of an entry which has traded, or for its stop.
+
+        What is awaited goes on, and is not heard any more.
+        """
+        answering = asyncio.ensure_future(answer)
+        trading = asyncio.ensure_future(self._inbox.filled(request.client_order_id))
+        try:
+            if request.leg.opens:
+                await asyncio.wait((answering, trading), return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                await asyncio.wait((answering,), timeout=self._shared.execution_settings.unprotected_s * PATIENCE)
+            return answering.result() if answering.done() else None
+        finally:
+            answering.cancel()
+            trading.cancel()
 
     def ask_about(self, request: OrderRequest) -> None:
         """Ask the venue about an order."""

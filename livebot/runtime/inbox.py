@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
-from livebot.core.inputs import OrderEvent
+from livebot.core.inputs import OrderEvent, OrderFilled
 from livebot.core.market import Candle
 from livebot.core.series import CandleSeries
 from livebot.core.signal import CloseReason
@@ -161,6 +161,7 @@ class Inbox:
         self._open = False
         self._unheeded: list[Leave] = []
         self._arrival: asyncio.Future[None] | None = None  # what the worker waits for
+        self._trade: tuple[str, asyncio.Future[None]] | None = None  # of which order it wants to know a fill at once
         self.dropped_candles = 0
         self.dropped_events = 0
         self.must_ask = False
@@ -216,6 +217,20 @@ class Inbox:
         self._activity.begin()
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
+        if self._trade is not None and _is_fill_of(item, self._trade[0]) and not self._trade[1].done():
+            self._trade[1].set_result(None)
+
+    async def filled(self, client_order_id: str) -> None:
+        """Return when a fill of this order waits; for the worker, about one order at a time."""
+        if any(_is_fill_of(item, client_order_id) for item in self._items):
+            return
+        trade = asyncio.get_running_loop().create_future()
+        self._trade = mine = client_order_id, trade
+        try:
+            await trade
+        finally:
+            if self._trade is mine:  # else the worker has gone on to the next order
+                self._trade = None
 
     async def take(self) -> list[Item]:
         """All that waits, at least one item, in order of arrival; they count as work until `done`."""
@@ -249,3 +264,7 @@ class Inbox:
             yield
         finally:
             self.end_work()
+
+
+def _is_fill_of(item: Item, client_order_id: str) -> bool:
+    return isinstance(item, OrderFilled) and item.fill.client_order_id == client_order_id

@@ -2,9 +2,9 @@
 
 Rules of this file: every open question is asked before anything is compared; a difference is acted on only when two looks
 in a row, during which nothing traded and with nothing left to ask, show the same; a worker waits for answers no longer
-than a position may wait for its stop, then the orders are asked about on the side and the comparison comes later; what is
-missing of a position was closed outside, what is beyond ours is reported and left alone; what was dismissed counts as
-explained while it stays as it is.
+than a position may wait for its stop, then the orders are asked about on the side and the comparison comes later (but for
+the first, before which nothing is decided); what is missing of a position was closed outside, what is beyond ours is
+reported and left alone; what was dismissed counts as explained while it stays as it is.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from livebot.core.inputs import ClosedOutside, OrderEvent, OrderFilled
 from livebot.core.market import decimal_of
 from livebot.core.order import OrderRequest
 from livebot.core.signal import Closing, Open
+from livebot.runtime.follow_up import PATIENCE
 from livebot.runtime.reconcile import Changes, VenueSnapshot, confirmed_by, expected_quantity, shortfalls
 from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.surroundings import Surroundings
 from livebot.runtime.symbol_states import SymbolStates, record_of
 
-PATIENCE = 0.5  # of the time that a position may be without a stop
 LOOKS = 6  # then it is left to the next time: the symbol is trading too fast to be compared
 
 
@@ -34,10 +34,13 @@ class SymbolReconcile:
         self._shared = shared
         self._changes = Changes()
 
-    async def run(self) -> VenueSnapshot | None:
-        """Compare and act; what the venue showed in the end, None if it trades too fast to tell."""
+    async def run(self, *, patient: bool = False) -> VenueSnapshot | None:
+        """Compare and act; what the venue showed in the end, None if it trades too fast to tell or does not answer.
+
+        Then it is compared later, unless `patient`: before anything was compared at all, an answer is waited for.
+        """
         self._changes = Changes()
-        seen = await self._compare()
+        seen = await self._compare(None if patient else self._patience_s)
         self._shared.observer.compared(self._symbol, self._changes)
         return seen
 
@@ -45,13 +48,17 @@ class SymbolReconcile:
         """What the venue held beyond our files, positive long."""
         return seen.quantity(self._symbol) - self._expected()
 
-    async def _compare(self) -> VenueSnapshot | None:
+    @property
+    def _patience_s(self) -> float:
+        return self._shared.execution_settings.unprotected_s * PATIENCE
+
+    async def _compare(self, patience_s: float | None) -> VenueSnapshot | None:
         await self._states.commit()  # what is still to be sent cannot be asked about
         before: Decimal | None = None
         for _ in range(LOOKS):
             known = self._expected()
-            seen = await self._shared.execution.insisted_look()
-            if not await self._ask(seen):
+            seen = await self._look(patience_s)
+            if seen is None or not await self._ask(seen):
                 self._states.compare_later()
                 return None
             expected, beyond = self._expected(), self.beyond(seen)
@@ -69,6 +76,14 @@ class SymbolReconcile:
     def _expected(self) -> Decimal:
         return expected_quantity(instance.state for instance in self._states.instances)
 
+    async def _look(self, patience_s: float | None) -> VenueSnapshot | None:
+        """What the venue holds, None if it does not say so in time: events that are waiting may want a stop."""
+        try:
+            async with asyncio.timeout(patience_s):
+                return await self._shared.execution.insisted_look()
+        except TimeoutError:
+            return None
+
     async def _ask(self, seen: VenueSnapshot) -> bool:
         """Ask about whatever the look leaves open; False if an answer takes too long."""
         open_ones = [(owner, record) for owner, record in self._states.unsettled() if not confirmed_by(record, seen)]
@@ -76,7 +91,7 @@ class SymbolReconcile:
         answers = [asyncio.ensure_future(self._shared.execution.ask(record.request)) for _, record in open_ones]
         try:
             if answers:
-                await asyncio.wait(answers, timeout=self._shared.execution_settings.unprotected_s * PATIENCE)
+                await asyncio.wait(answers, timeout=self._patience_s)
             late = [answer for answer in answers if not answer.done()]
             for (instance, record), answer in zip(open_ones, answers, strict=True):
                 if answer.done():

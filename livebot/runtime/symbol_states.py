@@ -27,7 +27,7 @@ from livebot.core.inputs import (
 )
 from livebot.core.kernel import step
 from livebot.core.market import MINUTE_MS, Candle
-from livebot.core.order import Fill, OrderRecord, OrderRequest, OrderStatus
+from livebot.core.order import Fill, Leg, OrderRecord, OrderRequest, OrderStatus
 from livebot.core.risk import Approved
 from livebot.core.signal import Closing, Idle, Open
 from livebot.errors import Fatal, Rejected
@@ -73,6 +73,7 @@ class SymbolStates:
         instances = tuple(shared.instances.get(self.symbol, name) for name in strategies)
         for instance in instances:
             instance.state = await self._load(instance.strategy_name)
+            shared.saved(instance.state)  # a save that was cancelled may have reached the disk all the same
             for record in instance.state.orders:
                 self._owners[record.request.client_order_id] = instance
         self.instances = instances
@@ -213,15 +214,22 @@ class SymbolStates:
                 raise Fatal("an admission is asked for at once, never carried out")
 
     async def _submit(self, instance: StrategyInstance, approved: Approved) -> None:
-        outcome = await self._shared.execution.submit(approved)
+        order, answer = approved.order, self._shared.execution.submit(approved)
+        awaited = order.leg.opens or order.leg is Leg.STOP  # others have no position wait for them
+        outcome = await (self._follow_up.answer(order, answer) if awaited else answer)
+        if outcome is None:  # it is in flight still: whoever asks about it waits for that
+            self.ask_later(instance, order)
+            return
         if isinstance(outcome, OrderAbsent):
-            self._shared.observer.withdrawn(self.symbol, instance.strategy_name, approved.order.client_order_id)
+            self._shared.observer.withdrawn(self.symbol, instance.strategy_name, order.client_order_id)
         self.apply(instance, outcome)
 
     async def _amend(self, instance: StrategyInstance, approved: Approved) -> None:
-        outcome = await self._shared.execution.amend(approved)
-        record = record_of(instance, outcome.client_order_id)
-        if isinstance(outcome, OrderUnknown | OrderAbsent):  # absent: an entry to which nothing may be done any more
+        order, answer = approved.order, self._shared.execution.amend(approved)
+        outcome = await (self._follow_up.answer(order, answer) if order.leg is Leg.STOP else answer)
+        record = record_of(instance, order.client_order_id)
+        if outcome is None or isinstance(outcome, OrderUnknown | OrderAbsent):
+            # It may come still; or (absent) it is an entry to which nothing may be done any more.
             if record is not None:
                 self._follow_up.change_lost(record.request)
         elif isinstance(outcome, OrderAccepted) or (record is not None and record.status is OrderStatus.WORKING):

@@ -72,7 +72,7 @@ class SymbolWorker:
         try:
             with self._inbox.working():
                 await self._states.recover(self._strategies)
-                await self._reconcile.run()
+                await self._reconcile.run(patient=True)
                 if self._deciding is not None:
                     self._deciding.begin()
                 else:

@@ -70,12 +70,15 @@ class PaperMarket:
         """As the venue describes it."""
         return self._instruments[symbol]
 
-    def take(self, symbol: str, candle: Candle) -> None:
-        """A candle has closed; the oldest ones are forgotten."""
+    def take(self, symbol: str, candle: Candle, unmatched_ms: int | None = None) -> None:
+        """A candle has closed; the oldest ones are forgotten, but none from `unmatched_ms` on: they are traded through."""
         candles = self._candles[symbol]
         candles[candle.ts_ms] = candle
         while len(candles) > _REMEMBERED:
-            del candles[min(candles)]
+            oldest_ms = min(candles)
+            if unmatched_ms is not None and oldest_ms >= unmatched_ms:
+                return
+            del candles[oldest_ms]
 
     def price(self, symbol: str, minute_ms: int) -> float:
         """The close before this minute.
@@ -154,7 +157,7 @@ class PaperFeed:
             matching.cancel()
 
     def _take(self, symbol: str, candle: Candle) -> None:
-        self._market.take(symbol, candle)
+        self._market.take(symbol, candle, self._venue.minute_ms)
         if candle.ts_ms < self._venue.minute_ms:  # the others were matched without it
             self._tell(symbol, candle)
             return

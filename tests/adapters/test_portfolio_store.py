@@ -9,11 +9,14 @@ import pytest
 
 from livebot.adapters.durable_files import DurableFiles
 from livebot.adapters.file_workers import InlineWorkers
+from livebot.adapters.json_text import json_of
 from livebot.adapters.portfolio_store import MEMORY, FilePortfolioStore
-from livebot.adapters.sealed_json import seal
+from livebot.adapters.sealed_json import _seal_of, seal
+from livebot.core.market import OrderSide
+from livebot.core.order import OrderKind, OrderStatus, VenueOrder
 from livebot.core.risk import TradingState
 from livebot.errors import Fatal
-from livebot.ports import PortfolioMemory, PortfolioStore
+from livebot.ports import Dismissed, PortfolioMemory, PortfolioStore
 from tests.adapters.layers import FailingFiles, RecordingFiles
 
 HALTED = PortfolioMemory(
@@ -26,6 +29,26 @@ HALTED = PortfolioMemory(
     quarantined=(("ETH/USDT", "restarted too often"),),
     switched_off=(("XRP/USDT", 5),),
     switched_on=(("SOL/USDT", 6),),
+    dismissed=(
+        Dismissed(
+            symbol="XRP/USDT",
+            quantity=Decimal("-3.50"),
+            orders=(
+                VenueOrder(
+                    client_order_id=None,
+                    venue_order_id="v1",
+                    symbol="XRP/USDT",
+                    side=OrderSide.SELL,
+                    kind=OrderKind.STOP_MARKET,
+                    quantity=Decimal("3.50"),
+                    filled=Decimal(0),
+                    status=OrderStatus.WORKING,
+                    trigger_price=Decimal("0.4"),
+                    reduce_only=True,
+                ),
+            ),
+        ),
+    ),
 )
 
 
@@ -72,6 +95,15 @@ async def test_a_damaged_file_stops_the_start_and_stays_where_it_is(tmp_path, cu
     assert f"cat {path}" in str(stopped.value)
     assert f"mv {path} {path}.damaged" in str(stopped.value)
     assert ["portfolio.json"] == [file.name for file in tmp_path.iterdir()]
+
+
+async def test_a_file_from_before_anything_could_be_dismissed_is_read(tmp_path):
+    """A halt must not be lost by an update."""
+    tree = MEMORY.to_tree(HALTED)
+    del tree["dismissed"]
+    body = json_of({"schema": 1, "system": "spot", **tree}, indent=True).removesuffix(b"\n}")
+    (tmp_path / "portfolio.json").write_bytes(body + _seal_of(body))
+    assert replace(HALTED, dismissed=()) == await store_on(tmp_path).load()
 
 
 async def test_a_whole_file_with_a_wrong_content_is_damaged(tmp_path):

@@ -6,7 +6,19 @@ The exit code says whether everything could be measured, not whether it was fast
 import sys
 from collections.abc import Sequence
 
-from tests.benchmarks import admit, candle_to_decision, memory, opening_burst, start, start_with_files, step
+from tests.benchmarks import (
+    admit,
+    candle_to_decision,
+    feed,
+    memory,
+    opening_burst,
+    order_wire,
+    simulation,
+    soak,
+    start,
+    start_with_files,
+    step,
+)
 from tests.benchmarks.frame import Benchmark, line_of, machine
 
 ALL: tuple[Benchmark, ...] = (
@@ -14,9 +26,13 @@ ALL: tuple[Benchmark, ...] = (
     admit.BENCHMARK,
     candle_to_decision.BENCHMARK,
     opening_burst.BENCHMARK,
+    feed.BENCHMARK,
+    order_wire.BENCHMARK,
     memory.BENCHMARK,
     start.BENCHMARK,
     start_with_files.BENCHMARK,
+    simulation.BENCHMARK,
+    soak.BENCHMARK,
 )
 EXIT_USAGE = 2
 

@@ -22,7 +22,7 @@ from livebot.core.market import Candle, Timeframe
 from livebot.core.order import OrderStatus
 from livebot.core.series import CandleSeries
 from livebot.core.signal import Opening
-from livebot.ports import LoadedStates, SignalStore
+from livebot.ports import LoadedStates, SignalStore, VenueNotice
 from livebot.runtime.inbox import Activity
 from livebot.runtime.system import System, SystemParts
 from livebot.simulator.feed import SimulatedFeed
@@ -92,6 +92,9 @@ class WatchedFeed:
 
     def listen(self, symbol: str, deliver: Callable[[Candle], None]) -> None:
         self._feed.listen(symbol, deliver)
+
+    def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
+        self._feed.listen_notices(deliver)
 
     async def run(self) -> None:
         watching = asyncio.create_task(self.lag.run())

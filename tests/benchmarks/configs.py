@@ -16,13 +16,20 @@ def symbols_of(count: int) -> list[str]:
 
 def write_config(folder: Path, symbols: int, strategy: dict[str, Any], **simulator: Any) -> Path:
     """A config file in `folder`; `simulator` is what its section says besides."""
+    section = {"seed": 7, "volatility": 3, "wallet": WALLET, **simulator}
+    return _write(folder, symbols, strategy, {"exchange": {"id": "simulator", "simulator": section}})
+
+
+def write_live_config(folder: Path, symbols: int, strategy: dict[str, Any], loopback: dict[str, Any]) -> Path:
+    """As `write_config`, for orders at a local Bybit."""
+    return _write(folder, symbols, strategy, {"mode": "live", "exchange": {"id": "bybit", "loopback": loopback}})
+
+
+def _write(folder: Path, symbols: int, strategy: dict[str, Any], venue: dict[str, Any]) -> Path:
     config = {
         "system": "bench",
         "market": "perpetual",
-        "exchange": {
-            "id": "simulator",
-            "simulator": {"seed": 7, "volatility": 3, "wallet": WALLET, **simulator},
-        },
+        **venue,
         "symbols": symbols_of(symbols),
         "strategies": [strategy],
         "risk": {

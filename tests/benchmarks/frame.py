@@ -148,8 +148,12 @@ def scratch_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def ask_child(module: str, folder: Path, *arguments: str) -> dict[str, Any]:
+def ask_child(
+    module: str, folder: Path, *arguments: str, environ: Mapping[str, str] | None = None, lasts_s: float = CHILD_S
+) -> dict[str, Any]:
     """Run `python -m module folder arguments` and read the JSON that it leaves in `folder/result.json`.
+
+    `environ` is added to the environment; the child is given up after `lasts_s`.
 
     Raises:
         RuntimeError: it failed; the text is the end of what it said.
@@ -159,10 +163,10 @@ def ask_child(module: str, folder: Path, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", module, str(folder), *arguments],
         cwd=CHECKOUT,
-        env=environment(),
+        env=environment() | dict(environ or {}),
         capture_output=True,
         text=True,
-        timeout=CHILD_S,
+        timeout=lasts_s,
         check=False,
     )
     if not result.exists():

@@ -30,6 +30,27 @@ class Half(EmaCross):
         return _entry(view, minutes=1 if _number(view) % 2 else _STAYS_MINUTES)
 
 
+class OneAtATime(EmaCross):
+    """One symbol of ten opens every second minute, and is out again at a minute at which none opens."""
+
+    name = "one_at_a_time"
+
+    def decide(self, view: View) -> Entry | None:
+        super().decide(view)
+        turn, rest = divmod(view.close_ms // MINUTE_MS, 2)
+        return None if rest or turn % GROUPS != _number(view) else _entry(view, minutes=2)
+
+
+class TenAtOnce(EmaCross):
+    """Ten symbols open on one candle, and are out again long before the next one."""
+
+    name = "ten_at_once"
+
+    def decide(self, view: View) -> Entry | None:
+        super().decide(view)
+        return None if view.close_ms // MINUTE_MS % 40 else _entry(view, minutes=8)
+
+
 def _number(view: View) -> int:
     return int(view.symbol[1:4])
 

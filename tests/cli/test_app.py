@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import threading
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +25,20 @@ from tests.ops.fake_control import REFUSAL, TROUBLE, FakeControl, a_signal, a_st
 from tests.ops.served import Served
 
 CONFIG = "system: demo\nmarket: perpetual\nsymbols: [BTC/USDT:USDT]\nstrategies: [{name: ema_cross}]\n"
-COMMANDS = ["run", "check", "status", "watch", "pause", "resume", "restart", "flatten", "halt", "unhalt", "report"]
+COMMANDS = [
+    "run",
+    "check",
+    "status",
+    "watch",
+    "pause",
+    "resume",
+    "restart",
+    "flatten",
+    "adopt",
+    "halt",
+    "unhalt",
+    "report",
+]
 START_SECONDS_MAX = 0.4
 
 
@@ -191,6 +205,39 @@ def test_commands_take_symbols_or_all(served, livebot, name):
         assert result.exit_code == 2
         assert f"name the symbols to {name}, or say --all" in result.stderr
     assert len(served.control.asked) == 2
+
+
+def test_adopt_takes_over_or_dismisses(served, livebot):
+    """With a stop, a target and a strategy, or by leaving it there."""
+    named = ("--stop", "61000.50", "--target", "64000", "--strategy", "trend", "--reason", "mine")
+    assert livebot("adopt", "A/USDT", *named).stdout == "adopt done\n"
+    assert livebot("adopt", "--all").exit_code == 0
+    assert livebot("adopt", "--dismiss", "A/USDT", "B/USDT").stdout == "dismiss done\n"
+    wishes = {"stop": Decimal("61000.50"), "target": Decimal(64000), "strategy": "trend"}
+    assert served.control.asked == [
+        ("adopt", (["A/USDT"], wishes)),
+        ("adopt", (None, {})),
+        ("dismiss", ["A/USDT", "B/USDT"]),
+    ]
+    assert served.audited[0][1]["reason"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["adopt"], "name the symbols to adopt"),
+        (["adopt", "A/USDT", "--stop", "below"], "must be a price"),
+        (["adopt", "A/USDT", "--stop", "-1"], "above 0"),
+        (["adopt", "A/USDT", "--target", "inf"], "above 0"),
+        (["adopt", "--dismiss", "A/USDT", "--stop", "5"], "what is dismissed has no stop"),
+    ],
+)
+def test_an_adoption_that_makes_no_sense_is_bad_usage(served, livebot, arguments, sentence):
+    """Before the daemon is asked."""
+    result = livebot(*arguments)
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.stderr.replace("│", " ").split())
+    assert served.control.asked == []
 
 
 def test_halt_and_unhalt(served, livebot):

@@ -108,6 +108,24 @@ async def test_the_portfolio_has_heard_it_when_publishing_returns(bench):
 
 
 @play
+async def test_an_order_that_follows_from_a_fact_leaves_before_listeners_begin(bench):
+    """In one turn of the loop it is signed, in the next it is written."""
+
+    async def write():
+        bench.log.append("written")
+
+    async def send():
+        bench.log.append("signed")
+        await asyncio.create_task(write())
+
+    await settle()
+    bench.bus.publish([bench.teller.opening()])
+    await asyncio.create_task(send())
+    await bench.bus.drain(5.0)
+    assert ["portfolio", "signed", "written", "quick"] == bench.log[:4]
+
+
+@play
 async def test_nothing_is_not_published(bench):
     bench.bus.publish([])
     await settle()

@@ -242,9 +242,20 @@ def test_a_venue_that_takes_no_orders_stops_entries_until_it_takes_one():
 
 def test_taking_back_is_repeated_for_a_while():
     """It is safe to ask twice."""
-    venue = Venue().will("cancel", Transient("no"), 5.0, None)
+    venue = Venue().will("cancel", Transient("no"), Unknown("no"), None)
     assert run(execution(venue).cancel(BTC, "stop-1"))
-    assert venue.times("cancel") == [0.0, 0.1, 2.3]
+    assert venue.times("cancel") == [0.0, 0.1, 0.3]
+
+
+def test_taking_back_takes_no_longer_than_an_order_may_take():
+    """Whoever waits for it has other orders to send: perhaps a stop."""
+
+    async def main() -> float:
+        venue = Venue().will("cancel", Transient("no"), 5.0, 5.0, 5.0)
+        assert not await execution(venue).cancel(BTC, "stop-1")
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == SETTINGS.order_timeout_s
 
 
 @pytest.mark.parametrize(

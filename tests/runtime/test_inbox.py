@@ -1,11 +1,13 @@
 """What waits for a symbol: in order, bounded, and nothing that matters is dropped in silence."""
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 
-from livebot.core.inputs import OrderUnknown
-from livebot.core.market import Candle
+from livebot.core.inputs import OrderFilled, OrderUnknown
+from livebot.core.market import Candle, OrderSide
+from livebot.core.order import Fill
 from livebot.core.signal import CloseReason
 from livebot.runtime.inbox import (
     Activity,
@@ -51,6 +53,56 @@ def test_items_come_out_in_the_order_in_which_they_came_in():
     assert len(inbox) == 5
     assert taken(inbox) == items
     assert len(inbox) == 0
+
+
+def fill_of(order_id: str) -> OrderFilled:
+    fill = Fill(
+        trade_id="t1",
+        client_order_id=order_id,
+        ts_ms=0,
+        side=OrderSide.BUY,
+        price=Decimal(1),
+        quantity=Decimal(1),
+        fee=Decimal(0),
+    )
+    return OrderFilled(fill, 0)
+
+
+def test_a_fill_of_one_order_can_be_waited_for_and_stays_where_it_is():
+    """Whether it is there already or comes; no other item ends the wait."""
+
+    async def main() -> None:
+        inbox, _ = an_inbox(10)
+        waiting = asyncio.create_task(inbox.filled("1"))
+        await settle()
+        for item in (event(1), candle(1), fill_of("2")):
+            inbox.put(item)
+        await settle()
+        assert not waiting.done()
+        inbox.put(fill_of("1"))
+        inbox.put(fill_of("1"))
+        await waiting
+        await inbox.filled("1")
+        assert len(inbox) == 5
+
+    run(main())
+
+
+def test_who_gave_up_waiting_for_a_fill_does_not_disturb_the_next():
+    """The next order is sent at once."""
+
+    async def main() -> None:
+        inbox, _ = an_inbox()
+        first = asyncio.create_task(inbox.filled("1"))
+        await settle()
+        second = asyncio.create_task(inbox.filled("2"))
+        await settle()
+        first.cancel()
+        await settle()
+        inbox.put(fill_of("2"))
+        await second
+
+    run(main())
 
 
 def test_taking_waits_for_the_first_item():

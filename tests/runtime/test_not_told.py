@@ -4,10 +4,13 @@ import asyncio
 from dataclasses import replace
 
 from livebot.core.entry import Adjustment, Entry
+from livebot.core.inputs import OrderAccepted
 from livebot.core.market import MINUTE_MS
-from livebot.core.order import Leg
+from livebot.core.order import Leg, OrderStatus
+from livebot.core.risk import Approved
 from livebot.core.signal import Open
 from livebot.errors import Transient
+from livebot.runtime.inbox import Ask
 from livebot.runtime.venue_watch import APART_S
 from livebot.simulator.faults import FaultKind
 from livebot.strategies.interface import View
@@ -107,6 +110,167 @@ def test_a_comparison_by_the_timer_that_the_venue_did_not_allow_is_repeated_soon
         await asyncio.sleep(APART_S + 1.0)
         assert stop_quantity(world) == world.held()
         assert process.problems.sentences() == ()
+        await process.end()
+
+    run(main())
+
+
+def test_a_venue_that_does_not_say_what_it_holds_keeps_nobody_from_placing_a_stop():
+    """A comparison is asked for, its questions are not answered, and the stop goes: orders are taken all the while."""
+
+    async def main() -> None:
+        world = slow_world(execution=replace(BRIEF, reconcile_s=1_000.0))
+        process = await with_stop(world)
+        positions = process.exchange.fetch_positions
+
+        async def silent() -> None:
+            raise Transient("no")
+
+        process.exchange.fetch_positions = silent
+        process.system.workers.inboxes[BTC].put(Ask())
+        await asyncio.sleep(0.1)
+        (stop,) = world.orders(leg=Leg.STOP)
+        world.venue.cancel(BTC, stop.client_order_id, world.venue.now_ms)
+        await asyncio.sleep(BRIEF.unprotected_s)
+        assert stop_quantity(world) == world.held() > 0
+        undo(world)
+        process.exchange.fetch_positions = positions
+        await asyncio.sleep(BRIEF.unprotected_s + 1.0)  # what could not be compared is compared once it can be
+        assert stop_quantity(world) == world.held() > 0
+        await process.end()
+
+    run(main())
+
+
+def late_answers(process: Process, leg: Leg, seconds: float) -> None:
+    """The venue does what it is asked, and says so only after a while."""
+    submit = process.exchange.submit
+
+    async def answers_late(approved: Approved) -> object:
+        outcome = await submit(approved)
+        if approved.order.leg is leg:
+            await asyncio.sleep(seconds)
+        return outcome
+
+    process.exchange.submit = answers_late
+
+
+def test_an_entry_that_trades_gets_its_stop_though_its_own_answer_does_not_come():
+    """Its fills are told; nobody waits for the answer as long as a position may be without a stop."""
+
+    async def main() -> None:
+        world = slow_world(execution=replace(BRIEF, order_timeout_s=20.0, reconcile_s=1_000.0))
+        process = world.process()
+        late_answers(process, Leg.ENTRY, 10.0)
+        await process.until_ready()
+        while not world.held():
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(BRIEF.unprotected_s)
+        assert stop_quantity(world) == world.held()
+        await asyncio.sleep(12.0)  # the answer says nothing new
+        assert process.system.observations.counts["orders_asked_for"] == 1
+        assert stop_quantity(world) == world.held() > 0
+        await process.end()
+
+    run(main())
+
+
+def test_a_stop_that_is_not_answered_for_is_confirmed_by_what_the_venue_tells():
+    """However long the answer itself may take."""
+
+    async def main() -> None:
+        world = slow_world(execution=replace(BRIEF, order_timeout_s=20.0, reconcile_s=1_000.0))
+        process = world.process()
+        late_answers(process, Leg.STOP, 10.0)
+        await process.until_ready()
+        while not world.orders(leg=Leg.STOP):
+            await asyncio.sleep(0.05)
+        (stop,) = world.orders(leg=Leg.STOP)
+        told = OrderAccepted(
+            client_order_id=stop.client_order_id,
+            venue_order_id=stop.venue_order_id,
+            quantity=stop.quantity,
+            price=None,
+            trigger_price=stop.trigger_price,
+            ts_ms=world.venue.now_ms,
+        )
+        process.system.workers.inboxes[BTC].put(told)
+        await asyncio.sleep(BRIEF.unprotected_s)
+        (record,) = [record for record in world.state("one").orders if record.request.leg is Leg.STOP]
+        assert (record.status, record.confirmed) == (OrderStatus.WORKING, True)
+        await asyncio.sleep(12.0)
+        assert stop_quantity(world) == world.held() > 0
+        await process.end()
+
+    run(main())
+
+
+def test_a_position_of_whose_stop_nothing_is_heard_is_closed_when_its_time_is_over_not_that_of_an_answer():
+    """An answer may take longer than a position may be without a stop."""
+
+    async def main() -> None:
+        world = slow_world(execution=replace(BRIEF, order_timeout_s=20.0, reconcile_s=1_000.0))
+        process = world.process()
+        late_answers(process, Leg.STOP, 15.0)
+        await process.until_ready()
+        while not world.held():
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(2 * BRIEF.unprotected_s)
+        assert world.held() == 0
+        await process.end()
+
+    run(main())
+
+
+def test_a_stop_whose_change_is_not_answered_is_confirmed_by_what_the_venue_tells():
+    """It does not take as long as an answer may take."""
+
+    async def main() -> None:
+        world = slow_world(execution=replace(BRIEF, order_timeout_s=20.0, reconcile_s=1_000.0))
+        world.strategies = {"one": tightens_once}
+        process = await with_stop(world)
+        (before,) = world.orders(leg=Leg.STOP)
+        amend = process.exchange.amend
+
+        async def answers_late(approved: Approved) -> object:
+            outcome = await amend(approved)
+            await asyncio.sleep(10.0)
+            return outcome
+
+        process.exchange.amend = answers_late
+        while world.orders(leg=Leg.STOP) == [before]:
+            await asyncio.sleep(0.05)
+        (stop,) = world.orders(leg=Leg.STOP)
+        told = OrderAccepted(
+            client_order_id=stop.client_order_id,
+            venue_order_id=stop.venue_order_id,
+            quantity=stop.quantity,
+            price=None,
+            trigger_price=stop.trigger_price,
+            ts_ms=world.venue.now_ms,
+        )
+        process.system.workers.inboxes[BTC].put(told)
+        await asyncio.sleep(BRIEF.unprotected_s)
+        (record,) = [record for record in world.state("one").orders if record.request.leg is Leg.STOP]
+        assert record.confirmed
+        await asyncio.sleep(12.0)
+        assert stop_quantity(world) == world.held() > 0
+        await process.end()
+
+    run(main())
+
+
+def test_a_save_that_nobody_waited_for_any_more_is_known_once_the_file_is_read_again():
+    """Else all who look at the last saved states would go on with an older one until the next save."""
+
+    async def main() -> None:
+        world = slow_world()
+        process = await with_stop(world)
+        newer = replace(world.state("one"), decided_ms=world.state("one").decided_ms + 1)
+        world.store.files["one", BTC] = newer
+        await process.control.restart([BTC])
+        await asyncio.sleep(1.0)
+        assert newer.decided_ms in {state.decided_ms for state in process.system.workers.last_states()}
         await process.end()
 
     run(main())

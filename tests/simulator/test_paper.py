@@ -166,6 +166,35 @@ def test_minutes_that_come_at_once_are_traded_one_after_another(tmp_path):
     run(main())
 
 
+def test_a_gap_that_is_filled_at_once_is_traded_through_however_long_it_was(tmp_path):
+    """The stop is hit in the first of many minutes that the stream had lost."""
+
+    async def main():
+        feed = market(BTC)
+        venue = await paper(tmp_path, feed, BTC)
+        trader = Trader(venue, BTC)
+        running = asyncio.create_task(venue.feed.run())
+        await turn()
+        assert isinstance(await venue.exchange.submit_request(order("entry", "buy", "1")), OrderAccepted)
+        await venue.exchange.submit_request(order("stop", "sell", "1", stop="95", reduce=True))
+        feed.push(BTC, 0, (100.0, 101.0, 94.0, 96.0))
+        for index in range(1, 60):
+            feed.push(BTC, index)
+        await turn(0.1)
+        (fill,) = await venue.exchange.fetch_fills(BTC, "stop")
+        assert (fill.price, fill.ts_ms) == (D("95.0"), START_MS + MINUTE_MS)
+        told = [heard[1] for heard in trader.heard if isinstance(heard, tuple)]
+        assert told == [START_MS + index * MINUTE_MS for index in range(60)]
+        feed.push(BTC, 60)
+        await turn(0.1)
+        assert len(venue.feed._market._candles[BTC]) == 5
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await venue.close()
+
+    run(main())
+
+
 def test_a_restarted_account_is_caught_up_with_what_the_market_did(tmp_path):
     """The stop is hit while nobody runs; the next start finds the position closed there."""
     feed = market(BTC)

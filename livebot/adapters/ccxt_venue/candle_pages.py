@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from livebot.adapters.ccxt_venue.candle_history import set_candle_pace
 from livebot.adapters.ccxt_venue.candle_rows import candles_of
 from livebot.adapters.ccxt_venue.connection import Connection
 from livebot.adapters.ccxt_venue.failures import VENUE_ERRORS, failure_of
@@ -25,6 +26,7 @@ class CandlePages:
         self._connection = connection
         self._data: Any = connection.data
         self._world = SystemClock()
+        set_candle_pace(self._data, connection.exchange_id)
 
     @property
     def venue(self) -> str:

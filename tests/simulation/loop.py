@@ -1,0 +1,216 @@
+"""An event loop of virtual time whose scheduler is a function of a seed.
+
+Nothing waits: when nothing is ready, time jumps to the next timer.  Tasks that are ready in the same turn run in an order
+drawn from the seed, because no task may rely on running before another one; callbacks keep theirs, because asyncio
+promises that.  There are no threads, no sockets and no signals.
+
+Rules of this file: the order of everything is a function of the seed and of what is run, never of an address or a hash.
+"""
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Callable, Coroutine
+from heapq import heapify, heappop, heappush
+from random import Random
+from typing import Any
+
+MOST_STEPS = 2_000_000  # of one run; then some task repeats for ever
+_DEATHS = 20  # how often a task is cancelled until it must have ended
+
+
+class Crash(BaseException):
+    """The daemon's process ends here and now."""
+
+
+class TooManySteps(RuntimeError):
+    """Some task repeats for ever."""
+
+
+class _Handle:
+    __slots__ = ("_args", "_callback", "_context", "_when", "cancelled_", "of_world")
+
+    def __init__(self, callback, args, context, when=0.0, *, of_world=False):
+        self._callback = callback
+        self._args = args
+        self._context = context
+        self._when = when
+        self.cancelled_ = False
+        self.of_world = of_world
+
+    def cancel(self) -> None:
+        self.cancelled_ = True
+
+    def cancelled(self) -> bool:
+        return self.cancelled_
+
+    def when(self) -> float:
+        return self._when
+
+
+class SimulationLoop(asyncio.AbstractEventLoop):
+    """`crash_after` counts steps (calls) down to a crash; `problems` are exceptions that nobody else will see."""
+
+    def __init__(self, random: Random, *, shuffled: bool) -> None:
+        self._random = random
+        self._shuffled = shuffled
+        self._now = 0.0
+        self._ready: deque[_Handle] = deque()
+        self._timers: list[tuple[float, int, _Handle]] = []
+        self._made = 0
+        self._outside = contextvars.copy_context()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.steps = 0
+        self.crash_after: int | None = None
+        self.stopped = False
+        self.problems: list[str] = []
+
+    # What asyncio asks of a loop
+
+    def time(self) -> float:
+        return self._now
+
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Any = None) -> _Handle:  # type: ignore[override]
+        handle = _Handle(callback, args, context or contextvars.copy_context())
+        self._ready.append(handle)
+        return handle
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> _Handle:  # type: ignore[override]
+        handle = _Handle(callback, args, context or contextvars.copy_context(), when)
+        self._made += 1
+        heappush(self._timers, (when, self._made, handle))
+        return handle
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None) -> _Handle:  # type: ignore[override]
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Any = None):  # type: ignore[override]
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        self._tasks.append(task)
+        if len(self._tasks) > 512:
+            self._tasks = [each for each in self._tasks if not each.done()]
+        return task
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return True
+
+    def is_closed(self) -> bool:
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self.problems.append(f"{context.get('message', '')}: {type(error).__name__}: {error}")
+
+    # Running
+
+    def run(self) -> bool:
+        """Run until `stop` (then true) or until the daemon crashes (false)."""
+        self.stopped = False
+        asyncio._set_running_loop(self)
+        try:
+            while not self.stopped:
+                self._make_ready()
+                self._work_off(len(self._ready))
+        except Crash:
+            return False
+        finally:
+            asyncio._set_running_loop(None)
+            self.crash_after = None
+        return True
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def world_at(self, when: float, callback: Callable[..., object], *args: Any) -> None:
+        """Something that happens whether a daemon lives or not."""
+        handle = _Handle(callback, args, self._outside, when, of_world=True)
+        self._made += 1
+        heappush(self._timers, (when, self._made, handle))
+
+    def end_tasks(self) -> None:
+        """What a dead process leaves in memory: every task is cancelled and runs to its end, while time stands still."""
+        of_world = [handle for handle in self._ready if handle.of_world]
+        self._ready = deque(handle for handle in self._ready if not handle.of_world)
+        running = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            for _ in range(_DEATHS):
+                self._tasks = [task for task in self._tasks if not task.done()]
+                for task in self._tasks:
+                    task.cancel()
+                while self._ready:
+                    handle = self._ready.popleft()
+                    if not handle.cancelled_:
+                        handle._context.run(handle._callback, *handle._args)
+                if not self._tasks:
+                    break
+        finally:
+            asyncio._set_running_loop(running)
+        left = [task.get_name() for task in self._tasks if not task.done()]
+        if left:
+            self.problems.append(f"tasks do not end when they are cancelled: {', '.join(left)}")
+        self._timers = [timer for timer in self._timers if timer[2].of_world]
+        heapify(self._timers)
+        self._ready = deque(of_world)
+
+    def _make_ready(self) -> None:
+        """Move what is due from the timers; if nothing is ready, let time jump."""
+        ready, timers = self._ready, self._timers
+        while not ready or (timers and timers[0][0] <= self._now):
+            if not timers:
+                raise RuntimeError("nothing is ready and no timer is set")
+            when, _, handle = heappop(timers)
+            if not handle.cancelled_:
+                self._now = max(self._now, when)
+                ready.append(handle)
+
+    def _work_off(self, count: int) -> None:
+        ready = self._ready
+        if count > 1 and self._shuffled:
+            self._shuffle(count)
+        for _ in range(count):
+            handle = ready.popleft()
+            if handle.cancelled_:
+                continue
+            if self.crash_after is not None:
+                self._count_down(handle)
+            self.steps += 1
+            try:
+                handle._context.run(handle._callback, *handle._args)
+            except Exception as error:
+                self.call_exception_handler({"message": f"exception in {handle._callback}", "exception": error})
+            if self.stopped:
+                return
+        if self.steps > MOST_STEPS:
+            raise TooManySteps(f"after {self.steps} steps at {self._now:.3f} s")
+
+    def _count_down(self, handle: _Handle) -> None:
+        assert self.crash_after is not None
+        self.crash_after -= 1
+        if self.crash_after <= 0:
+            self._ready.appendleft(handle)
+            raise Crash
+
+    def _shuffle(self, count: int) -> None:
+        ready = self._ready
+        places = [index for index in range(count) if _may_swap(ready[index])]
+        if len(places) < 2:
+            return
+        handles = [ready[index] for index in places]
+        self._random.shuffle(handles)
+        for index, handle in zip(places, handles, strict=True):
+            ready[index] = handle
+
+
+def _may_swap(handle: _Handle) -> bool:
+    """Whether it is a step of a task that has begun: tasks begin in the order in which they were made."""
+    task = getattr(handle._callback, "__self__", None)
+    return isinstance(task, asyncio.Task) and getattr(task.get_coro(), "cr_suspended", False)
