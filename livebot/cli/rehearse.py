@@ -96,6 +96,8 @@ def rehearse(
         outcome = asyncio.run(run(plan, lambda line: print(line, file=sys.stderr, flush=True)))
         clean = outcome.clean
         (_print_json if as_json else _print_table)(outcome)
+    except asyncio.CancelledError:
+        raise typer.Exit(EXIT_NOT_CLEAN) from None
     finally:
         if clean and root is None:
             shutil.rmtree(folder)

@@ -30,11 +30,12 @@ def _check_backoff(name: str, first: Decimal, most: Decimal) -> None:
 class ExecutionConfig(Section):
     """How orders are sent, asked for and protected.
 
-    An order without an answer after `order_timeout_seconds` is asked for every `unknown_poll_seconds`; a call that
-    changed nothing is repeated `retries` times, waiting from `retry_backoff_seconds`, doubled each time, to
-    `retry_backoff_maximum_seconds`; a position without a stop is closed after `unprotected_seconds`, or after
-    `protection_attempts` refused stops; venue and files are compared every `reconcile_seconds`;
-    a change of the wallet that our trades do not explain is told from `wallet_tolerance` (a ratio of the wallet) on.
+    An order without an answer after `order_timeout_seconds` is asked for, again after `unknown_poll_seconds` and then
+    after twice the wait each time; a call that changed nothing is repeated `retries` times, waiting from
+    `retry_backoff_seconds`, doubled each time, to `retry_backoff_maximum_seconds`; a position without a stop is
+    closed after `unprotected_seconds`, or after `protection_attempts` refused stops; venue and files are compared
+    every `reconcile_seconds`; a change of the wallet that our trades do not explain is told from `wallet_tolerance`
+    (a ratio of the wallet) on.
 
     `entry` market sends entries as the strategies say; limit lets what a strategy would enter at the market rest
     `limit_offset` on the better side of the price for `limit_timeout_seconds`.  What has not filled then is priced anew

@@ -11,7 +11,15 @@ from typing import Any
 from livebot.core.exposure import exposure_of, held
 from livebot.core.facts import Fact
 from livebot.core.inputs import Amend, Cancel, Request, Step, Submit, SymbolState
-from livebot.core.order import Leg, OrderKind, OrderRecord, OrderRequest, OrderStatus, client_order_id
+from livebot.core.order import (
+    REPEATED_FROM,
+    Leg,
+    OrderKind,
+    OrderRecord,
+    OrderRequest,
+    OrderStatus,
+    client_order_id,
+)
 from livebot.core.position import Position
 from livebot.core.risk import Approved, approve_reduction, approve_repricing
 from livebot.core.rules import Rules
@@ -82,6 +90,18 @@ class Draft:
         newest = self.newest(leg)
         return 0 if newest is None else newest.request.attempt
 
+    def next_attempt(self, leg: Leg) -> int:
+        """The attempt of the next order of this leg; beyond `MOST_ATTEMPTS` there is no id for it.
+
+        A venue that refuses for hours must not use the ids up: what it never had may be sent under the same id again.
+        """
+        newest = self.newest(leg)
+        if newest is None:
+            return 1
+        attempt = newest.request.attempt
+        never_there = newest.status in (OrderStatus.REJECTED, OrderStatus.ABSENT) and not newest.reported_filled
+        return attempt if never_there and attempt >= REPEATED_FROM else attempt + 1
+
     def held(self, position: Position) -> Decimal:
         """What the venue still holds of the position, as far as its reports tell."""
         return held(position, self.orders.values())
@@ -97,7 +117,7 @@ class Draft:
     ) -> None:
         """Intend and ask for one more order that can only reduce the position."""
         signal = self.signal_of_present()
-        attempt = self.attempts(leg) + 1
+        attempt = self.next_attempt(leg)
         order_id = self.order_id(signal.number, leg, attempt)
         order = OrderRequest(
             client_order_id=order_id,

@@ -12,13 +12,14 @@ from decimal import Decimal
 
 from livebot.core.draft import Draft
 from livebot.core.facts import EntryCancelled, OrderFailed, PositionReduced, SignalClosed, SignalClosing
-from livebot.core.order import ZERO, Fill, Leg, OrderKind, OrderStatus
+from livebot.core.order import MOST_ATTEMPTS, ZERO, Fill, Leg, OrderKind, OrderStatus
 from livebot.core.protection import follow, follow_stop
 from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.core.wording import number
 
 _OPENING_LEGS = (Leg.ENTRY, Leg.AVERAGE)
 DUST = "dust"  # the code under which it is told
+ATTEMPTS = "attempts"  # likewise
 
 
 def protect(draft: Draft, present: Open, *, retry: bool = False) -> bool:
@@ -128,10 +129,30 @@ def _follow_up_exit(draft: Draft, present: Closing) -> None:
 def _ask_exit(draft: Draft, quantity: Decimal) -> None:
     if quantity <= 0:
         return
+    if draft.next_attempt(Leg.EXIT) > MOST_ATTEMPTS:
+        _tell_attempts(draft, quantity)
+        return
     stop = draft.live(Leg.STOP)
     if stop is not None and not draft.rules.resting_target:
         draft.cancel(stop)
     draft.reduce(Leg.EXIT, OrderKind.MARKET, quantity)
+
+
+def _tell_attempts(draft: Draft, quantity: Decimal) -> None:
+    """The venue has taken as many exits as there are ids, and closed nothing; the stop stays."""
+    last = draft.newest(Leg.EXIT)
+    assert last is not None  # it is the last that there can be
+    draft.tell(
+        OrderFailed,
+        draft.signal_of_present(),
+        leg=Leg.EXIT,
+        client_order_id=last.request.client_order_id,
+        code=ATTEMPTS,
+        text=(
+            f"{MOST_ATTEMPTS} exits have not closed the position, and no more are sent: {number(quantity)} "
+            f"{draft.rules.instrument.base} is left, close it at the venue by hand"
+        ),
+    )
 
 
 def _keep_stop(draft: Draft, present: Closing, *, retry: bool) -> None:

@@ -13,6 +13,8 @@ from hashlib import blake2s
 from livebot.core.market import OrderSide
 
 PREFIX = "lb"
+MOST_ATTEMPTS = 0xFF  # of one leg in one signal: two digits in the id
+REPEATED_FROM = 0x80  # from this attempt on an order that the venue never had is sent again under its own id
 ZERO = Decimal(0)
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from livebot.core.draft import Draft
 from livebot.core.market import Instrument, Side
-from livebot.core.order import Leg, OrderRecord, OrderStatus
+from livebot.core.order import MOST_ATTEMPTS, Leg, OrderRecord, OrderStatus
 from livebot.core.risk import approve_repricing
 from livebot.core.rules import LimitEntries
 from livebot.core.signal import Signal
@@ -75,9 +75,9 @@ def _send_again(draft: Draft, record: OrderRecord, price: Decimal) -> bool:
     assert record.admitted_price is not None  # it is an entry
     room = request.quantity * record.admitted_price
     quantity = min(request.quantity, instrument.round_quantity(room / price))
-    if not instrument.takes(quantity, price):
-        return False
     attempt = request.attempt + 1
+    if attempt > MOST_ATTEMPTS or not instrument.takes(quantity, price):
+        return False
     order_id = draft.order_id(draft.number, Leg.ENTRY, attempt)
     order = replace(request, client_order_id=order_id, attempt=attempt, quantity=quantity, price=price)
     draft.intend(order, approve_repricing(order, record), admitted_price=max(record.admitted_price, price))

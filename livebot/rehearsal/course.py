@@ -7,6 +7,7 @@ stands.  The witness is a stock client whose requests meet no fault.
 import asyncio
 import os
 import secrets
+import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -102,6 +103,9 @@ async def rehearse(plan: Plan, tell: Callable[[str], None]) -> Outcome:
         Transient: the exchange does not answer its witness.
 
     """
+    task = asyncio.current_task()
+    assert task is not None  # a coroutine runs in one
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # what it started must not outlive it
     keys = Keys(f"rehearsal-{secrets.token_hex(8)}", secrets.token_hex(24))
     async with AsyncExitStack() as opened:
         exchange, where = await _start_exchange(plan, keys, opened)

@@ -142,12 +142,13 @@ class Execution:
     async def ask(self, request: OrderRequest) -> tuple[OrderEvent, ...]:
         """What the venue knows of an order, as events in the order they must have happened; waits until it is certain.
 
-        A venue may count a fill before it lists it.  Then it is asked again for as long as its window lasts; what it
-        still withholds then is for the caller to ask about later.
+        A venue may count a fill before it lists it.  Then it is asked again for as long as its window lasts, each time
+        after twice the wait (what protects must not stand in line behind questions); what it still withholds then is
+        for the caller to ask about later.
         """
         await self._landed(request.client_order_id)
         loop = asyncio.get_running_loop()
-        certain_s = loop.time() + self.window_s
+        certain_s, wait_s = loop.time() + self.window_s, self._settings.unknown_poll_s
         while True:
             left_s = certain_s - loop.time()  # an answer counts from when it was asked for
             found = await self.insisted(lambda: self._exchange.fetch_order(request.symbol, request.client_order_id))
@@ -156,7 +157,8 @@ class Execution:
                 return events
             if left_s <= 0:
                 return (OrderAbsent(client_order_id=request.client_order_id, ts_ms=self._clock.now_ms()),)
-            await asyncio.sleep(min(self._settings.unknown_poll_s, left_s))
+            await asyncio.sleep(min(wait_s, left_s))
+            wait_s *= 2
 
     async def _story(self, request: OrderRequest, found: VenueOrder) -> tuple[tuple[OrderEvent, ...], Decimal]:
         """The order's events, and how much of it the fills among them add up to."""

@@ -90,11 +90,11 @@ class RuntimeSettings:
 class ExecutionSettings:
     """How orders are sent and followed.
 
-    An order not answered within `order_timeout_s` is unknown and asked for every `unknown_poll_s`; a position without a
-    live stop for `unprotected_s` is closed; a call that failed before anything can have happened is repeated `retries`
-    times, waiting from `retry_backoff_s` to `retry_backoff_maximum_s`; all is compared with the venue every
-    `reconcile_s`; a change of the wallet that our trades do not explain is told from `wallet_tolerance` (a ratio of the
-    wallet) on.
+    An order not answered within `order_timeout_s` is unknown and asked for, again after `unknown_poll_s` and then
+    after twice the wait each time; a position without a live stop for `unprotected_s` is closed; a call that failed
+    before anything can have happened is repeated `retries` times, waiting from `retry_backoff_s` to
+    `retry_backoff_maximum_s`; all is compared with the venue every `reconcile_s`; a change of the wallet that our
+    trades do not explain is told from `wallet_tolerance` (a ratio of the wallet) on.
     """
 
     order_timeout_s: float = 10.0

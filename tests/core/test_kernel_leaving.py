@@ -2,7 +2,7 @@
 
 import pytest
 
-from livebot.core.order import Leg, OrderStatus
+from livebot.core.order import MOST_ATTEMPTS, REPEATED_FROM, Leg, OrderStatus, leg_of
 from livebot.core.signal import CloseReason
 from tests.core.kernel_driver import EMPTY
 from tests.core.signal_story import CLOSING, LIMIT, OPEN, OPENING, SCHEDULED, D, Story, entered
@@ -66,14 +66,44 @@ def test_a_refused_exit_is_asked_for_again_with_the_next_candle():
 
 
 def test_a_venue_that_refuses_for_hours_does_not_make_the_state_grow():
-    """Only the newest order of a leg is kept, and its number never repeats."""
+    """Only the newest order of a leg is kept; from some attempt on a refused one is repeated under its own id."""
     story = Story().open().leave()
-    ids = set()
+    ids = []
     for _ in range(300):
-        ids.add(story.id_of(Leg.EXIT))
-        story.reject(Leg.EXIT).candle()
-    assert 300 == len(ids)
+        ids.append(story.id_of(Leg.EXIT))
+        assert [("Submit", Leg.EXIT, D(1), None)] == story.reject(Leg.EXIT).candle().asked
+    assert REPEATED_FROM == len(set(ids))
+    assert {25} == {len(order_id) for order_id in ids}
+    assert Leg.EXIT is leg_of(ids[-1])
     assert 4 == len(story.state.orders)
+
+
+@pytest.mark.parametrize("never_there", ["reject", "miss"])
+def test_an_exit_that_was_refused_for_hours_closes_when_the_venue_takes_it_at_last(never_there):
+    """Also in several parts: then each of them has an id of its own again."""
+    story = Story().open().leave()
+    for _ in range(300):
+        getattr(story, never_there)(Leg.EXIT).candle()
+    refused = story.id_of(Leg.EXIT)
+    story.accept(Leg.EXIT).fill(Leg.EXIT, "0.4", 99)
+    assert [("Submit", Leg.EXIT, D("0.6"), None)] == story.end(Leg.EXIT, "0.4").asked
+    assert refused != story.id_of(Leg.EXIT)
+    story.accept(Leg.EXIT).fill(Leg.EXIT, "0.6", 99)
+    assert story.end(Leg.STOP).end(Leg.TARGET).idle
+
+
+def test_an_exit_that_the_venue_takes_and_drops_for_hours_is_left_to_the_operator():
+    """An id that the venue has had is never used again, and there are no more of them."""
+    story = Story().open().leave()
+    for _ in range(MOST_ATTEMPTS - 1):
+        assert ["Submit"] == [what for what, *_ in story.accept(Leg.EXIT).end(Leg.EXIT).candle().asked]
+    assert [] == story.accept(Leg.EXIT).end(Leg.EXIT).candle().asked
+    failed = story.fact("OrderFailed")
+    assert ("attempts", Leg.EXIT) == (failed.code, failed.leg)
+    assert "close it at the venue by hand" in failed.text
+    assert OrderStatus.WORKING is story.status(Leg.STOP)
+    story.outside(1)
+    assert story.end(Leg.STOP).end(Leg.TARGET).idle
 
 
 @pytest.mark.parametrize("told_first", ["fill", "end"])

@@ -9,7 +9,7 @@ from livebot.core.exposure import exposure_of, protected
 from livebot.core.inputs import CandleClosed
 from livebot.core.kernel import step
 from livebot.core.market import MINUTE_MS, Candle, Side
-from livebot.core.order import Leg, OrderKind, OrderStatus
+from livebot.core.order import MOST_ATTEMPTS, Leg, OrderKind, OrderStatus
 from livebot.core.propose import Circumstances, propose
 from livebot.core.risk import approve_repricing
 from livebot.core.rules import FixedNotional, LimitEntries, RiskToStop
@@ -274,6 +274,17 @@ def test_it_does_not_come_again_where_it_would_be_no_entry_any_more(close):
     story = resting(rules=MAKER, accepted=False).reject(Leg.ENTRY).candle(close)
     assert CancelReason.EXPIRED is story.fact("EntryCancelled").reason
     assert story.idle
+
+
+def test_it_comes_again_only_while_there_are_ids_for_it():
+    """An id has room for so many attempts, whatever the config allows."""
+    chasing = replace(CHASE, reprices=1_000)
+    story = resting(rules=replace(MAKER, limit_entries=chasing), accepted=False)
+    ids = set()
+    while not story.idle:
+        ids.add(story.id_of(Leg.ENTRY))
+        story.reject(Leg.ENTRY).candle(98.0)
+    assert ({25}, MOST_ATTEMPTS) == ({len(each) for each in ids}, len(ids))
 
 
 def test_it_does_not_come_again_when_there_is_room_for_dust_only():

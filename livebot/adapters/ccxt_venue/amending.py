@@ -64,6 +64,7 @@ class Amending:
             if failure.cause is Cause.NOT_FOUND:
                 return self._sending.unknown(request, "it is not working any more")
             return self._sending.unknown(request, failure.text)
+        self._news.working.drop(request.client_order_id)  # its end was no news: nothing is to be told of it any more
         return await self._sending.send(request, create)
 
 

@@ -117,10 +117,15 @@ def side_of(row: Row, what: str) -> OrderSide:
 def order_of(row: Row, capabilities: VenueCapabilities) -> VenueOrder:
     """An order.  Raises Transient naming symbol and field if something needed is missing."""
     what = f"order {row.get('id')} of {row.get('symbol')}"
-    kind = _kind_of(row)
-    quantity, filled = number(row, "amount", what), optional_number(row, "filled", what) or ZERO
+    kind, ours = _kind_of(row), client_id_of(row, capabilities)
+    filled = optional_number(row, "filled", what) or ZERO
+    quantity = optional_number(row, "amount", what)
+    if quantity is None:
+        if ours is not None:
+            raise missing(what, "amount")
+        quantity = ZERO  # a stop set by hand for whatever is held has none, and ours always has
     return VenueOrder(
-        client_order_id=client_id_of(row, capabilities) or foreign_id_of(row),
+        client_order_id=ours or foreign_id_of(row),
         venue_order_id=word(row, "id", what),
         symbol=word(row, "symbol", what),
         side=side_of(row, what),

@@ -72,7 +72,7 @@ class CandleHistory:
         self._confirm_s = settings.confirm_s
         self._histories = asyncio.Semaphore(settings.histories_at_once)
         self._asks = asyncio.Semaphore(settings.asks_at_once)
-        _set_pace(self._data, self._venue)
+        set_candle_pace(self._data, self._venue)
 
     async def last(self, symbol: str, timeframe: Timeframe, count: int) -> CandleSeries:
         """The last `count` closed candles, fewer if the venue has no more.
@@ -163,7 +163,8 @@ class CandleHistory:
         return tuple(found[ts_ms] for ts_ms in sorted(found))
 
 
-def _set_pace(client: Any, venue: str) -> None:  # noqa: ANN401 - ccxt ships no types
+def set_candle_pace(client: Any, venue: str) -> None:  # noqa: ANN401 - ccxt ships no types
+    """Let ccxt space requests for candles as the venue demands, where its own spacing is far wider."""
     original = client.calculate_rate_limiter_cost
 
     def cost(api: object, method: str, path: str, *rest: Any) -> float:  # noqa: ANN401 - ccxt's own form

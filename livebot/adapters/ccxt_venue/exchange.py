@@ -6,8 +6,7 @@ ours, from before.  What was refused for its rate or its timestamp only is sent 
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self
 
 from livebot.adapters.ccxt_venue.account_checks import check_account
@@ -34,6 +33,7 @@ from livebot.core.risk import Approved
 from livebot.errors import BadInput, Fatal, Rejected, Transient
 from livebot.ports import Clock, VenueNotice
 
+_OPEN_ORDERS = "open orders"  # as a part of the connection's health
 _FEES_OF: Mapping[str, Mapping[str, str]] = {"bybit": {"category": "linear"}}  # it has to be told, and ccxt does not
 
 
@@ -159,15 +159,22 @@ class CcxtExchange:
     async def fetch_open_orders(self) -> tuple[VenueOrder, ...]:
         """All of the account in this market and settlement; stops that came with an entry are `attached`.
 
-        Raises Transient.
+        One of somebody else that cannot be read stops entries on its symbol.  Raises Transient.
         """
-        found, named = [], set()
+        found, named, unread = [], set(), {}
         for row in await self._calls.open_orders():
-            with self._readable(row):
+            ours = client_id_of(row, self._capabilities)
+            try:
                 found.append(order_of(row, self._capabilities))
-                ours = client_id_of(row, self._capabilities)
+            except Transient as error:
+                if ours is not None and self._concerns_us(row):
+                    raise
+                unread[row.get("symbol")] = str(error)
+            else:
                 if ours is not None and leg_of(ours) is Leg.STOP:
                     named.add(found[-1].symbol)
+        for symbol in self._symbols:
+            self._tell_unread(symbol, unread.get(symbol))
         for symbol in named & {order.symbol for order in found if order.attached}:
             self._attached.sweep(symbol)
         return tuple({order.venue_order_id: order for order in found}.values())
@@ -180,8 +187,11 @@ class CcxtExchange:
         rows = await self._calls.ask_rows("positions", Call("fetch_positions", (None,), params))
         found = []
         for row in rows:
-            with self._readable(row):
+            try:
                 found.append(position_of(row, self.name))
+            except (Transient, Fatal):  # one that cannot be read, or a hedge: elsewhere it is none of our business
+                if self._concerns_us(row):
+                    raise
         return tuple(position for position in found if position is not None)
 
     async def fetch_account(self) -> Account:
@@ -202,15 +212,17 @@ class CcxtExchange:
         await self._stop()
         await self._connection.close()
 
-    @contextlib.contextmanager
-    def _readable(self, row: Row) -> Iterator[None]:
-        """A row that cannot be read, or a hedge, in a symbol that is not traded here must not stop the others."""
-        try:
-            yield
-        except (Transient, Fatal):
-            symbol = row.get("symbol")
-            if not isinstance(symbol, str) or symbol in self._symbols:
-                raise
+    def _concerns_us(self, row: Row) -> bool:
+        """Whether it is about a symbol that is traded, or still guarded, here."""
+        symbol = row.get("symbol")
+        return not isinstance(symbol, str) or symbol in self._symbols or self._news.listens(symbol)
+
+    def _tell_unread(self, symbol: str, why: str | None) -> None:
+        if why is None:
+            self.health.right(_OPEN_ORDERS, symbol=symbol)
+            return
+        text = f"{self.name}: {why}; it is not ours and left alone, and {symbol} opens nothing: cancel it there"
+        self.health.wrong(_OPEN_ORDERS, text, symbol=symbol)
 
     async def _stop(self) -> None:
         await self._attached.close()

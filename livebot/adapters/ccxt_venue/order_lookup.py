@@ -4,7 +4,9 @@ Rules of this file: the calls of the capability table are asked in turn; an answ
 that was asked for.  "Not found" is the venue's word, everything else that goes wrong is Transient.
 """
 
-from livebot.adapters.ccxt_venue.answers import Row, client_id_of, fill_of, info_of, order_of, rows_of
+from dataclasses import replace
+
+from livebot.adapters.ccxt_venue.answers import Row, client_id_of, fill_of, info_of, missing, order_of, rows_of
 from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, to_venue_id
 from livebot.adapters.ccxt_venue.failures import Cause
 from livebot.adapters.ccxt_venue.order_forms import Call, find_calls
@@ -13,6 +15,7 @@ from livebot.adapters.ccxt_venue.venue_calls import VenueCalls
 from livebot.core.order import Fill, Leg, VenueOrder, leg_of
 
 _TRADES_PER_PAGE = 100
+_TRADES_AT_ONCE = 1_000  # where an order's trades come without further pages: the most that is given
 
 
 class OrderLookup:
@@ -26,6 +29,7 @@ class OrderLookup:
     async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         """As it is now; None if no call finds it.  Raises Transient."""
         found: VenueOrder | None = None
+        actual = ""
         for call in find_calls(symbol, client_order_id, self._capabilities):
             row = await self._found(symbol, client_order_id, call)
             if row is None:
@@ -36,21 +40,35 @@ class OrderLookup:
             apart = self._capabilities.conditionals_apart and leg_of(client_order_id) is Leg.STOP
             if not apart or found.status.live or not call.params.get("trigger"):
                 return found
-            if actual := info_of(row).get("actualOrderId"):
-                self._news.ids.put(str(actual), client_order_id)
-        return found
+            actual = str(info_of(row).get("actualOrderId") or "")
+            if actual:
+                self._news.ids.put(actual, client_order_id)
+        return await self._came_of(symbol, client_order_id, actual) if actual else found
+
+    async def _came_of(self, symbol: str, client_order_id: str, number: str) -> VenueOrder:
+        """The plain order of a conditional one that was triggered, which need not carry its client id.
+
+        What it has filled stands there only.  Raises Transient.
+        """
+        what = f"order {number} ({symbol}), which came of {client_order_id} when that was triggered"
+        answer = await self._calls.attempt(Call("fetch_order", (number, symbol)))
+        if answer.failure is not None:
+            raise self._calls.unanswered(what, answer.failure)
+        if not isinstance(answer.value, dict) or answer.value.get("id") != number:
+            raise missing(what, "id")
+        return replace(order_of(answer.value, self._capabilities), client_order_id=client_order_id)
 
     async def fills(self, symbol: str, client_order_id: str) -> tuple[Fill, ...]:
         """Oldest first.  Raises Transient."""
         what = f"trades of {client_order_id} ({symbol})"
         if self._capabilities.ccxt_class == "bybit":
-            params = {"orderLinkId": to_venue_id(client_order_id, self._capabilities)}
+            params, most = {"orderLinkId": to_venue_id(client_order_id, self._capabilities)}, _TRADES_PER_PAGE
         else:
             order = await self.find(symbol, client_order_id)
             if order is None:
                 return ()
-            params = {"orderId": order.venue_order_id}
-        rows = await self._calls.ask_rows(what, Call("fetch_my_trades", (symbol, None, _TRADES_PER_PAGE), params))
+            params, most = {"orderId": order.venue_order_id}, _TRADES_AT_ONCE
+        rows = await self._calls.ask_rows(what, Call("fetch_my_trades", (symbol, None, most), params))
         instrument = self._news.instruments.get(symbol)
         fills = {}
         for row in rows:

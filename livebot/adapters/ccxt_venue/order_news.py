@@ -55,6 +55,10 @@ class OrderNews:
         """Deliver events of a symbol; replaces an earlier listener."""
         self._listeners[symbol] = deliver
 
+    def listens(self, symbol: str) -> bool:
+        """Whether somebody has a use for what happens to this symbol."""
+        return symbol in self._listeners
+
     def expect(self, client_order_id: str) -> None:
         """An order is on its way; the stream should tell of it."""
         self._awaited[client_order_id] = None

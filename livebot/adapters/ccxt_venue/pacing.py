@@ -11,10 +11,13 @@ from typing import Any
 # Bybit counts each path by the second: ten new orders, ten changes, ten cancellations for contracts, and fifty questions.
 # ccxt has twice that, in a bucket that spaces a burst.  Here all orders share one window, a little longer than the second,
 # for the way there is not always equally long; ccxt's own window is left with the questions.
+# Binance counts new orders by ten seconds (spot 100, contracts 300) and all else by weight and minute.  In ccxt's window of a
+# minute a stop would wait behind questions until the minute is over, so orders do not stand in it there either.
 _WINDOW_S = 1.1
-_ORDERS = {"bybit": 10}
+_ORDERS = {"bybit": 10, "binance": 9}
 _QUESTIONS = 50
 _ORDER_PATHS = ("v5/order/create", "v5/order/amend", "v5/order/cancel", "v5/position/trading-stop")
+_BINANCE_ORDERS = ("order", "algoOrder")
 
 
 class Pace:
@@ -88,10 +91,12 @@ def leave_orders_to_pace(client: Any, family: str) -> None:  # noqa: ANN401 - cc
     """Let ccxt count questions only; an order does not stand in its queue behind them either."""
     if family not in _ORDERS:
         return
-    throttle = client.throttle
+    throttle, as_ccxt_has_it = client.throttle, client.calculate_rate_limiter_cost
 
-    def weigh(_api: object, _method: str, path: str, *_rest: object) -> float:
-        return 0.0 if path in _ORDER_PATHS else 1.0
+    def weigh(api: object, method: str, path: str, *rest: object) -> Any:  # noqa: ANN401 - ccxt's weight
+        if path in _ORDER_PATHS or (path in _BINANCE_ORDERS and method != "GET"):
+            return 0.0
+        return as_ccxt_has_it(api, method, path, *rest) if family == "binance" else 1.0
 
     async def throttle_questions(cost: float | None = None) -> None:
         if cost != 0.0:

@@ -49,6 +49,7 @@ async def test_a_ban_is_waited_out_without_a_request_and_announced_and_lifted(tm
         s.arm("ban", seconds=0.25)
         with pytest.raises(Transient):
             await s.exchange.fetch_positions()
+        await s.until(lambda: s.said("ban"))  # notices are told in a step of the loop of their own
         notice = s.said("ban")[0]
         assert notice.blocks_entries
         assert "banned this address until about" in notice.text

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import ccxt
 import pytest
 
 from livebot.adapters.ccxt_venue.exchange import CcxtExchange
@@ -9,7 +10,7 @@ from livebot.adapters.clock import SystemClock
 from livebot.core.inputs import OrderAccepted, OrderEnded, OrderFilled, OrderRejected, OrderUnknown
 from livebot.core.market import OrderSide
 from livebot.core.order import Leg, OrderStatus
-from livebot.errors import Fatal, Rejected
+from livebot.errors import Fatal, Rejected, Transient
 from livebot.simulator.binance import BinanceSettings
 from tests.adapters.ccxt_venue.desk import (
     BTC,
@@ -121,6 +122,104 @@ async def test_a_lost_answer_is_unknown_and_found_by_client_id(tmp_path):
             s.arm("cut", "order/create" if number == 0 else "algoOrder/create")
             assert isinstance(await s.submit(request), OrderUnknown)
             assert (await s.exchange.fetch_order(BTC, request.client_order_id)) is not None
+
+
+async def test_a_stop_that_was_triggered_is_found_by_the_order_that_came_of_it_whatever_its_id(tmp_path):
+    """Else it seems to have ended without a fill, and another stop is placed for a position that is gone."""
+    async with binance_seat(tmp_path, FALLING) as s:
+        await s.submit(order())
+        await s.submit(stop("90"))
+        await s.desk.step(5)
+        client = s.connection.orders
+        ask, hidden = client.fetch_order, {"by our id": True, "by its own": False}
+
+        async def under_another_id(number, symbol, params):
+            if not params.get("trigger") and hidden["by our id" if number is None else "by its own"]:
+                raise ccxt.OrderNotFound('binance {"code":-2013,"msg":"Order does not exist."}')
+            return await ask(number, symbol, params)
+
+        client.fetch_order = under_another_id
+        found = await s.exchange.fetch_order(BTC, stop().client_order_id)
+        assert (found.status, found.filled, found.client_order_id) == (
+            OrderStatus.FILLED,
+            D("0.2"),
+            stop().client_order_id,
+        )
+        (fill,) = await s.exchange.fetch_fills(BTC, stop().client_order_id)
+        assert (fill.client_order_id, fill.quantity) == (stop().client_order_id, D("0.2"))
+        hidden["by its own"] = True
+        with pytest.raises(Transient, match="was triggered"):
+            await s.exchange.fetch_order(BTC, stop().client_order_id)
+
+
+CLOSES_ALL = {  # as Binance lists the stop that its own app sets for a whole position
+    "algoId": 2146760,
+    "clientAlgoId": "web_stop",
+    "algoType": "CONDITIONAL",
+    "orderType": "STOP_MARKET",
+    "symbol": "BTCUSDT",
+    "side": "SELL",
+    "positionSide": "BOTH",
+    "timeInForce": "GTC",
+    "quantity": "0.000",
+    "algoStatus": "NEW",
+    "triggerPrice": "90.0",
+    "price": "0.00",
+    "workingType": "CONTRACT_PRICE",
+    "closePosition": True,
+    "reduceOnly": True,
+    "createTime": 1750485492076,
+    "updateTime": 1750485492076,
+}
+
+
+async def test_a_stop_by_hand_that_closes_whatever_is_held_keeps_no_list_from_being_read(tmp_path):
+    """It has no quantity, and ccxt makes nothing of the zero."""
+    async with binance_seat(tmp_path) as s:
+        client = s.connection.orders
+        listed = client.fetch_open_orders
+
+        async def with_one_by_hand(*arguments, params):
+            by_hand = [client.parse_order(CLOSES_ALL)] if params.get("trigger") else []
+            return await listed(*arguments, params=params) + by_hand
+
+        client.fetch_open_orders = with_one_by_hand
+        await s.submit(order())
+        await s.submit(stop("90"))
+        ours, by_hand = await s.exchange.fetch_open_orders()
+        assert (ours.client_order_id, ours.quantity) == (stop().client_order_id, D("0.2"))
+        assert (by_hand.client_order_id, by_hand.quantity, by_hand.trigger_price) == ("web_stop", D(0), D(90))
+        assert not by_hand.attached
+
+
+async def test_as_many_trades_of_an_order_are_asked_for_as_the_venue_gives_at_once(tmp_path):
+    """It lists no further pages, and an order at the market may take a hundred others."""
+    async with binance_seat(tmp_path) as s:
+        await s.submit(order())
+        asked = []
+        traded = s.connection.orders.fetch_my_trades
+
+        async def counting(symbol, since, limit, params):
+            asked.append(limit)
+            return await traded(symbol, since, limit, params)
+
+        s.connection.orders.fetch_my_trades = counting
+        assert len(await s.exchange.fetch_fills(BTC, order().client_order_id)) == 1
+        assert asked == [1_000]
+
+
+async def test_a_stop_that_was_not_placed_anew_is_not_waited_for_on_the_stream(tmp_path):
+    """Its end was no news; the stream is not silent for not telling of it again."""
+    async with binance_seat(tmp_path, settings=replace(PROMPT, silence_s=0.1, probe_s=0.05)) as s:
+        await s.submit(order())
+        await s.submit(stop("90"))
+        await s.until(
+            lambda: len(s.of(OrderAccepted)) >= 1 and stop().client_order_id in s.exchange._news.working.names()
+        )
+        s.arm("refuse", "algoOrder/create", code=-2021, text="Order would immediately trigger.")
+        assert isinstance(await s.amend(stop("91")), OrderRejected)
+        await asyncio.sleep(0.6)
+        assert not s.said("private stream")
 
 
 async def test_after_a_broken_socket_the_stream_stands_again_and_a_comparison_is_asked_for(tmp_path):

@@ -18,6 +18,7 @@ from livebot.history.store import CandleStore
 from livebot.history.table import CandleTable
 from livebot.simulator.bybit import Fault
 from tests.adapters.ccxt_venue.desk import open_connection
+from tests.simulator.binance.desk import local_binance
 from tests.simulator.builders import BTC, ETH, START_MS, Prices
 from tests.simulator.bybit.desk import Desk, local_bybit
 
@@ -45,7 +46,8 @@ class Seat:
     def arm(self, kind: str, **more) -> None:
         self.desk.server.faults.arm(Fault(kind=kind, endpoints=("kline",), **more))
 
-    async def fetch(self, since: int = 0, until: int = 10**6) -> Fetched:
+    async def fetch(self, since: int = 0, until: int = CLOSED + 1) -> Fetched:
+        # its clock is the world's, years ahead of its market: only a later candle can tell that one has closed
         wanted = Wanted((BTC,), Timeframe.M1, START_MS + since * MINUTE_MS, START_MS + until * MINUTE_MS)
         [result] = await fetch(self.source, self.store, wanted, lambda _: None, SETTINGS)
         return result
@@ -76,13 +78,13 @@ def require_whole(table: CandleTable, there: list[int] = THERE) -> None:
 
 async def test_a_history_with_an_outage(tmp_path):
     async with seat(tmp_path) as sitting:
-        result = await sitting.fetch(since=-4_000)
+        result = await sitting.fetch(since=-150)
         assert result.problem is None
         assert result.counts.added == len(THERE)
         assert result.gaps == ((START_MS + GAP.start * MINUTE_MS, START_MS + GAP.stop * MINUTE_MS),)
         require_whole(sitting.held())
         await sitting.desk.step(5)
-        assert (await sitting.fetch()).counts.added == 5
+        assert (await sitting.fetch(until=CLOSED + 8)).counts.added == 5
         require_whole(sitting.held(), [*THERE, *range(CLOSED, CLOSED + 5)])
 
 
@@ -162,6 +164,26 @@ async def test_higher_timeframes_and_what_is_not_there(tmp_path):
             await sitting.source.page("XRP/USDT:USDT", Timeframe.M1, START_MS, START_MS + MINUTE_MS)
         with pytest.raises(BadInput, match="bybit has no 8h candles; it has 1m, 3m"):
             await sitting.source.page(BTC, Timeframe.H8, START_MS, START_MS + Timeframe.H8.ms)
+
+
+async def test_binance_by_the_same_way(tmp_path):
+    async with local_binance(tmp_path, {BTC: WRITTEN}) as desk:
+        await desk.step(CLOSED)
+        connection = await open_connection(desk, None, "binance")
+        store = CandleStore(tmp_path / "candles", SystemFiles())
+        wanted = Wanted((BTC,), Timeframe.M1, START_MS - 100 * MINUTE_MS, START_MS + (CLOSED + 1) * MINUTE_MS)
+        [result] = await fetch(CandlePages(connection), store, wanted, lambda _: None, SETTINGS)
+        await connection.close()
+        assert result.problem is None
+        require_whole(store.read(Place("binance", "perpetual", Timeframe.M1, BTC)))
+
+
+async def test_a_banned_address_sends_nothing(tmp_path):
+    async with seat(tmp_path) as sitting:
+        sitting.source._connection.bans.begin(60.0)
+        assert sitting.source.pause_s > 59
+        with pytest.raises(Transient, match=f"no candles of {BTC}: bybit has banned this address for (60|59) s more"):
+            await sitting.source.page(BTC, Timeframe.M1, START_MS, START_MS + MINUTE_MS)
 
 
 async def test_an_answer_that_cannot_be_true(tmp_path):

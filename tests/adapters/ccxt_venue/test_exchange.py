@@ -123,10 +123,45 @@ async def test_what_cannot_be_read_stops_only_those_who_trade_it(tmp_path):
         assert await s.exchange.fetch_open_orders() == ()
         assert await s.exchange.fetch_positions() == ()
         order_row["symbol"] = position_row["symbol"] = BTC
+        order_row["clientOrderId"] = order().client_order_id
         with pytest.raises(Transient, match=f"order 1 of {BTC}: .* 'status'"):
             await s.exchange.fetch_open_orders()
         with pytest.raises(Fatal, match="one-way"):
             await s.exchange.fetch_positions()
+
+
+async def test_a_position_that_cannot_be_read_is_not_taken_for_none_where_a_signal_is_guarded(tmp_path):
+    """The config may have lost a symbol that still has a position."""
+    async with seat(tmp_path) as s:
+        row = {"symbol": "X/USDT:USDT", "contracts": "1", "side": "?", "hedged": False, "info": {}}
+
+        async def positions(*_, params):
+            return [row]
+
+        s.connection.orders.fetch_positions = positions
+        s.exchange.listen("X/USDT:USDT", s.events.append)
+        with pytest.raises(Transient, match="position of X/USDT:USDT"):
+            await s.exchange.fetch_positions()
+
+
+async def test_an_order_of_somebody_else_that_cannot_be_read_stops_entries_on_its_symbol_and_nothing_else(tmp_path):
+    async with seat(tmp_path) as s:
+        row = {"symbol": BTC, "id": "1", "side": "buy", "amount": "1", "status": "??", "info": {}}
+        rows = [row]
+
+        async def orders(*_, params):
+            return list(rows)
+
+        s.connection.orders.fetch_open_orders = orders
+        assert await s.exchange.fetch_open_orders() == ()
+        await s.until(lambda: s.said("open orders"))
+        (said,) = s.said("open orders")
+        assert (said.symbol, said.blocks_entries) == (BTC, True)
+        assert f"order 1 of {BTC}" in said.text
+        assert "cancel it there" in said.text
+        rows.clear()
+        await s.exchange.fetch_open_orders()
+        await s.until(lambda: s.said("open orders")[-1].text is None)
 
 
 async def test_symbols_that_settle_differently_cannot_share_an_account(tmp_path):

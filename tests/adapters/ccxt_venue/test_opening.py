@@ -9,6 +9,7 @@ import pytest
 
 from livebot.adapters.ccxt_venue.connection import Connection, ConnectionSettings, Keys, Loopback
 from livebot.adapters.ccxt_venue.exchange import CcxtExchange
+from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
 from livebot.adapters.clock import SystemClock
 from livebot.core.inputs import OrderAccepted
 from livebot.errors import BadInput, Fatal, LivebotError, Transient
@@ -170,6 +171,12 @@ async def test_spot_has_data_and_its_orders_are_refused_with_the_reason(tmp_path
         with pytest.raises(BadInput, match="spot orders are not available yet"):
             CcxtExchange(connection, SystemClock(), (SPOT,))
         await connection.close()
+
+
+async def test_a_socket_stays_open_from_one_probe_to_the_next(tmp_path):
+    """So that an order after a quiet time does not wait for a new one."""
+    async with local_bybit(tmp_path, STILL) as desk, connected(desk, Keys("key", "secret")) as connection:
+        assert ExchangeSettings().probe_s < connection.orders.session.connector._keepalive_timeout < 60
 
 
 async def test_markets_are_reloaded_into_both_clients(tmp_path):

@@ -67,3 +67,27 @@ def test_orders_do_not_count_as_questions_and_do_not_stand_in_their_queue():
     assert client.waited == []
     run(ask(client, "GET", "v5/order/realtime"))
     assert client.waited == [1]
+
+
+def test_orders_of_binance_leave_its_window_of_a_minute_to_the_questions():
+    class Client:
+        waited: ClassVar[list[float]] = []
+
+        def calculate_rate_limiter_cost(self, _api, _method, _path, _params, config):
+            return config["cost"]
+
+        async def throttle(self, cost):
+            self.waited.append(cost)
+
+    async def ask(client, method, path, cost):
+        await client.throttle(client.calculate_rate_limiter_cost("fapiPrivate", method, path, {}, {"cost": cost}))
+
+    client = Client()
+    leave_orders_to_pace(client, "binance")
+    for method, path in (("POST", "order"), ("DELETE", "order"), ("POST", "algoOrder"), ("DELETE", "algoOrder")):
+        run(ask(client, method, path, 4))
+    assert client.waited == []
+    run(ask(client, "GET", "order", 1))
+    run(ask(client, "GET", "openOrders", 40))
+    assert client.waited == [1, 40]
+    assert run(_turns(pace_of("binance"), *((str(n), False) for n in range(10))))[-1] == ("9", 1.1)
