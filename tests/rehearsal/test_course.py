@@ -1,6 +1,7 @@
 """A whole rehearsal: real processes, the real client, the verdict; and what it does when things go wrong with itself.
 
-LIVEBOT_REHEARSAL_KILLS says how often the daemon is killed (default 5), LIVEBOT_REHEARSAL_SEED when.
+LIVEBOT_REHEARSAL_KILLS says how often the daemon is killed (default 3), LIVEBOT_REHEARSAL_SEED when, and
+LIVEBOT_REHEARSAL_SYMBOLS how many symbols it trades (default 5).
 """
 
 import json
@@ -21,7 +22,8 @@ from livebot.rehearsal.processes import Child
 from livebot.rehearsal.verdict import LimitsTold
 from livebot.simulator.synthetic import symbol_names
 
-KILLS = int(os.environ.get("LIVEBOT_REHEARSAL_KILLS", "5"))
+KILLS = int(os.environ.get("LIVEBOT_REHEARSAL_KILLS", "3"))
+SYMBOLS = int(os.environ.get("LIVEBOT_REHEARSAL_SYMBOLS", "5"))
 SEED = int(os.environ.get("LIVEBOT_REHEARSAL_SEED", "1"))
 CONFIG = """\
 system: stage
@@ -87,7 +89,7 @@ def livebot(*arguments):
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("protocol", ["bybit"])
 def test_killed_again_and_again_amid_faults_and_every_invariant_holds(config, short_folder, protocol):
-    config.write_text(CONFIG.replace("BTC/USDT:USDT, ETH/USDT:USDT, SOL/USDT:USDT", ", ".join(symbol_names(20))))
+    config.write_text(CONFIG.replace("BTC/USDT:USDT, ETH/USDT:USDT, SOL/USDT:USDT", ", ".join(symbol_names(SYMBOLS))))
     arguments = ("--protocol", protocol, "--seconds", 25, "--kills", KILLS, "--seed", SEED)
     stage = short_folder / "stage"
     result = livebot("--config", config, *arguments, "--json", "--root", stage)
