@@ -127,6 +127,9 @@ def _open_stage(stage: Stage, registers: list[Floats]) -> _Step:
     if stage.arithmetic:
         registers.append(ARRAY_ARITHMETIC[stage.function](*sources))
         return _arguments(stage), NUMBER_ARITHMETIC[stage.function], stage.first
+    if any(np.isnan(source).all() for source in sources):
+        # Of a source that has no value yet TA-Lib says, as the memory behind its end may be, this or "bad parameter".
+        raise InsufficientHistory
     handle, filled = getattr(stream, stage.function).open_and_fill(*sources, **dict(stage.parameters))
     if stage.outputs == 1:
         registers.append(filled)

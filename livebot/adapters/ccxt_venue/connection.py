@@ -6,8 +6,10 @@ wrong with keys, account or clock is said when the connection opens, in a senten
 """
 
 import asyncio
+import decimal
+import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -206,6 +208,7 @@ class Connection:
             self._into_sandbox(client)
         client.options["timeDifference"] = -self.skew_ms
         _note_sending(client)
+        client.decimal_to_precision = _apart(client.decimal_to_precision)
         self.bans.watch(client, self.settings.ban_s)
         refuse_unsound(client)
         if keys is not None:
@@ -261,6 +264,17 @@ def _note_sending(client: Any) -> None:  # noqa: ANN401 - ccxt ships no types
         return await original(*arguments, **more)
 
     client.fetch = fetch
+
+
+def _apart(function: Callable[..., str]) -> Callable[..., str]:
+    """It changes how this thread's decimals round; ours must round as they do everywhere else."""
+
+    @functools.wraps(function)
+    def rounded(*args: Any, **options: Any) -> str:  # noqa: ANN401 - ccxt's own
+        with decimal.localcontext():
+            return function(*args, **options)
+
+    return rounded
 
 
 # What ccxt would otherwise ask the venue for before the first signed call.  `account_checks` looks whether it is so.

@@ -1,6 +1,7 @@
 """What is wrong with keys, account, clock, symbols or the way there is said when the connection opens, with the mend."""
 
 import asyncio
+import decimal
 import logging
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -236,3 +237,13 @@ async def test_a_key_that_stops_working_blocks_entries_until_it_works_again(tmp_
             await s.exchange.fetch_positions()
         await asyncio.sleep(0)
         assert s.said("reading key")[-1].blocks_entries
+
+
+async def test_the_way_our_decimals_round_is_left_alone(tmp_path):
+    """Stock ccxt sets it for the whole thread, whenever it writes a quantity."""
+    async with seat(tmp_path) as taken:
+        before = decimal.getcontext().copy()
+        taken.connection.orders.amount_to_precision(BTC, "0.12345")
+        taken.connection.data.price_to_precision(BTC, "100.12345")
+        present = decimal.getcontext()
+        assert (present.rounding, present.traps) == (before.rounding, before.traps)
