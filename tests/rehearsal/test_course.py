@@ -1,6 +1,6 @@
 """A whole rehearsal: real processes, the real client, the verdict; and what it does when things go wrong with itself.
 
-LIVEBOT_REHEARSAL_KILLS says how often the daemon is killed (default 3), LIVEBOT_REHEARSAL_SEED when, and
+LIVEBOT_REHEARSAL_KILLS says how often the daemon is killed (default 2), LIVEBOT_REHEARSAL_SEED when, and
 LIVEBOT_REHEARSAL_SYMBOLS how many symbols it trades (default 5).
 """
 
@@ -22,7 +22,7 @@ from livebot.rehearsal.processes import Child
 from livebot.rehearsal.verdict import LimitsTold
 from livebot.simulator.synthetic import symbol_names
 
-KILLS = int(os.environ.get("LIVEBOT_REHEARSAL_KILLS", "3"))
+KILLS = int(os.environ.get("LIVEBOT_REHEARSAL_KILLS", "2"))
 SYMBOLS = int(os.environ.get("LIVEBOT_REHEARSAL_SYMBOLS", "5"))
 SEED = int(os.environ.get("LIVEBOT_REHEARSAL_SEED", "1"))
 CONFIG = """\
