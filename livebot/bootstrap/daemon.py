@@ -1,8 +1,6 @@
 """The daemon: its parts made, held together while it runs, and let go of in reverse order."""
 
 import asyncio
-import ctypes
-import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -13,6 +11,7 @@ from typing import Any
 import structlog
 import uvloop
 
+from livebot.adapters.collector import Collector
 from livebot.adapters.durable_files import DurableFiles
 from livebot.adapters.fact_log import FactLog
 from livebot.adapters.file_workers import ThreadWorkers
@@ -115,7 +114,7 @@ async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen
         beside = [asyncio.create_task(_stop_after(seconds, shutdown), name="stop-after")]
         if screen is not None:
             beside.append(asyncio.create_task(_show(control, screen), name="screen"))
-        beside.append(asyncio.create_task(_settle_down(system), name="settle-down"))
+        beside.append(asyncio.create_task(_collect_garbage(system), name="garbage"))
         try:
             await system.run(shutdown)
         finally:
@@ -131,17 +130,10 @@ async def _stop_after(seconds: float | None, shutdown: Shutdown) -> None:
         shutdown.request(f"{seconds:g} seconds have passed")
 
 
-async def _settle_down(system: System) -> None:
-    """Once all that lives as long as the process is there, the collector need not look at it again and again.
-
-    What the histories took for a moment goes back to the system (where the C library can do that).
-    """
+async def _collect_garbage(system: System) -> None:
+    """Once all that lives as long as the process is there, its garbage is collected at quiet moments only."""
     await system.ready.wait()
-    gc.collect()
-    gc.freeze()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    await Collector(lambda: system.parts.activity.quiet).run()
 
 
 async def _show(control: Control, screen: Screen) -> None:

@@ -1,8 +1,8 @@
 """What a simulated venue must not forget when the process that hosts it dies: a folder with a snapshot and a log.
 
-Rules of this file: a record is in the log, by one plain write, before anybody hears of its result.  There is no fsync:
-what the kernel was given survives the death of a process, and the venue plays a remote machine, whose own power is not
-what is being simulated.  `snapshot.json` names the log that follows it (`log-000007.jsonl`); a new snapshot replaces
+Rules of this file: a record is in the log before anybody hears of its result.  There is no fsync: what the kernel was
+given survives the death of a process, and the venue plays a remote machine, whose own power is not what is being
+simulated.  `snapshot.json` names the log that follows it (`log-000007.jsonl`); a new snapshot replaces
 the old one by rename and begins a new log, so that there is no moment at which the two disagree.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from livebot.errors import Fatal
+from livebot.simulator.mapped_log import MappedLog
 from livebot.simulator.wire import from_json, to_json
 
 SCHEMA = 1
@@ -28,7 +29,7 @@ class VenueMemory:
 
         """
         self._folder = folder
-        self._log: int | None = None
+        self._log: MappedLog | None = None
         self._generation = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -67,18 +68,17 @@ class VenueMemory:
             Fatal: it could not be written; the venue must not go on.
 
         """
-        line = to_json(record) + b"\n"
-        written, why = 0, "it is closed"
+        why = "it is closed"
         if self._log is not None:
             try:
-                written = os.write(self._log, line)
-                why = f"it took {written} of {len(line)} bytes"
+                self._log.append(to_json(record))
             except OSError as error:
                 why = str(error)
-        if written != len(line):
-            self._close_log()  # nothing may follow a record that is torn
-            message = f"{self._folder}: the simulated venue cannot write its log: {why}"
-            raise Fatal(message)
+                self._close_log()
+            else:
+                return
+        message = f"{self._folder}: the simulated venue cannot write its log: {why}"
+        raise Fatal(message)
 
     def compact(self, venue: dict[str, object]) -> None:
         """Replace snapshot and log by this snapshot and an empty log.
@@ -91,11 +91,7 @@ class VenueMemory:
         self._generation += 1
         try:
             # A log of that name can be left from a snapshot that was removed by hand.
-            log = os.open(
-                self._folder / self._log_name(),
-                os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC,
-                0o644,
-            )
+            log = MappedLog(self._folder / self._log_name())
             scratch.write_bytes(to_json({"schema": SCHEMA, "generation": self._generation, "venue": venue}) + b"\n")
             scratch.replace(final)
             for old in self._folder.glob("log-*.jsonl"):
@@ -114,7 +110,7 @@ class VenueMemory:
 
     def _close_log(self) -> None:
         if self._log is not None:
-            os.close(self._log)
+            self._log.close()
             self._log = None
 
     def _log_name(self) -> str:

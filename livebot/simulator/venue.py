@@ -7,11 +7,11 @@ hosts the venue.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any
 
-from livebot.core.inputs import OrderAccepted, OrderEvent, OrderRejected
+from livebot.core.inputs import OrderAccepted, OrderEnded, OrderEvent, OrderFilled, OrderRejected
 from livebot.core.market import MINUTE_MS, Candle, Instrument, OrderSide, decimal_of
 from livebot.core.order import Account, Fill, Leg, OrderKind, OrderRequest, VenueOrder, VenuePosition
 from livebot.errors import BadInput, Fatal, Rejected
@@ -31,6 +31,7 @@ EventSink = Callable[[str, OrderEvent], None]
 class VenueSettings:
     """`start_ms` (a whole minute; None: the market's first) and `wallet` (quote) are for a new account only.
 
+    `fees_in_base`: where one cannot be short, the fee of a purchase is taken from what was bought.
     `remember_ended` is how many ended orders can still be asked for; `compact_every` how much work, in requests to carry
     out again, a log may hold before a new snapshot replaces it.
     """
@@ -38,7 +39,8 @@ class VenueSettings:
     start_ms: int | None = None
     wallet: Decimal = Decimal(10_000)
     fills: FillModel = field(default_factory=FillModel)
-    remember_ended: int = 10_000
+    fees_in_base: bool = False
+    remember_ended: int = 2_000
     compact_every: int = 2_000
 
 
@@ -75,7 +77,7 @@ class SimulatedVenue:
         self._prices: dict[str, Decimal] = {}
         self._unkept = 0  # work that only the log holds
         self._texts: dict[int, Text] = {}  # of ended orders, by number
-        self._instruments = {symbol: market.instrument(symbol) for symbol in market.symbols}
+        self._instruments = {symbol: _instrument(market, symbol, settings) for symbol in market.symbols}
         kept = memory.load() if memory else None
         if kept is None:
             self.minute_ms = self.now_ms = _start(market, settings)
@@ -105,6 +107,10 @@ class SimulatedVenue:
         """Let go of the memory."""
         if self._memory:
             self._memory.close()
+
+    def trade(self, symbol: str) -> None:
+        """Trade a symbol too that the market has."""
+        self._instruments[symbol] = self.market.instrument(symbol)
 
     # Requests
 
@@ -259,8 +265,18 @@ class SimulatedVenue:
         for symbol, event in self._engine.take_events():
             for sink in self._sinks:
                 sink(symbol, event)
+            if self._memory:
+                self._write_down(symbol, event)
 
     # Remembering
+
+    def _write_down(self, symbol: str, event: OrderEvent) -> None:
+        """An order that has ended changes no more: its text is made when it ends, and not for thousands at a snapshot."""
+        if isinstance(event, OrderFilled | OrderEnded):
+            order_id = event.fill.client_order_id if isinstance(event, OrderFilled) else event.client_order_id
+            order = self._engine.book.find(symbol, order_id)
+            if order is not None and not order.status.live:
+                self._texts[order.number] = text_of(order)
 
     def _make_engine(self, model: FillModel, state: EngineState) -> MatchingEngine:
         return MatchingEngine(model, state, self.instrument, self.price, remember_ended=self._settings.remember_ended)
@@ -276,7 +292,7 @@ class SimulatedVenue:
         }
 
     def _account(self) -> dict[str, object]:
-        """The engine's state.  An order that has ended changes no more: its text is made once, not for each snapshot."""
+        """The engine's state, ended orders as the text that was made of them."""
         state = self._engine.state()
         before, self._texts = self._texts, {}
         orders: list[object] = []
@@ -342,6 +358,11 @@ def _symbols_in_use(state: EngineState, records: list[dict[str, Any]]) -> list[s
     """Those that must be traded here for the account's sake, configured or not."""
     used = {order.request.symbol for order in state.orders if order.status.live} | set(state.positions)
     return sorted(used | {record["request"]["symbol"] for record in records if "request" in record})
+
+
+def _instrument(market: Market, symbol: str, settings: VenueSettings) -> Instrument:
+    listed = market.instrument(symbol)
+    return replace(listed, fee_in_base=True) if settings.fees_in_base and not listed.can_short else listed
 
 
 def _start(market: Market, settings: VenueSettings) -> int:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from livebot.core.inputs import OrderAccepted
 from livebot.errors import BadInput, Fatal, Rejected
+from livebot.simulator import mapped_log
 from livebot.simulator.market import Fees
 from livebot.simulator.matching import FillModel
 from livebot.simulator.memory import VenueMemory
@@ -32,6 +35,11 @@ def opened(folder: Path, settings: VenueSettings = SETTINGS, market=None) -> Sim
 def killed(venue: SimulatedVenue) -> None:
     """What the death of its process does: the lock goes, nothing is written."""
     venue.close()
+
+
+def logged(folder: Path) -> str:
+    """What a process that begins now would find."""
+    return next(folder.glob("log-*.jsonl")).read_bytes().rstrip(b"\0").decode()
 
 
 def everything(venue: SimulatedVenue) -> dict:
@@ -67,7 +75,7 @@ def test_dying_between_any_two_acts_changes_nothing(candles, model, session, dea
 def test_an_answer_is_in_the_log_before_it_is_heard(tmp_path):
     venue = opened(tmp_path)
     seen = []
-    venue.subscribe(lambda *_: seen.append(next(tmp_path.glob("log-*.jsonl")).read_text()))
+    venue.subscribe(lambda *_: seen.append(logged(tmp_path)))
     venue.submit(order("a", "buy", "1"), venue.now_ms)
     assert all('"client_order_id":"a"' in text for text in seen)
     assert len(seen) == 2
@@ -79,7 +87,7 @@ def test_a_refused_request_leaves_no_trace(tmp_path):
     venue.submit(order("a", "buy", "0.001"), venue.now_ms)
     with pytest.raises(Rejected):
         venue.cancel(BTC, "a", venue.now_ms)
-    assert next(tmp_path.glob("log-*.jsonl")).read_text() == ""
+    assert logged(tmp_path) == ""
     killed(venue)
 
 
@@ -144,7 +152,7 @@ def test_the_log_is_compacted_from_time_to_time(tmp_path):
         for _ in range(5):
             venue.step()
         assert [path.name for path in tmp_path.glob("log-*")] == ["log-000003.jsonl"]
-        assert len((tmp_path / "log-000003.jsonl").read_text().splitlines()) == 1
+        assert len(logged(tmp_path).splitlines()) == 1
 
 
 def test_a_log_left_between_two_snapshots_is_swept_away(tmp_path):
@@ -256,31 +264,76 @@ def test_changed_fees_hold_from_now_on_and_leave_old_trades_as_they_were(tmp_pat
         assert again.fills(BTC, "b")[0].fee == 0
 
 
-def test_a_full_disk_stops_the_venue(tmp_path, monkeypatch):
+@pytest.fixture
+def full_disk(monkeypatch):
+    """From the moment it is called nothing more fits."""
+    real = os.posix_fallocate
+    monkeypatch.setattr(mapped_log, "ROOM", 600)
+
+    def fill():
+        monkeypatch.setattr(os, "posix_fallocate", refuse)
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    yield fill
+    monkeypatch.setattr(os, "posix_fallocate", real)
+
+
+def test_a_full_disk_stops_the_venue(tmp_path, full_disk):
     venue = opened(tmp_path)
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:7]))
-    with pytest.raises(Fatal, match="took 7 of"):
-        venue.submit(order("a", "buy", "1"), venue.now_ms)
-    monkeypatch.undo()
+    full_disk()
+    venue.submit(order("a", "buy", "1"), venue.now_ms)
+    with pytest.raises(Fatal, match="No space left"):
+        venue.submit(order("b", "buy", "1"), venue.now_ms)
     with pytest.raises(Fatal, match="closed"):
+        venue.submit(order("c", "buy", "1"), venue.now_ms)
+    killed(venue)
+
+
+def test_what_was_kept_before_the_disk_was_full_is_there_again(tmp_path, full_disk, monkeypatch):
+    venue = opened(tmp_path)
+    full_disk()
+    venue.submit(order("a", "buy", "1"), venue.now_ms)
+    kept = everything(venue)
+    with pytest.raises(Fatal):
         venue.submit(order("b", "buy", "1"), venue.now_ms)
     killed(venue)
-    with closing(opened(tmp_path)) as again:
-        assert again.order(BTC, "a") is None
-
-
-def test_a_write_error_stops_the_venue(tmp_path, monkeypatch):
-    venue = opened(tmp_path)
-
-    def broken(*_):
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(os, "write", broken)
-    with pytest.raises(Fatal, match="Input/output error"):
-        venue.step()
     monkeypatch.undo()
+    with closing(opened(tmp_path)) as again:
+        assert everything(again) == kept
+
+
+def test_a_log_that_cannot_be_begun_stops_the_venue(tmp_path, full_disk):
+    full_disk()
+    with pytest.raises(Fatal, match="No space left"):
+        opened(tmp_path)
+
+
+def test_a_log_that_outgrows_its_room_takes_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(mapped_log, "ROOM", 600)
+    venue = opened(tmp_path)
+    for number in range(30):
+        venue.submit(order(f"o{number}", "buy", "1"), venue.now_ms)
+    kept = everything(venue)
+    assert len(logged(tmp_path).splitlines()) == 30
     killed(venue)
+    with closing(opened(tmp_path)) as again:
+        assert everything(again) == kept
+
+
+def test_a_process_that_is_killed_leaves_what_it_has_logged(tmp_path):
+    script = (
+        "import os, pathlib, signal, sys\n"
+        "from livebot.simulator.mapped_log import MappedLog\n"
+        "log = MappedLog(pathlib.Path(sys.argv[1]))\n"
+        "log.append(b'one')\n"
+        "log.append(b'two')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = tmp_path / "log"
+    subprocess.run([sys.executable, "-c", script, str(path)], check=False, timeout=30)
+    assert path.read_bytes().rstrip(b"\0") == b"one\ntwo\n"
 
 
 def test_a_snapshot_that_cannot_be_written_stops_the_venue(tmp_path, monkeypatch):
