@@ -13,6 +13,7 @@ from tests.benchmarks import (
     memory,
     opening_burst,
     order_wire,
+    rehearsal,
     simulation,
     soak,
     start,
@@ -32,6 +33,7 @@ ALL: tuple[Benchmark, ...] = (
     start.BENCHMARK,
     start_with_files.BENCHMARK,
     simulation.BENCHMARK,
+    rehearsal.BENCHMARK,
     soak.BENCHMARK,
 )
 EXIT_USAGE = 2
