@@ -1,114 +1,41 @@
-"""What a feature is: a TA-Lib function or an arithmetic one, its parameters, its sources, and its warm-up.
+"""What a feature is: a function, its parameters and its sources; and the plainest features.
 
 Rules of this file: a feature is a value, the same in both engines; what it is worth depends on a bounded past only, so
-functions that count from the first candle are refused; a function is known if FUNCTIONS has its row, and the row says
-how long it takes to settle.
-
-Warm-up is the number of candles, the present one included, after which the value may be used.  A function over a window
-is exact once the window is full.  A recursive one starts from a seed whose weight decays; it has settled when that
-weight is below SEED_WEIGHT, which keeps the value within 1e-9 of its usual size of what a longer history would give.
+functions that count from the first candle are refused.  `catalogue` has all features a strategy may declare,
+`functions` the functions they are made of.
 """
 
+import difflib
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
-COLUMNS = ("open", "high", "low", "close", "volume")
-FEATURE_DEPTH = 64  # how many past values both engines let a strategy ask for, the present one included
-WARMUP_BOUND = 3_000  # candles; a longer one would cost each start of each symbol too much history
-SEED_WEIGHT = 1e-10  # a tenth of the 1e-9 promised: a seed may be further off than the value is large
+from livebot.features.functions import (
+    COLUMNS,
+    DAY_MINUTES,
+    FEATURE_DEPTH,
+    FUNCTIONS,
+    OPEN_TIME,
+    WARMUP_BOUND,
+    Form,
+    Function,
+    refusal,
+)
+
+__all__ = ["COLUMNS", "FEATURE_DEPTH", "FUNCTIONS", "WARMUP_BOUND", "Feature", "Function", "warmup_of"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_CUMULATIVE = frozenset({"AD", "CUMSUM", "NVI", "OBV", "PVI", "PVT", "VWAP", "WAD"})
-
-Parameters = Mapping[str, float]
-
-
-def _window(parameters: Parameters) -> int:
-    """Exact as soon as the window is full."""
-    return int(parameters["timeperiod"])
-
-
-def _window_before(parameters: Parameters) -> int:
-    """Compares with the candle one window earlier."""
-    return int(parameters["timeperiod"]) + 1
-
-
-def _exponential(parameters: Parameters) -> int:
-    """Seeded with a plain average, then smoothed by 2 / (period + 1)."""
-    return _settle(parameters["timeperiod"], 2 / (parameters["timeperiod"] + 1))
-
-
-def _wilder(parameters: Parameters) -> int:
-    """Over differences (one candle more), smoothed by 1 / period."""
-    return 1 + _settle(parameters["timeperiod"], 1 / parameters["timeperiod"])
-
-
-def _wilder_twice(parameters: Parameters) -> int:
-    """One smoothing over another: the second has settled its own time after the first."""
-    return 2 * _wilder(parameters)
-
-
-def _macd(parameters: Parameters) -> int:
-    """The slow average, then the signal over it."""
-    slowest = max(parameters["fastperiod"], parameters["slowperiod"])
-    return _exponential({"timeperiod": slowest}) + _exponential({"timeperiod": parameters["signalperiod"]})
-
-
-def _at_once(_: Parameters) -> int:
-    """Looks at the present candle only."""
-    return 1
-
-
-def _settle(period: float, smoothing: float) -> int:
-    return math.ceil(period + math.log(SEED_WEIGHT) / math.log1p(-smoothing))
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function both engines know.
-
-    `sources` is how many it takes, `parameters` and `outputs` their names in TA-Lib's order, `warmup` the rule from its
-    parameters to candles.  `arithmetic` ones are numpy's, element by element; the others are TA-Lib's.
-    """
-
-    sources: int
-    parameters: tuple[str, ...]
-    outputs: tuple[str, ...]
-    warmup: Callable[[Parameters], int]
-    arithmetic: bool = False
-
-
-_PERIOD = ("timeperiod",)
-_REAL = ("real",)
-
-FUNCTIONS: Mapping[str, Function] = MappingProxyType(
-    {
-        "ADX": Function(3, _PERIOD, _REAL, _wilder_twice),
-        "ATR": Function(3, _PERIOD, _REAL, _wilder),
-        "BBANDS": Function(1, ("timeperiod", "nbdevup", "nbdevdn"), ("upperband", "middleband", "lowerband"), _window),
-        "EMA": Function(1, _PERIOD, _REAL, _exponential),
-        "MACD": Function(1, ("fastperiod", "slowperiod", "signalperiod"), ("macd", "macdsignal", "macdhist"), _macd),
-        "MAX": Function(1, _PERIOD, _REAL, _window),
-        "MIN": Function(1, _PERIOD, _REAL, _window),
-        "ROCP": Function(1, _PERIOD, _REAL, _window_before),
-        "RSI": Function(1, _PERIOD, _REAL, _wilder),
-        "SMA": Function(1, _PERIOD, _REAL, _window),
-        "STDDEV": Function(1, _PERIOD, _REAL, _window),
-        "difference": Function(2, (), _REAL, _at_once, arithmetic=True),
-        "ratio": Function(2, (), _REAL, _at_once, arithmetic=True),
-    }
-)
+_MINUTES = ("open_minute", "close_minute")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
     """One number per closed candle.
 
-    `sources` are candle columns or other features; `parameters` are (name, value) as TA-Lib calls them; `output`
-    chooses from a function with several.  Raises ValueError for one that neither engine could compute.
+    `sources` are candle columns or other features (of `leader_return` the leading symbol, of a calendar function
+    open_time); `parameters` are (name, value) as TA-Lib calls them; `output` chooses from a function with several.
+    Raises ValueError for one that neither engine could compute.
     """
 
     name: str
@@ -136,18 +63,28 @@ class Feature:
         before = max((source.warmup for source in self.sources if isinstance(source, Feature)), default=1)
         return before + own - 1
 
+    @property
+    def looks_at_others(self) -> bool:
+        """Whether it is made of other symbols' candles of the same close (`livebot.features.context`)."""
+        return FUNCTIONS[self.function].form is Form.CONTEXT
+
+
+def own_features(features: Iterable[Feature]) -> tuple[Feature, ...]:
+    """Those made of the symbol's own candles, in order."""
+    return tuple(feature for feature in features if not feature.looks_at_others)
+
+
+def context_features(features: Iterable[Feature]) -> tuple[Feature, ...]:
+    """Those made of other symbols' candles, in order."""
+    return tuple(feature for feature in features if feature.looks_at_others)
+
 
 def _problem(feature: Feature) -> str | None:
     if not _NAME.fullmatch(feature.name):
         return "a name has small letters, digits and underscores only, and starts with a letter"
-    if feature.function in _CUMULATIVE:
-        return (
-            f"{feature.function} counts from the first candle, so it depends on where the history starts; "
-            "use one over a window"
-        )
     function = FUNCTIONS.get(feature.function)
     if function is None:
-        return f"function {feature.function!r} is not one of {', '.join(FUNCTIONS)}"
+        return _unknown(feature.function)
     return (
         _source_problem(feature, function)
         or _parameter_problem(feature, function)
@@ -155,12 +92,26 @@ def _problem(feature: Feature) -> str | None:
     )
 
 
+def _unknown(name: str) -> str:
+    alike = [*difflib.get_close_matches(name.upper(), FUNCTIONS, 1), *difflib.get_close_matches(name, FUNCTIONS, 1)]
+    hint = f"; did you mean {alike[0]}?" if alike else ""
+    return refusal(name) or f"function {name!r} is not one of {', '.join(FUNCTIONS)}{hint}"
+
+
 def _source_problem(feature: Feature, function: Function) -> str | None:
     if len(feature.sources) != function.sources:
         return f"{feature.function} takes {function.sources} source(s), not {len(feature.sources)}"
+    if function.form is Form.CONTEXT:
+        unfit = [source for source in feature.sources if not isinstance(source, str) or source in ("", *COLUMNS)]
+        return f"its source is a symbol such as BTC/USDT:USDT, not {unfit[0]!r}" if unfit else None
+    if function.form is Form.CALENDAR:
+        return None if feature.sources == (OPEN_TIME,) else f"its source is {OPEN_TIME}, nothing else"
     unknown = [name for name in feature.sources if isinstance(name, str) and name not in COLUMNS]
     if unknown:
         return f"source {unknown[0]!r} is neither a feature nor one of {', '.join(COLUMNS)}"
+    context = [source.name for source in feature.sources if isinstance(source, Feature) and source.looks_at_others]
+    if context:
+        return f"{context[0]!r} comes from other symbols, which may be missing at a close; nothing can be made of it"
     return None
 
 
@@ -168,12 +119,27 @@ def _parameter_problem(feature: Feature, function: Function) -> str | None:
     names = tuple(name for name, _ in feature.parameters)
     if names != function.parameters:
         return f"{feature.function} takes the parameters {function.parameters}, not {names}"
-    for name, value in feature.parameters:
-        if name.endswith("period"):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 2:  # noqa: PLR2004
-                return f"{name} {value!r} must be a whole number of candles, at least 2"
-        elif not (math.isfinite(value) and value > 0):
-            return f"{name} {value!r} must be a number above 0"
+    problems = (_value_problem(name, value, function.least) for name, value in feature.parameters)
+    return next((problem for problem in problems if problem is not None), None) or _session_problem(feature)
+
+
+def _value_problem(name: str, value: float, least: int) -> str | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if "period" in name:
+        fits, wanted = whole and value >= least, f"a whole number of candles, at least {least}"
+    elif name == "lag":
+        fits, wanted = whole and 0 <= value < FEATURE_DEPTH, f"a whole number of candles, 0 to {FEATURE_DEPTH - 1}"
+    elif name in _MINUTES:
+        fits, wanted = whole and 0 <= value < DAY_MINUTES, f"a whole minute of the day, 0 to {DAY_MINUTES - 1}"
+    else:
+        fits, wanted = not isinstance(value, bool) and math.isfinite(value) and value > 0, "a number above 0"
+    return None if fits else f"{name} {value!r} must be {wanted}"
+
+
+def _session_problem(feature: Feature) -> str | None:
+    minutes = [value for name, value in feature.parameters if name in _MINUTES]
+    if len(minutes) == len(_MINUTES) and minutes[0] == minutes[1]:
+        return f"a session that opens and closes at minute {minutes[0]} has no length; give it one"
     return None
 
 
@@ -188,47 +154,47 @@ Source = str | Feature
 
 def ema(name: str, period: int, source: Source = "close") -> Feature:
     """Exponential moving average, in the unit of its source."""
-    return _over_period(name, "EMA", (source,), period)
+    return over_period(name, "EMA", (source,), period)
 
 
 def sma(name: str, period: int, source: Source = "close") -> Feature:
     """Plain moving average, in the unit of its source."""
-    return _over_period(name, "SMA", (source,), period)
+    return over_period(name, "SMA", (source,), period)
 
 
 def rsi(name: str, period: int, source: Source = "close") -> Feature:
     """Wilder's relative strength, 0 to 100; 0 too where nothing moved (TA-Lib's convention)."""
-    return _over_period(name, "RSI", (source,), period)
+    return over_period(name, "RSI", (source,), period)
 
 
 def atr(name: str, period: int) -> Feature:
     """Wilder's average true range, in price."""
-    return _over_period(name, "ATR", ("high", "low", "close"), period)
+    return over_period(name, "ATR", ("high", "low", "close"), period)
 
 
 def adx(name: str, period: int) -> Feature:
     """Wilder's strength of trend, 0 to 100."""
-    return _over_period(name, "ADX", ("high", "low", "close"), period)
+    return over_period(name, "ADX", ("high", "low", "close"), period)
 
 
 def standard_deviation(name: str, period: int, source: Source = "close") -> Feature:
     """Population standard deviation over the window, in the unit of its source."""
-    return _over_period(name, "STDDEV", (source,), period)
+    return over_period(name, "STDDEV", (source,), period)
 
 
 def highest(name: str, period: int, source: Source = "high") -> Feature:
     """Largest value of the window, the present candle included (upper Donchian line)."""
-    return _over_period(name, "MAX", (source,), period)
+    return over_period(name, "MAX", (source,), period)
 
 
 def lowest(name: str, period: int, source: Source = "low") -> Feature:
     """Smallest value of the window, the present candle included (lower Donchian line)."""
-    return _over_period(name, "MIN", (source,), period)
+    return over_period(name, "MIN", (source,), period)
 
 
 def change(name: str, period: int, source: Source = "close") -> Feature:
     """Relative change against `period` candles ago (0.01 is one percent)."""
-    return _over_period(name, "ROCP", (source,), period)
+    return over_period(name, "ROCP", (source,), period)
 
 
 def macd(name: str, output: str = "macd", *, fast: int = 12, slow: int = 26, signal: int = 9) -> Feature:
@@ -259,7 +225,8 @@ def z_score(name: str, period: int, source: Source = "close") -> Feature:
     return ratio(name, away, standard_deviation("spread", period, source))
 
 
-def _over_period(name: str, function: str, sources: tuple[Source, ...], period: int) -> Feature:
+def over_period(name: str, function: str, sources: tuple[Source, ...], period: int) -> Feature:
+    """A function whose only parameter is its period."""
     return Feature(name=name, function=function, sources=sources, parameters=(("timeperiod", period),))
 
 

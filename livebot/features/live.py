@@ -2,30 +2,32 @@
 
 Its values are bitwise those of the batch engine over the same candles.  One per (strategy, symbol), owned by the
 worker; handles cannot be saved, so after a restart it is opened anew on history.
+
+Rules of this file: one candle costs little more than TA-Lib's own calls; nothing is allocated that outlives it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from operator import attrgetter, itemgetter
+from functools import partial
+from operator import attrgetter
+from struct import Struct
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from talib import InsufficientHistory, stream  # type: ignore[attr-defined]
 
 from livebot.core.market import Candle
-from livebot.core.series import CandleSeries, Floats
+from livebot.core.series import CandleSeries, Floats, Times
 from livebot.errors import BadInput
+from livebot.features.arithmetic import array_form
 from livebot.features.declaration import COLUMNS, FEATURE_DEPTH, Feature, warmup_of
-from livebot.features.plan import ARRAY_ARITHMETIC, NUMBER_ARITHMETIC, Stage, compute_plan, make_plan
+from livebot.features.plan import Stage, compute_plan, make_plan
+from livebot.features.straight import Advance, Call, straighten
+from livebot.features.ta_lib import InsufficientHistory, stream
 
 _SPARE = FEATURE_DEPTH // 4  # values are moved to the front once in so many candles
 _ROOM = FEATURE_DEPTH + _SPARE
 
-_Call = Callable[..., Any]  # arguments in, a number or a tuple of numbers out
-_Step = tuple[_Call, _Call, int | slice]  # registers to arguments, the function, the registers for what it returns
-
-_columns_of: Callable[[Candle], tuple[float, ...]] = attrgetter(*COLUMNS)
+_inputs_of: Callable[[Candle], tuple[float, ...]] = attrgetter(*COLUMNS, "ts_ms")
 
 
 class LiveFeatures:
@@ -35,13 +37,23 @@ class LiveFeatures:
     fewer than the longest window needs, it keeps them and computes all of them again as the batch engine does.
     """
 
-    __slots__ = ("_numbers", "_plan", "_registers", "_steps", "_values", "_young", "end", "seen", "warmup")
+    __slots__ = (
+        "_advance",
+        "_plan",
+        "_row_bytes",
+        "_store",
+        "_values",
+        "_young",
+        "end",
+        "seen",
+        "warmup",
+    )
 
     def __init__(self, features: Sequence[Feature], history: CandleSeries) -> None:
         """Open on closed candles, oldest first, without a gap; there may be none yet.
 
         Raises:
-            ValueError: two features have the same name.
+            ValueError: two features have the same name, or one is made of other symbols' candles.
             BadInput: the history holds a number that is not finite.
 
         """
@@ -49,16 +61,18 @@ class LiveFeatures:
         self.seen = len(history)
         self.end = 0
         self._plan = make_plan(features)
-        self._registers: list[Any] = [0.0] * self._plan.size
-        self._steps: tuple[_Step, ...] = ()
-        self._young: list[Floats] | None = None
-        self._values = np.full((len(self._plan.names), _ROOM), np.nan)
-        self._numbers: Any = self._values.data  # through it a number is stored several times faster
+        self._advance: Advance = _cannot
+        self._young: tuple[list[Floats], Times] | None = None
+        # One row per candle, so that what it gives is stored in one go.
+        self._values = np.full((_ROOM, len(self._plan.names)), np.nan)
+        packed = Struct(f"{len(self._plan.names)}d")
+        self._row_bytes = packed.size
+        self._store = partial(packed.pack_into, self._values.data.cast("B")) if packed.size else _nowhere
         arrays = [np.ascontiguousarray(getattr(history, column), np.float64) for column in COLUMNS]
         if not all(np.isfinite(array).all() for array in arrays):
             message = "the history holds a number that is not finite; fetch it again or repair the file"
             raise BadInput(message)
-        self._open(arrays)
+        self._open(arrays, history.ts_ms)
 
     @property
     def ready(self) -> bool:
@@ -69,8 +83,14 @@ class LiveFeatures:
     def columns(self) -> Mapping[str, Floats]:
         """Recent values by feature, read only and kept up to date; the present candle's is at index `end` - 1."""
         return MappingProxyType(
-            {name: _read_only(row) for name, row in zip(self._plan.names, self._values, strict=True)}
+            {name: _read_only(column) for name, column in zip(self._plan.names, self._values.T, strict=True)}
         )
+
+    @property
+    def present(self) -> Floats:
+        """The values of the present candle in the order of the features, to be copied at once; NaN before the first."""
+        row: Floats = self._values[self.end - 1]
+        return row
 
     def update(self, candle: Candle) -> None:
         """Take the next closed candle.
@@ -79,71 +99,72 @@ class LiveFeatures:
             BadInput: a number is not finite; some features may have taken the candle, so open the engine anew.
 
         """
-        columns = _columns_of(candle)
+        inputs = _inputs_of(candle)
         self.seen += 1
         if self._young is not None:
-            self._open([np.append(array, value) for array, value in zip(self._young, columns, strict=True)])
+            self._grow_up(inputs)
             return
-        registers = self._registers
-        registers[: len(columns)] = columns
+        end = self._next()
         try:
-            for arguments, function, place in self._steps:
-                registers[place] = function(*arguments(registers))
+            self._advance(*inputs, end * self._row_bytes)
         except Exception as error:  # TA-Lib raises nothing narrower
             message = f"features cannot be computed over {candle}: {error}"
             raise BadInput(message) from error
-        end = self._next()
-        for row, register in enumerate(self._plan.registers):
-            self._numbers[row, end] = registers[register]
         self.end = end + 1
 
     def _next(self) -> int:
         if self.end == _ROOM:
-            self._values[:, :FEATURE_DEPTH] = self._values[:, _SPARE:]
+            self._values[:FEATURE_DEPTH] = self._values[_SPARE:].copy()
             return FEATURE_DEPTH
         return self.end
 
-    def _open(self, columns: list[Floats]) -> None:
+    def _grow_up(self, inputs: tuple[float, ...]) -> None:
+        assert self._young is not None
+        *columns, open_ms = inputs
+        arrays, times = self._young
+        longer = [np.append(array, value) for array, value in zip(arrays, columns, strict=True)]
+        self._open(longer, np.append(times, np.int64(open_ms)))
+
+    def _open(self, columns: list[Floats], times: Times) -> None:
         """Fill the values from the whole history, and open the handles if it is long enough for all of them."""
         if not self.seen:
             # TA-Lib calls no candles at all a bad parameter if the empty array happens to have no memory
-            self._young = columns
+            self._young = columns, times
             return
-        registers = list(columns)
+        registers: list[Any] = [*columns, times]
         try:
-            self._steps = tuple(_open_stage(stage, registers) for stage in self._plan.stages)
-            self._young = None
+            functions = [_open_stage(stage, registers) for stage in self._plan.stages]
+            self._advance, self._young = straighten(self._plan, functions, self._store), None
         except InsufficientHistory:
-            registers = compute_plan(self._plan, columns)
-            self._young = columns
+            registers = compute_plan(self._plan, columns, times)
+            self._young = columns, times
         self.end = min(self.seen, FEATURE_DEPTH)
-        for row, register in zip(self._values, self._plan.registers, strict=True):
-            row[: self.end] = registers[register][self.seen - self.end :]
+        for column, register in zip(self._values.T, self._plan.registers, strict=True):
+            column[: self.end] = registers[register][self.seen - self.end :]
 
 
-def _open_stage(stage: Stage, registers: list[Floats]) -> _Step:
-    """Append what the stage gives over the history to the registers; return how it is carried on."""
+def _open_stage(stage: Stage, registers: list[Any]) -> Call | None:
+    """Append what the stage gives over the history to the registers; return TA-Lib's call that carries it on."""
     sources = [registers[source] for source in stage.sources]
     if stage.arithmetic:
-        registers.append(ARRAY_ARITHMETIC[stage.function](*sources))
-        return _arguments(stage), NUMBER_ARITHMETIC[stage.function], stage.first
+        registers.append(array_form(stage.function, stage.parameters)(*sources))
+        return None
     if any(np.isnan(source).all() for source in sources):
         # Of a source that has no value yet TA-Lib says, as the memory behind its end may be, this or "bad parameter".
         raise InsufficientHistory
     handle, filled = getattr(stream, stage.function).open_and_fill(*sources, **dict(stage.parameters))
-    if stage.outputs == 1:
-        registers.append(filled)
-        return _arguments(stage), handle.update, stage.first
-    registers.extend(filled)
-    return _arguments(stage), handle.update, slice(stage.first, stage.first + stage.outputs)
+    registers.extend((filled,) if stage.outputs == 1 else filled)
+    carried_on: Call = handle.update
+    return carried_on
 
 
-@lru_cache(maxsize=256)
-def _arguments(stage: Stage) -> _Call:
-    """From the registers to the function's arguments; always a sequence, also of one."""
-    if len(stage.sources) == 1:
-        return itemgetter(slice(stage.sources[0], stage.sources[0] + 1))
-    return itemgetter(*stage.sources)
+def _cannot(*_inputs: float) -> None:
+    """Before the handles are open."""
+    raise AssertionError
+
+
+def _nowhere(_place: int) -> None:
+    """There are no values to store."""
 
 
 def _read_only(row: Floats) -> Floats:

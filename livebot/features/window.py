@@ -5,6 +5,8 @@ once in a while instead of each time.  So slices are contiguous and cost no copy
 the next append: whoever wants to keep one copies it.
 """
 
+from typing import Any
+
 import numpy as np
 
 from livebot.core.market import Candle
@@ -22,7 +24,7 @@ class CandleWindow:
     are the window; it stays the same object for ever, so a view may hold on to it.
     """
 
-    __slots__ = ("_floats", "_times", "buffer", "capacity", "end")
+    __slots__ = ("_floats", "_numbers", "_times", "buffer", "capacity", "end")
 
     def __init__(self, capacity: int) -> None:
         """Begin empty.
@@ -39,6 +41,7 @@ class CandleWindow:
         self.end = 0
         self._times: Times = np.zeros(size, np.int64)
         self._floats: Floats = np.full((5, size), np.nan)
+        self._numbers: Any = self._floats.data  # through it a number is stored several times faster
         times, floats = self._times.view(), self._floats.view()
         times.flags.writeable = floats.flags.writeable = False
         self.buffer = _series(times, floats)
@@ -65,9 +68,10 @@ class CandleWindow:
             raise BadInput(message)
         if self.end == len(self._times):
             self._move()
-        end = self.end
+        end, numbers = self.end, self._numbers
         self._times[end] = candle.ts_ms
-        self._floats[:, end] = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+        numbers[0, end], numbers[1, end], numbers[2, end] = candle.open, candle.high, candle.low
+        numbers[3, end], numbers[4, end] = candle.close, candle.volume
         self.end = end + 1
 
     def replace(self, series: CandleSeries) -> None:

@@ -71,11 +71,10 @@ class EmaCross(Strategy[EmaCrossParams]):
 
     def _cross(self, view: View) -> Side | None:
         fast, slow = view.feature("fast"), view.feature("slow")
-        fast_before, slow_before = view.feature("fast", 1), view.feature("slow", 1)
-        if fast > slow and fast_before <= slow_before and view.feature("rsi") < self.params.rsi_long_below:
-            return Side.LONG
-        if not self.params.allow_short:
-            return None
-        if fast < slow and fast_before >= slow_before and view.feature("rsi") > self.params.rsi_short_above:
-            return Side.SHORT
+        if fast > slow:
+            crossed = view.feature("fast", 1) <= view.feature("slow", 1)
+            return Side.LONG if crossed and view.feature("rsi") < self.params.rsi_long_below else None
+        if fast < slow and self.params.allow_short:
+            crossed = view.feature("fast", 1) >= view.feature("slow", 1)
+            return Side.SHORT if crossed and view.feature("rsi") > self.params.rsi_short_above else None
         return None

@@ -17,12 +17,15 @@ from livebot.core.market import Timeframe
 from livebot.core.series import CandleSeries, Floats
 from livebot.core.signal import Open as OpenSignal
 from livebot.errors import BadInput
-from livebot.features.declaration import FEATURE_DEPTH, WARMUP_BOUND, Feature, warmup_of
+from livebot.features.declaration import FEATURE_DEPTH, WARMUP_BOUND, Feature, context_features, warmup_of
+from livebot.features.feature_set import FeatureSet, make_feature_set
 
 HISTORY_BOUND = 3_000  # candles
+WARMUP_MOST = WARMUP_BOUND + FEATURE_DEPTH - 1  # of a whole strategy: of its slowest feature, so many candles back
 
 _NAME = re.compile(r"[a-z0-9_]+")
 _NO_OTHERS: Mapping[str, "View"] = MappingProxyType({})
+_NO_CONTEXT: Mapping[str, Floats] = MappingProxyType({})
 
 
 class View:
@@ -33,11 +36,13 @@ class View:
     """
 
     __slots__ = (
+        "_context",
+        "_context_end",
         "_end",
         "_feature_end",
-        "_features",
         "_history",
         "_series",
+        "_values",
         "others",
         "symbol",
         "timeframe",
@@ -52,24 +57,33 @@ class View:
         *,
         history: int,
         others: Mapping[str, "View"] = _NO_OTHERS,
+        context: Mapping[str, Floats] = _NO_CONTEXT,
     ) -> None:
         """Look at nothing yet: `move` comes first.
 
         `history` is how many candles it shows at most, whatever the arrays hold, so that every driver shows the same.
+        `context` are feature values that stand at places of their own; who has one row per candle of all features
+        gives them all as `features`.
         """
         self.symbol = symbol
         self.timeframe = timeframe
         self.others = others
         self._history = history
         self._series = series
-        self._features = dict(features)
+        self._values = {name: column.item for name, column in features.items()}  # the call that is made most often
+        self._context = context
         self._end = 0
         self._feature_end = 0
+        self._context_end = 0
 
-    def move(self, end: int, feature_end: int) -> None:
-        """Show the candle at index `end` - 1 and the feature values at index `feature_end` - 1 as the present ones."""
+    def move(self, end: int, feature_end: int, context_end: int = 0) -> None:
+        """Show the candle at index `end` - 1 and the feature values at index `feature_end` - 1 as the present ones.
+
+        `context_end` is the same for `context`.
+        """
         self._end = end
         self._feature_end = feature_end
+        self._context_end = context_end
 
     @property
     def close_ms(self) -> int:
@@ -92,19 +106,27 @@ class View:
     def feature(self, name: str, back: int = 0) -> float:
         """Value of a declared feature, `back` candles ago; not a number while its window is not full.
 
+        One that is made of other symbols is not a number either at a past close at which some of them were missing.
+
         Raises:
             LookupError: not declared, `back` not in 0 to FEATURE_DEPTH - 1, or before the first candle.
 
         """
-        index = self._feature_end - 1 - back
-        if not 0 <= back < FEATURE_DEPTH or index < 0:
+        index, value = self._feature_end - 1 - back, self._values.get(name)
+        if value is None:
+            index, value = self._context_end - 1 - back, self._context_value(name)
+        if index < 0 or not 0 <= back < FEATURE_DEPTH:
             message = f"feature {name!r} cannot be seen {back} candles back: 0 to {FEATURE_DEPTH - 1} can, once there"
             raise LookupError(message)
-        try:
-            return self._features[name].item(index)
-        except KeyError:
-            message = f"feature {name!r} is not declared; declared are {', '.join(self._features) or 'none'}"
-            raise LookupError(message) from None
+        return value(index)
+
+    def _context_value(self, name: str) -> Callable[..., float]:
+        column = self._context.get(name)
+        if column is None:
+            declared = ", ".join((*self._values, *self._context)) or "none"
+            message = f"feature {name!r} is not declared; declared are {declared}"
+            raise LookupError(message)
+        return column.item
 
     def opens(self, count: int) -> Floats:
         """The last `count` opens, oldest first.  Raises LookupError beyond the history asked for, as do those below."""
@@ -160,11 +182,12 @@ class Strategy(ABC, Generic[P]):
 
     A subclass sets `name` (as in the config and in file names) and `Params`, a frozen dataclass that checks itself in
     `__post_init__` (ValueError), and writes `timeframe` and `decide`; what else it needs it declares in `features`,
-    `others` and `history`.
+    `others` and `history`.  `feature_version` is its author's own count of its feature sets, for people.
     """
 
     name: ClassVar[str]
     Params: ClassVar[type[Any]]
+    feature_version: ClassVar[int] = 1
 
     def __init__(self, params: P) -> None:
         """Keep the parameters; a subclass has no reason to do more."""
@@ -192,7 +215,10 @@ class Strategy(ABC, Generic[P]):
 
     @property
     def warmup(self) -> int:
-        """Candles needed before the first decision: for its history, and for all values of its features to settle."""
+        """Candles needed before the first decision: for its history, and for all values of its features to settle.
+
+        The one place where this is counted: no driver asks a strategy about an earlier candle.
+        """
         return max(self.history, warmup_of(self.features))
 
     @property
@@ -207,6 +233,22 @@ class Strategy(ABC, Generic[P]):
     def manage(self, view: View, signal: OpenSignal) -> Adjustment | None:
         """What it wants of its open signal as of this close, if anything."""
         return None
+
+
+def feature_set_of(strategy: Strategy[Any]) -> FeatureSet:
+    """What its decisions are made with, for whatever records or learns from them; `str()` is the short form.
+
+    Raises:
+        ValueError: `feature_version` is not a whole number above 0.
+
+    """
+    return make_feature_set(strategy.name, strategy.feature_version, strategy.timeframe, strategy.features)
+
+
+def looks_at(strategy: Strategy[Any]) -> tuple[str, ...]:
+    """The symbols it names itself: its others, and the leaders of its features."""
+    leaders = (str(feature.sources[0]) for feature in context_features(strategy.features) if feature.sources)
+    return tuple(dict.fromkeys((*strategy.others, *leaders)))
 
 
 def check_class(strategy: type[Strategy[Any]]) -> list[str]:
@@ -228,11 +270,15 @@ def check_strategy(strategy: Strategy[Any]) -> list[str]:
     """What is wrong with a strategy and its declarations, in plain sentences; nothing if all is well."""
     problems = check_class(type(strategy))
     for attribute, check in _CHECKS.items():
-        try:
-            problems += check(getattr(strategy, attribute))
-        except Exception as error:  # noqa: BLE001 - a strategy's own code may raise anything
-            problems.append(f"`{attribute}` cannot be read: {error}")
-    return problems
+        problems += _read(strategy, attribute, check)
+    return problems or _read(strategy, "warmup", _warmup_problems)  # it follows from the others
+
+
+def _read(strategy: Strategy[Any], attribute: str, check: Callable[[object], list[str]]) -> list[str]:
+    try:
+        return check(getattr(strategy, attribute))
+    except Exception as error:  # noqa: BLE001 - a strategy's own code may raise anything
+        return [f"`{attribute}` cannot be read: {error}"]
 
 
 def _timeframe_problems(timeframe: object) -> list[str]:
@@ -257,6 +303,22 @@ def _feature_problems(features: object) -> list[str]:
     return problems
 
 
+def _version_problems(version: object) -> list[str]:
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        return [f"`feature_version` is {version!r}; it must be a whole number above 0"]
+    return []
+
+
+def _warmup_problems(warmup: object) -> list[str]:
+    if isinstance(warmup, bool) or not isinstance(warmup, int) or warmup < 1:
+        return [f"`warmup` is {warmup!r}, not a number of candles above 0"]
+    if warmup > WARMUP_MOST:
+        return [
+            f"`warmup` is {warmup} candles, more than the {WARMUP_MOST} allowed; ask for less, or a longer timeframe"
+        ]
+    return []
+
+
 def _other_problems(others: object) -> list[str]:
     if not isinstance(others, tuple) or not all(isinstance(symbol, str) and symbol for symbol in others):
         return [f"`others` is {others!r}, not a tuple of symbols"]
@@ -276,6 +338,7 @@ def _history_problems(history: object) -> list[str]:
 _CHECKS: Mapping[str, Callable[[object], list[str]]] = {
     "timeframe": _timeframe_problems,
     "features": _feature_problems,
+    "feature_version": _version_problems,
     "others": _other_problems,
     "history": _history_problems,
 }

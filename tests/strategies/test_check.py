@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from livebot.core.market import Timeframe
-from livebot.features.declaration import FEATURE_DEPTH, ema, sma
-from livebot.strategies.interface import Strategy, check_class, check_strategy
+from livebot.features.catalogue import leader_return, market_return
+from livebot.features.declaration import FEATURE_DEPTH, Feature, ema, sma
+from livebot.strategies.interface import Strategy, check_class, check_strategy, looks_at
 from livebot.strategies.registry import shipped
 
 
@@ -84,6 +85,17 @@ def test_what_is_shipped_has_no_problems(name):
         ({"history": 100_000}, "`history` is 100000; it must be 1 to 3000 candles"),
         ({"history": 1.5}, "`history` is 1.5, not a number of candles"),
         ({"history": True}, "`history` is True, not a number of candles"),
+        ({"warmup": 3064}, "`warmup` is 3064 candles, more than the 3063 allowed"),
+        ({"warmup": 0}, "`warmup` is 0, not a number of candles above 0"),
+        ({"warmup": 5.0}, "`warmup` is 5.0, not a number of candles above 0"),
+        (
+            {"features": property(lambda _: (Feature(name="flow", function="OBV", sources=("close", "volume")),))},
+            "`features` cannot be read: feature 'flow': OBV counts from the first candle",
+        ),
+        (
+            {"features": property(lambda _: (Feature(name="fast", function="RSII", sources=("close",)),))},
+            "did you mean RSI?",
+        ),
         (
             {"features": property(lambda _: (ema("fast", 1),))},
             "`features` cannot be read: feature 'fast': timeperiod 1",
@@ -94,6 +106,13 @@ def test_nonsense_is_told(declared, problem):
     problems = check_strategy(with_(**declared))
     assert len(problems) == 1
     assert problem in problems[0]
+
+
+def test_the_symbols_it_names_itself_are_its_others_and_its_leaders():
+    lead = leader_return("lead", "BTC/USDT"), leader_return("lead_before", "BTC/USDT", lag=1), market_return("m", 5)
+    assert looks_at(with_(features=lead, others=("ETH/USDT",))) == ("ETH/USDT", "BTC/USDT")
+    assert check_strategy(with_(features=lead)) == []
+    assert with_(features=lead).warmup == market_return("m", 5).warmup + FEATURE_DEPTH - 1
 
 
 def test_several_problems_are_told_at_once():

@@ -147,6 +147,21 @@ def test_another_symbol_that_was_not_declared_is_refused_by_name():
         view.other("XRP/USDT")
 
 
+def test_features_made_of_other_symbols_stand_at_places_of_their_own():
+    context = {"market": np.arange(100.0)}
+    view = View("BTC/USDT", Timeframe.M1, synthetic(200), {}, history=HISTORY, context=context)
+    view.move(150, 150, 80)
+    assert view.feature("market") == 79.0
+    assert view.feature("market", 63) == 16.0
+    with pytest.raises(LookupError, match="cannot be seen 64 candles back"):
+        view.feature("market", 64)
+    view.move(151, 151)
+    with pytest.raises(LookupError, match="cannot be seen 0 candles back"):
+        view.feature("market")
+    with pytest.raises(LookupError, match="'fast' is not declared; declared are market"):
+        view.feature("fast")
+
+
 @pytest.mark.benchmark(group="view")
 def test_the_cost_of_asking_for_a_feature(benchmark):
     view = over_arrays(synthetic(200))
