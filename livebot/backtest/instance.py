@@ -1,0 +1,222 @@
+"""One strategy on one symbol: its state, what it sees, and the next close at which it wants to enter.
+
+Rules of this file: a strategy depends on its view alone, so it may be asked about later closes before their time has
+come; its answers are used in their time, and only if it would have been asked then.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from livebot.backtest.frames import Frame, Frames
+from livebot.backtest.horizon import NEVER
+from livebot.backtest.plan import BacktestPlan, StrategyRun
+from livebot.backtest.tape import moment
+from livebot.core.entry import Adjustment, Entry
+from livebot.core.inputs import SymbolState
+from livebot.core.market import MINUTE_MS
+from livebot.core.rules import Rules
+from livebot.core.signal import Idle, Open
+from livebot.errors import BadInput
+from livebot.ports import Decision
+from livebot.strategies.interface import Strategy, View, feature_set_of
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a strategy said about a close; `lacking`: it could not be asked, these symbols had no candle."""
+
+    minute: int
+    entry: Entry | None
+    lacking: tuple[str, ...] = ()
+
+
+_NOTHING = Wish(NEVER, None)
+
+
+class Instance:
+    """`state` is that of the kernel; `rules` its terms; `needed` closed candles come before its first decision."""
+
+    __slots__ = (
+        "_alone",
+        "_decide",
+        "_end",
+        "_first",
+        "_frame",
+        "_others",
+        "_strategy",
+        "_view",
+        "_wish",
+        "feature_set",
+        "manages",
+        "name",
+        "needed",
+        "rules",
+        "state",
+        "symbol",
+        "timeframe",
+    )
+
+    def __init__(self, plan: BacktestPlan, run: StrategyRun, symbol: str, frames: Frames) -> None:
+        """Idle.  Raises BadInput: its features cannot be computed."""
+        strategy = run.make()
+        self.name = run.id
+        self.symbol = symbol
+        self.rules: Rules = plan.rules_of(run.id, symbol)
+        self.state = SymbolState(system=plan.system, strategy=run.id, symbol=symbol, signal=Idle())
+        self.manages = strategy.manages
+        self.feature_set = str(feature_set_of(strategy))
+        self._strategy: Strategy[Any] = strategy
+        self._decide = strategy.decide
+        wanted, history = max(plan.history, strategy.warmup), strategy.history
+        self._frame = frames.frame(symbol, strategy.timeframe, wanted, strategy.features)
+        self._others = {other: frames.frame(other, strategy.timeframe, wanted) for other in strategy.others}
+        self._alone = not self._others and not self._frame.broken and self._frame.incomplete is None
+        self._view = _view(symbol, strategy, self._frame, history, self._others)
+        start = plan.start_ms // MINUTE_MS
+        self.timeframe = strategy.timeframe.value
+        self.needed = max(strategy.warmup, history)
+        self._first = max(self._frame.index_from(start), self.needed - 1)
+        self._end = len(self._frame.series)
+        self._wish = Wish(-1, None)
+
+    @property
+    def first_decision(self) -> int | None:
+        """The first minute at whose close it can be asked, None if there is none."""
+        return self._frame.close_minute(self._first) if self._first < self._end else None
+
+    @property
+    def held(self) -> int:
+        """How many candles of its timeframe there are."""
+        return self._end
+
+    def next_wish(self, minute: int) -> int:
+        """The first minute, this one or later, at whose close it would enter (or could not be asked)."""
+        if self._wish.minute < minute:
+            self._wish = self._look_for(minute)
+        return self._wish.minute
+
+    def wish_at(self, minute: int) -> Wish | None:
+        """What it says about the close of this minute, None if nothing."""
+        return self._wish if self.next_wish(minute) == minute else None
+
+    def next_managed(self, minute: int) -> int:
+        """The first minute, this one or later, at whose close `manage` is asked."""
+        index = max(self._frame.index_from(minute), self._first)
+        return self._frame.close_minute(index) if index < self._end else NEVER
+
+    def closes_with(self, minute: int) -> bool:
+        """Whether a candle of its timeframe closes with this minute, and it has seen enough of them."""
+        index = self._frame.index_at(minute)
+        return index is not None and index >= self._first
+
+    def lacking_at(self, minute: int) -> tuple[str, ...]:
+        """The symbols it looks at, its own included, of which the last minute of this close is not there."""
+        frames = {self.symbol: self._frame, **self._others}
+        lacking = tuple(name for name, frame in frames.items() if not frame.shows(minute))
+        return lacking or self._frame.lacking(minute)
+
+    def manage(self, minute: int, signal: Open) -> Adjustment | None:
+        """Ask it about its open signal.  Raises BadInput: it raised, or answered what is no adjustment."""
+        index = self._frame.index_at(minute)
+        assert index is not None  # `closes_with` has said so
+        self._show(index, minute)
+        try:
+            answer = self._strategy.manage(self._view, signal)
+        except Exception as error:
+            raise self._failed("manage", minute, error) from error
+        if answer is not None and not isinstance(answer, Adjustment):
+            raise self._wrong("manage", minute, answer)
+        return answer
+
+    def verdict(self, close_ms: int, entry: Entry | None, outcome: str, why: tuple[str, str]) -> Decision:
+        """What became of what it wanted at a close; `why` is a code and a sentence."""
+        return Decision(
+            strategy=self.name,
+            symbol=self.symbol,
+            close_ms=close_ms,
+            ts_ms=close_ms,
+            outcome=outcome,
+            code=why[0],
+            text=why[1],
+            side=entry.side.value if entry is not None else None,
+            confidence=None,
+            feature_set=self.feature_set,
+        )
+
+    # Looking ahead for it, so that the others need not wait
+
+    def _look_for(self, minute: int) -> Wish:
+        begin = max(self._frame.index_from(minute), self._first)
+        return (
+            self._look_carefully(begin)
+            if self._others or self._frame.broken or self._frame.incomplete is not None
+            else self._look_alone(begin)
+        )
+
+    def _look_alone(self, begin: int) -> Wish:
+        move, decide, view, end = self._view.move, self._decide, self._view, begin
+        try:
+            for end in range(begin + 1, self._end + 1):
+                move(end, end)
+                entry = decide(view)
+                if entry is not None:
+                    return self._wish_of(end - 1, entry)
+        except Exception as error:
+            raise self._failed("decide", self._frame.close_minute(end - 1), error) from error
+        return _NOTHING
+
+    def _look_carefully(self, begin: int) -> Wish:
+        for index in range(begin, self._end):
+            minute = self._frame.close_minute(index)
+            lacking = self.lacking_at(minute)
+            if lacking:
+                return Wish(minute, None, lacking)
+            self._show(index, minute)
+            if not self._seen_enough(minute):
+                continue
+            try:
+                entry = self._decide(self._view)
+            except Exception as error:
+                raise self._failed("decide", minute, error) from error
+            if entry is not None:
+                return self._wish_of(index, entry)
+        return _NOTHING
+
+    def _wish_of(self, index: int, entry: Entry) -> Wish:
+        minute = self._frame.close_minute(index)
+        if not isinstance(entry, Entry):
+            raise self._wrong("decide", minute, entry)
+        return Wish(minute, entry)
+
+    def _show(self, index: int, minute: int) -> None:
+        self._view.move(index + 1, index + 1)
+        for name, frame in self._others.items():
+            other = frame.index_at(minute)
+            self._view.others[name].move(0 if other is None else other + 1, 0)
+
+    def _seen_enough(self, minute: int) -> bool:
+        history = self._strategy.history
+        return all((frame.index_at(minute) or 0) + 1 >= history for frame in self._others.values())
+
+    def _failed(self, method: str, minute: int, error: Exception) -> BadInput:
+        if isinstance(error, BadInput):
+            return error
+        return BadInput(
+            f"{method} of strategy {self.name} on {self.symbol} fails at the close of {moment(minute + 1)}: "
+            f"{type(error).__name__}: {error}; mend the strategy"
+        )
+
+    def _wrong(self, method: str, minute: int, answer: object) -> BadInput:
+        wanted = "Entry" if method == "decide" else "Adjustment"
+        return BadInput(
+            f"{method} of strategy {self.name} on {self.symbol} answers {answer!r} at the close of {moment(minute + 1)}: "
+            f"it must be {wanted} or None"
+        )
+
+
+def _view(symbol: str, strategy: Strategy[Any], frame: Frame, history: int, others: dict[str, Frame]) -> View:
+    views = {
+        name: View(name, strategy.timeframe, other.series, {}, history=max(2, history))
+        for name, other in others.items()
+    }
+    return View(symbol, strategy.timeframe, frame.series, frame.features, history=history, others=views)

@@ -1,0 +1,171 @@
+"""The parts of a backtest by themselves: plans, tapes, features and their cache, equity, funding."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livebot.backtest.feature_cache import FeatureCache
+from livebot.backtest.plan import FundingRates
+from livebot.backtest.run import run
+from livebot.backtest.tape import tape_of
+from livebot.core.entry import Entry
+from livebot.core.facts import SignalClosed, SignalOpened
+from livebot.core.market import MINUTE_MS, Side, Timeframe
+from livebot.core.rules import FractionOfEquity
+from livebot.errors import BadInput
+from livebot.features.declaration import Feature, ema
+from livebot.features.surroundings import market_return
+from livebot.runtime.settings import LossAction, LossLimit
+from livebot.strategies.interface import Strategy, View
+from tests.backtest.plans import START_MS, SYMBOLS, candles, plan, rules, strategy, without
+from tests.backtest.whims import Whim, WhimParams
+
+
+@dataclass(frozen=True)
+class CrowdParams:
+    """Nothing to choose."""
+
+
+class Crowd(Strategy[CrowdParams]):
+    """Goes where the others have gone."""
+
+    name = "crowd"
+    Params = CrowdParams
+
+    @property
+    def timeframe(self) -> Timeframe:
+        return Timeframe.M1
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        return (market_return("market", 2),)
+
+    def decide(self, view: View) -> Entry | None:
+        if not view.feature("market") > 0:
+            return None
+        close = view.close
+        return Entry(side=Side.LONG, stop_loss=close * 0.99, take_profit=close * 1.01, lifetime_ms=5 * MINUTE_MS)
+
+
+def test_features_of_the_other_symbols() -> None:
+    """Each symbol is told of the others; where one of them has no candle, nobody is asked."""
+    whole = plan(strategies=(strategy(Crowd, CrowdParams()),), start_ms=START_MS + 150 * MINUTE_MS)
+    holed = whole.with_candles({**whole.candles, SYMBOLS[2]: without(whole.candles[SYMBOLS[2]], {200})})
+    assert any(isinstance(fact, SignalOpened) for fact in run(whole).facts)
+    assert run(holed).facts == run(replace(holed, skip=False)).facts
+
+
+def test_other_parameters_and_other_candles() -> None:
+    """What sweeps and audits vary; a plan itself never changes."""
+    first = plan()
+    other = first.with_params("whim", WhimParams(seed=2))
+    assert run(other).facts != run(first).facts
+    assert first.strategies[0].params == WhimParams()
+    assert first.with_candles({**first.candles}).cache is None
+    with pytest.raises(KeyError):
+        first.with_params("nobody", WhimParams())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"end_ms": START_MS}, "no whole minute"),
+        ({"strategies": (strategy(), strategy())}, "more than one strategy has the id whim"),
+        ({"candles": {SYMBOLS[0]: candles(1, 300)}}, "no candles or no instrument"),
+    ],
+)
+def test_plans_that_cannot_be_run(changes, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        plan(**changes)
+
+
+def test_candles_out_of_order() -> None:
+    series = candles(1, 10)
+    with pytest.raises(BadInput, match="not 1m candles in the order of time"):
+        tape_of("AAA/USDT", replace(series, ts_ms=series.ts_ms[::-1]), Timeframe.M1)
+    with pytest.raises(BadInput, match="no candles in the range"):
+        tape_of("AAA/USDT", series.part(0, 0), Timeframe.M1)
+
+
+def test_a_gap_of_days() -> None:
+    """Nothing follows from candles that are days old."""
+    series = candles(1, 4_000)
+    holed = plan(4_000, candles=dict.fromkeys(SYMBOLS, without(series, set(range(200, 3_200)))))
+    with pytest.raises(BadInput, match="3,000 minutes; fetch them"):
+        run(holed)
+
+
+def test_a_symbol_that_is_too_young_is_told_and_left_alone() -> None:
+    """While there are others to trade."""
+    young = plan(strategies=(strategy(Crowd, CrowdParams()),), start_ms=START_MS + 150 * MINUTE_MS)
+    young = young.with_candles({**young.candles, SYMBOLS[0]: young.candles[SYMBOLS[0]].part(270, 300)})
+    result = run(young)
+    assert any(note.startswith(f"{SYMBOLS[0]}: strategy crowd needs") for note in result.notes)
+    assert SYMBOLS[0] not in {fact.symbol for fact in result.facts}
+
+
+def test_a_loss_closes_everything() -> None:
+    """The loss limit, and what is said of it."""
+    limit = LossLimit(ratio=Decimal("0.01"), action=LossAction.FLATTEN)
+    sized = rules(sizing=FractionOfEquity(Decimal("0.9")))
+    result = run(plan(1_000, loss_limit=limit, rules=sized))
+    reasons = {fact.reason.value for fact in result.facts if isinstance(fact, SignalClosed)}
+    assert "portfolio_halt" in reasons
+    assert any(note.startswith("at the end trading was HALTED: loss limit") for note in result.notes)
+    assert any(row.code == "halted" for row in result.decisions)
+
+
+def test_equity_ends_with_the_wallet_once_all_is_closed() -> None:
+    """To the cent, funding included."""
+    hours = START_MS + np.arange(2, 5, dtype=np.int64) * 3_600_000
+    rates = FundingRates(ts_ms=hours, rate=np.full(3, 0.001))
+    quiet = WhimParams(minutes=5)
+    result = run(plan(400, funding=dict.fromkeys(SYMBOLS, rates), strategies=(strategy(Whim, quiet),)))
+    assert result.funding
+    closed = sum((fact.pnl_net for fact in result.facts if isinstance(fact, SignalClosed)), Decimal(0))
+    paid = sum((each.amount for each in result.funding), Decimal(0))
+    if not any("still open" in note for note in result.notes):
+        assert result.wallet == 10_000 + closed - paid
+        assert result.equity.equity[-1] == pytest.approx(float(result.wallet))
+    assert abs(result.equity.equity[-1] - float(result.wallet)) < 50
+
+
+class TestFeatureCache:
+    """Kept features are those that would be computed."""
+
+    features = (ema("fast", 3), ema("slow", 9))
+
+    def compute(self, folder: Path, most: int = 10**6, seed: int = 1) -> tuple[FeatureCache, dict[str, list[float]]]:
+        cache = FeatureCache(folder, most)
+        values = cache.features(self.features, Timeframe.M1, candles(seed, 50))
+        return cache, {name: column[10:].tolist() for name, column in values.items()}
+
+    def test_the_second_time_they_are_read(self, tmp_path: Path) -> None:
+        first, computed = self.compute(tmp_path)
+        second, read = self.compute(tmp_path)
+        assert (first.hits, second.hits) == (0, 1)
+        assert computed == read
+
+    def test_other_candles_are_others(self, tmp_path: Path) -> None:
+        self.compute(tmp_path)
+        assert self.compute(tmp_path, seed=2)[0].hits == 0
+
+    def test_a_damaged_file_is_computed_anew(self, tmp_path: Path) -> None:
+        _, computed = self.compute(tmp_path)
+        for path in tmp_path.glob("*.npy"):
+            path.write_bytes(path.read_bytes()[:40])
+        cache, again = self.compute(tmp_path)
+        assert cache.hits == 0
+        assert computed == again
+
+    def test_the_oldest_go_when_there_is_too_much(self, tmp_path: Path) -> None:
+        for seed in range(4):
+            self.compute(tmp_path, most=2_000, seed=seed)
+        assert 0 < sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2_000
+
+    def test_what_cannot_be_kept_is_computed_all_the_same(self, tmp_path: Path) -> None:
+        (tmp_path / "taken").write_text("a file where a folder should be")
+        assert self.compute(tmp_path / "taken")[1] == self.compute(tmp_path / "kept", most=10)[1]

@@ -1,0 +1,99 @@
+"""Whole lives of plain signals are what the kernel makes of them step by step, to the last digit."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from livebot.backtest.engine import run_whole
+from livebot.backtest.plain_lives import plain, run_plain
+from livebot.backtest.plan import BacktestPlan
+from livebot.core.entry import BreakEven, ExitPlan
+from livebot.core.market import MINUTE_MS, Timeframe
+from livebot.core.risk import Limits
+from livebot.core.rules import FixedNotional, FractionOfEquity
+from livebot.simulator.matching import FillModel
+from tests.backtest.plans import START_MS, SYMBOLS, candles, instrument, plan, rules, strategy, without
+from tests.backtest.test_skipping import told
+from tests.backtest.whims import Restless, Whim, WhimParams
+
+
+def quiet(_done: int, _all: int) -> None:
+    """Progress that nobody hears."""
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=25)
+@given(
+    params=st.builds(
+        WhimParams,
+        seed=st.integers(1, 10_000),
+        timeframe=st.sampled_from([Timeframe.M1, Timeframe.M5]),
+        stop=st.sampled_from([0.001, 0.003, 0.02]),
+        target=st.sampled_from([0.001, 0.004, 0.02]),
+        minutes=st.sampled_from([2, 30, 120]),
+        rarity=st.sampled_from([1, 3]),
+    ),
+    volatility=st.sampled_from([0.0003, 0.001, 0.003]),
+    through=st.booleans(),
+    notional=st.integers(3, 2_000),
+    tick=st.sampled_from(["0.01", "0.25"]),
+)
+def test_every_fact_is_the_kernels(params, volatility, through, notional, tick) -> None:
+    """Also how its numbers are written, since that is what stands in a ledger."""
+    drawn = plan(
+        150,
+        start_ms=START_MS + 20 * MINUTE_MS,
+        strategies=(strategy(params=params),),
+        candles={
+            symbol: candles(params.seed + place, 150, volatility=volatility) for place, symbol in enumerate(SYMBOLS)
+        },
+        instruments={symbol: instrument(symbol, tick_size=Decimal(tick)) for symbol in SYMBOLS},
+        rules=rules(sizing=FixedNotional(Decimal(notional))),
+        fills=FillModel(through=through),
+    )
+    at_once, stepped = run_plain(drawn, quiet), run_whole(replace(drawn, skip=False), quiet)
+    if at_once is not None:  # a signal whose stop is passed by the very next open is not plain
+        assert told(stepped) == told(at_once)
+        assert str(stepped.facts) == str(at_once.facts)
+
+
+def test_the_usual_plan_is_plain() -> None:
+    """Or nothing above would have been compared."""
+    at_once = run_plain(plan(600), quiet)
+    assert at_once is not None
+    assert len(at_once.facts) > 50
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"limits": Limits(open_signals=2)},
+        {"rules": rules(sizing=FractionOfEquity(Decimal("0.1")))},
+        {"rules": rules(exits=ExitPlan(break_even=BreakEven(after=Decimal("0.01"))))},
+        {"latency_ms": 100},
+        {"skip": False},
+        {"fills": FillModel(partial_probability=0.5)},
+        {"strategies": (strategy(Restless),)},
+        {"strategies": (strategy(name="one"), strategy(name="two"))},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_what_is_not_plain_is_not_taken_for_it(changed) -> None:
+    assert not plain(plan(**changed))
+
+
+def test_a_limit_entry_is_not_plain() -> None:
+    """That is known only when it is wanted."""
+    assert run_plain(plan(strategies=(strategy(Whim, WhimParams(limits=True)),)), quiet) is None
+
+
+def test_a_hole_in_the_candles_is_not_plain() -> None:
+    whole: BacktestPlan = plan()
+    holed = {**whole.candles, SYMBOLS[0]: without(whole.candles[SYMBOLS[0]], {150})}
+    assert run_plain(whole.with_candles(holed), quiet) is None
+
+
+def test_margin_that_might_not_suffice_is_not_plain() -> None:
+    assert run_plain(plan(rules=rules(sizing=FixedNotional(Decimal(60_000)))), quiet) is None

@@ -1,0 +1,173 @@
+"""The promise of the backtest: fact by fact what `livebot run` gives on the simulator over the same candles."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from livebot.adapters.codec import Codec
+from livebot.backtest.run import run
+from livebot.bootstrap.backtest import BacktestRequest, prepare
+from livebot.core.facts import Fact, SignalClosed
+from tests.backtest.files import write_candles
+from tests.backtest.plans import candles
+from tests.process import daemons
+from tests.process.daemons import CHECKOUT, Root
+from tests.process.truth import facts_in
+
+DATA = CHECKOUT.parent / "shared" / "data" / "perp_1m"
+MINUTES = 400
+REAL_MINUTES = 24 * 60
+SYMBOLS = ["AAA/USDT:USDT", "BBB/USDT:USDT", "CCC/USDT:USDT"]
+FACT: Codec[Fact] = Codec(Fact)
+Facts = dict[tuple[str, str], list[dict[str, Any]]]
+OFF: dict[str, Any] = {"loss_limit": None, "win_rate": None}
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+
+PLAN: dict[str, Any] = {
+    "trailing": {"distance": Decimal("0.003"), "after": Decimal("0.002")},
+    "break_even": {"after": Decimal("0.003"), "offset": Decimal("0.001")},
+    "partial_levels": [
+        {"gain": Decimal("0.002"), "fraction": Decimal("0.4")},
+        {"gain": Decimal("0.004"), "fraction": Decimal("0.3")},
+    ],
+    "averaging": {"step": Decimal("0.002"), "fraction": Decimal("0.5"), "times": 2},
+}
+SCENES: dict[str, dict[str, Any]] = {
+    "plain": {
+        "risk": {
+            **OFF,
+            "sizing": {"kind": "fixed", "notional": 500},
+            "limits": dict.fromkeys(
+                ("open_signals", "gross_exposure", "orders_per_minute", "daily_loss", "drawdown"), None
+            ),
+        }
+    },
+    "managed": {"risk": {**OFF, "exits": PLAN}},
+    "limits": {
+        "risk": {
+            "sizing": {"kind": "fraction", "fraction": Decimal("0.4")},
+            "limits": {"open_signals": 2, "gross_exposure": Decimal("0.7"), "daily_loss": Decimal("0.01")},
+            "loss_limit": {"ratio": Decimal("0.02"), "action": "flatten"},
+            "win_rate": {"minimum": Decimal("0.5"), "trades": 3, "off_hours": 1},
+        }
+    },
+    "resting": {
+        "risk": OFF,
+        "execution": {
+            "entry": "limit",
+            "limit_offset": Decimal("0.0005"),
+            "limit_timeout_seconds": 120,
+            "limit_reprices": 2,
+            "limit_chase": Decimal("0.003"),
+            "post_only": True,
+        },
+    },
+}
+
+
+def small_config(folder: Path, scene: str) -> dict[str, Any]:
+    """Three symbols of candles by chance, and strategies that do everything there is to do."""
+    folder.mkdir()
+    for place, symbol in enumerate(SYMBOLS):
+        write_candles(folder / f"{symbol.partition('/')[0]}USDT.parquet", candles(40 + place, MINUTES))
+    strategies = [{"class": "tests.backtest.whims:Whim", "params": {"rarity": 4, "limits": scene == "managed"}}]
+    if scene != "plain":
+        strategies.append({"class": "tests.backtest.whims:Restless", "params": {"rarity": 3, "timeframe": "5m"}})
+        strategies.append({"class": "tests.backtest.whims:Follower", "symbols": SYMBOLS[:1]})
+    simulator = {"candles": str(folder), "speed": 0, "start": "2026-01-01T00:37Z"}
+    return {
+        "system": "same",
+        "market": "perpetual",
+        "exchange": {"id": "simulator", "simulator": simulator},
+        "symbols": SYMBOLS,
+        "strategies": strategies,
+        "runtime": {"history": 30},
+        **SCENES[scene],
+    }
+
+
+def real_config(scene: str) -> dict[str, Any]:
+    """config.yaml as it is shipped, on a day of real candles."""
+    config: dict[str, Any] = yaml.load((CHECKOUT / "config.yaml").read_text(), Decimals)
+    config["exchange"]["simulator"] |= {"candles": str(DATA), "speed": 0, "minutes": REAL_MINUTES}
+    if scene == "managed":
+        config["risk"] |= {"exits": PLAN}
+    return config
+
+
+class Decimals(yaml.SafeLoader):
+    """Numbers keep their digits."""
+
+
+Decimals.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(loader.construct_scalar(node)))
+yaml.SafeDumper.add_representer(
+    Decimal, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:float", str(value))
+)
+
+
+def compare(root: Root) -> list[Fact]:
+    """Run both; the facts of the backtest, once they are found to be those of the daemon."""
+    with daemons.start(root, measured=False) as daemon:
+        assert daemon.wait(240) == 0, daemon.tail()
+    live = facts_in(root.ledger)
+    result = run(prepare(root.config, None, BacktestRequest()).plan)
+    ours = by_key(json.loads(FACT.to_json(fact)) for fact in result.facts)
+    found = differences(by_key(live), ours)
+    assert not found, "\n".join(found)
+    return list(result.facts)
+
+
+def differences(live: Facts, ours: Facts) -> list[str]:
+    """The first fact of each (strategy, symbol) that is not the same, or is there in one of them only."""
+    found = []
+    for key in sorted(live.keys() | ours.keys()):
+        pairs = zip_longest(live.get(key, []), ours.get(key, []))
+        found += [f"{key}: daemon {one}\n    backtest {other}" for one, other in pairs if one != other][:1]
+    return found
+
+
+def by_key(facts: Iterable[dict[str, Any]]) -> Facts:
+    """Each (strategy, symbol) by itself: among them the ledger keeps no order."""
+    found: Facts = defaultdict(list)
+    for fact in facts:
+        found[fact["strategy"], fact["symbol"]].append(fact)
+    return found
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_candles_by_chance(tmp_path: Path, scene: str) -> None:
+    """With portfolio limits, losses, trailing, partial targets, averaging, resting entries and other symbols."""
+    facts = compare(Root(tmp_path / "root", small_config(tmp_path / "data", scene)))
+    assert sum(isinstance(fact, SignalClosed) for fact in facts) > 5
+
+
+def test_hourly_candles(tmp_path: Path) -> None:
+    """A folder of longer candles, played minute by minute: nothing is known before an hour has closed."""
+    config = small_config(tmp_path / "data", "plain")
+    for place, symbol in enumerate(SYMBOLS):
+        write_candles(
+            tmp_path / "tried_1h" / f"{symbol.partition('/')[0]}USDT.parquet", candles(50 + place, 60, step=60)
+        )
+    config["strategies"] = [
+        {"class": "tests.backtest.whims:Whim", "params": {"rarity": 2, "timeframe": "1h", "minutes": 200}}
+    ]
+    config["exchange"]["simulator"] |= {"candles": str(tmp_path / "tried_1h"), "start": "2026-01-01T08:00Z"}
+    facts = compare(Root(tmp_path / "root", config))
+    assert sum(isinstance(fact, SignalClosed) for fact in facts) > 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason="the folder shared/data/perp_1m is not there")
+@pytest.mark.parametrize("scene", ["shipped", "managed"])
+def test_a_day_of_real_candles(tmp_path: Path, scene: str) -> None:
+    """With the strategies, sizes and limits of the shipped config."""
+    facts = compare(Root(tmp_path / "root", real_config(scene)))
+    assert sum(isinstance(fact, SignalClosed) for fact in facts) > 20
