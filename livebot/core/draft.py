@@ -11,8 +11,10 @@ from typing import Any
 from livebot.core.exposure import exposure_of, held
 from livebot.core.facts import Fact
 from livebot.core.inputs import Amend, Cancel, Request, Step, Submit, SymbolState
+from livebot.core.market import Side
 from livebot.core.order import (
     REPEATED_FROM,
+    ZERO,
     Leg,
     OrderKind,
     OrderRecord,
@@ -29,7 +31,18 @@ from livebot.core.signal import Idle, Signal, SignalState, transition
 class Draft:
     """Mutable for the length of one step."""
 
-    __slots__ = ("_facts", "_present", "_touched", "number", "orders", "requests", "rules", "state", "ts_ms")
+    __slots__ = (
+        "_facts",
+        "_present",
+        "_remainder",
+        "_touched",
+        "number",
+        "orders",
+        "requests",
+        "rules",
+        "state",
+        "ts_ms",
+    )
 
     def __init__(self, state: SymbolState, rules: Rules, ts_ms: int) -> None:
         """Start from `state`; nothing of it is changed."""
@@ -41,6 +54,7 @@ class Draft:
         self.orders = {record.request.client_order_id: record for record in state.orders}
         self.requests: list[Request] = []
         self._facts: list[tuple[type[Fact], Signal, dict[str, Any]]] = []
+        self._remainder = (state.remainder, state.remainder_cost)
         self._touched = False
 
     @property
@@ -53,6 +67,26 @@ class Draft:
         self._present = transition(self._present, following)
         self._touched = True
 
+    def first_position(self, side: Side) -> Position:
+        """An empty position, but for what earlier ones could not sell."""
+        if not self.rules.instrument.fee_in_base:
+            return Position(side)
+        (quantity, cost), self._remainder = self._remainder, (ZERO, ZERO)
+        return Position(side, lot_step=self.rules.instrument.lot_step).with_remainder(quantity, cost)
+
+    def keep_remainder(self, position: Position) -> None:
+        """What is left of a position stays where it is, until the next one."""
+        quantity, cost = self._remainder
+        self._remainder = (quantity + position.quantity, cost + position.cost)
+
+    def lose_remainder(self, quantity: Decimal) -> None:
+        """So much of it is no longer there."""
+        held, cost = self._remainder
+        left = max(held - quantity, ZERO)
+        if left != held:
+            self._remainder = (left, cost * left / held)
+            self._touched = True
+
     def put(self, record: OrderRecord) -> None:
         """Remember an order, new or changed."""
         self.orders[record.request.client_order_id] = record
@@ -64,11 +98,12 @@ class Draft:
         self._touched = True
 
     def live(self, leg: Leg) -> OrderRecord | None:
-        """The order of this leg that may still trade, if any."""
+        """The newest order of this leg that may still trade, if any; of stops and exits there may be several."""
+        found = None
         for record in self.orders.values():
             if record.request.leg is leg and record.status.live:
-                return record
-        return None
+                found = record
+        return found
 
     def unsettled(self, leg: Leg) -> OrderRecord | None:
         """The order of this leg that is live, or ended with fills that have not reached us yet, if any."""
@@ -182,6 +217,8 @@ class Draft:
             orders=orders,
             outbox=state.outbox + facts,
             decided_ms=state.decided_ms,
+            remainder=self._remainder[0],
+            remainder_cost=self._remainder[1],
         )
         return Step(following, tuple(self.requests), facts)
 

@@ -82,7 +82,7 @@ def partial_due(present: Open, candle: Candle, instrument: Instrument) -> Partia
     if done == present.partials_done:
         return None
     quantity = instrument.round_quantity(position.entry_quantity * fraction)
-    rest = position.quantity - quantity
+    rest = position.closable - quantity
     if not instrument.takes(min(quantity, rest), position.entry_price):
         quantity = ZERO  # neither part may become dust
     return PartialDue(done, quantity)

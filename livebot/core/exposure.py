@@ -50,8 +50,8 @@ def _pending(orders: tuple[OrderRecord, ...], *, waiting: bool) -> tuple[Decimal
 
 
 def held(position: Position, orders: Iterable[OrderRecord]) -> Decimal:
-    """What the venue still holds of a position: orders that ended may have reduced it by fills that we have not seen."""
-    quantity = position.quantity
+    """What the venue still holds of a position, in whole lots: orders that ended may have filled unseen by us."""
+    quantity = position.closable
     for record in orders:
         if record.reported_filled > record.filled and not record.request.leg.opens:
             quantity -= record.reported_filled - record.filled

@@ -9,9 +9,11 @@ from decimal import Decimal
 
 from livebot.core.market import Side
 from livebot.core.order import ZERO, Leg
+from livebot.core.quick_init import quick_init
 from livebot.core.signal import CancelReason, CloseReason
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
     """What one (strategy, symbol) puts at stake, in quote currency unless said.
@@ -46,6 +48,7 @@ class Fact:
     exposure: Exposure
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalScheduled(Fact):
     """A limit entry was decided, approved and saved."""
@@ -58,6 +61,7 @@ class SignalScheduled(Fact):
     reason: str
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalOpening(Fact):
     """A market entry was decided, approved and saved."""
@@ -70,6 +74,7 @@ class SignalOpening(Fact):
     reason: str
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalOpened(Fact):
     """The first entry fill."""
@@ -80,6 +85,7 @@ class SignalOpened(Fact):
     take_profit: Decimal
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionIncreased(Fact):
     """A further entry fill, of the entry or of averaging."""
@@ -89,6 +95,7 @@ class PositionIncreased(Fact):
     price: Decimal
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionReduced(Fact):
     """An exit fill that leaves something open, or the one that leaves nothing."""
@@ -99,6 +106,18 @@ class PositionReduced(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemainderKept(Fact):
+    """Of a position that closes, less is left than can be sold: it stays at the venue and goes into the next position.
+
+    `quantity` in base, `cost` in quote at the average entry price; it is no part of this signal's PnL.
+    """
+
+    quantity: Decimal
+    cost: Decimal
+
+
+@quick_init
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopMoved(Fact):
     """The stop was tightened; `cause` is trailing, break_even or strategy."""
 
@@ -106,6 +125,7 @@ class StopMoved(Fact):
     cause: str
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetMoved(Fact):
     """The target was tightened by the strategy."""
@@ -113,6 +133,7 @@ class TargetMoved(Fact):
     take_profit: Decimal
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFailed(Fact):
     """A venue refused an order, or proved that it never had it; `code` is the venue's word or `absent`."""
@@ -123,6 +144,7 @@ class OrderFailed(Fact):
     text: str
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalClosing(Fact):
     """An exit was decided and saved."""
@@ -130,6 +152,7 @@ class SignalClosing(Fact):
     reason: CloseReason
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalClosed(Fact):
     """Flat, and no order left.  PnL is net of fees; `pnl_ratio` is over the money put in (0.01 is 1 %)."""
@@ -144,6 +167,7 @@ class SignalClosed(Fact):
     pnl_ratio: Decimal
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryCancelled(Fact):
     """The entry ended and nothing had filled."""
@@ -158,6 +182,7 @@ FACT_KINDS: tuple[type[Fact], ...] = (
     SignalOpened,
     PositionIncreased,
     PositionReduced,
+    RemainderKept,
     StopMoved,
     TargetMoved,
     OrderFailed,

@@ -10,7 +10,8 @@ from livebot.core.candidate import Candidate
 from livebot.core.entry import Adjustment
 from livebot.core.facts import Fact
 from livebot.core.market import Candle
-from livebot.core.order import Fill, OrderRecord, OrderStatus
+from livebot.core.order import ZERO, Fill, OrderRecord, OrderStatus
+from livebot.core.quick_init import quick_init
 from livebot.core.risk import Approved
 from livebot.core.signal import CloseReason, SignalState
 
@@ -31,6 +32,7 @@ class CandleClosed:
     ts_ms: int
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAccepted:
     """The venue has the order, with these values (on submit: those we sent; when asked: those it reports)."""
@@ -78,6 +80,7 @@ class OrderFilled:
     ts_ms: int
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEnded:
     """The venue ended the order (FILLED or CANCELED) and says how much of it had filled."""
@@ -171,12 +174,15 @@ class AskAdmission:
 Request = Submit | Amend | Cancel | Compare | AskAdmission
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolState:
     """All that is durable of one (strategy, symbol).
 
     `sequence` numbers the last fact, `number` the last signal; `orders` are those of the present signal; `outbox` holds
     the facts that the ledger has not confirmed; `decided_ms` is the close time of the last candle decided upon.
+    `remainder` (base) is what a closed position left at the venue because it was too little to sell, and `remainder_cost`
+    (quote) what that cost: both go into the next position.
     """
 
     system: str
@@ -188,8 +194,11 @@ class SymbolState:
     orders: tuple[OrderRecord, ...] = ()
     outbox: tuple[Fact, ...] = ()
     decided_ms: int = 0
+    remainder: Decimal = ZERO
+    remainder_cost: Decimal = ZERO
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Step:
     """The next state, what to do (in this order, after saving), and what happened.

@@ -251,7 +251,7 @@ def _ask_averaging(draft: Draft, present: Open, candle: Candle) -> None:
     if quantity is None or draft.unsettled(Leg.AVERAGE) is not None or draft.unsettled(Leg.ENTRY) is not None:
         return
     orders = tuple(draft.orders.values())
-    if not protected(present, orders) or draft.held(present.position) != present.position.quantity:
+    if not protected(present, orders) or draft.held(present.position) != present.position.closable:
         return  # nothing is added to what has no confirmed stop, or is being closed
     signal, price = present.signal, decimal_of(candle.close)
     attempt = draft.attempts(Leg.AVERAGE) + 1

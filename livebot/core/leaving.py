@@ -1,18 +1,26 @@
 """Leaving: how an entry is given up, how a position is closed, and when a signal is done.
 
-Rules of this file: an exit is a reduce-only market order of what the venue still holds, never two at a time; stop and
-target stay until the position is flat, except where nothing can stand beside a stop: there it makes way for the exit and
-comes back when that is refused; a signal is done only when it is flat and every order of it is settled.  A refused exit
-waits for the next candle or wish to leave, so that no venue can make us ask in a circle; what is too little for the
-venue to take is left there, and told.
+Rules of this file: an exit is a reduce-only market order of what the venue still holds and no other exit is closing;
+there is a second one only for what came in meanwhile and the venue takes no stop for; stop and target stay until the
+position is flat, except where nothing can stand beside a stop: there it makes way for the exit and comes back when that
+is refused; a signal is done only when it is flat and every order of it is settled.  A refused exit waits for the next
+candle or wish to leave, so that no venue can make us ask in a circle; what is too little for the venue to take is left
+there, and told.
 """
 
 from dataclasses import replace
 from decimal import Decimal
 
 from livebot.core.draft import Draft
-from livebot.core.facts import EntryCancelled, OrderFailed, PositionReduced, SignalClosed, SignalClosing
-from livebot.core.order import MOST_ATTEMPTS, ZERO, Fill, Leg, OrderKind, OrderStatus
+from livebot.core.facts import (
+    EntryCancelled,
+    OrderFailed,
+    PositionReduced,
+    RemainderKept,
+    SignalClosed,
+    SignalClosing,
+)
+from livebot.core.order import MOST_ATTEMPTS, ZERO, Fill, Leg, OrderKind, OrderRecord, OrderStatus
 from livebot.core.protection import follow, follow_stop
 from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.core.wording import number
@@ -46,7 +54,7 @@ def begin_close(draft: Draft, present: Open, reason: CloseReason) -> None:
     """Close the position at the market."""
     to_closing(draft, present, reason)
     _cancel_opening_orders(draft, again=False)
-    _ask_exit(draft, draft.held(present.position))
+    _ask_exit(draft, present)
 
 
 def to_closing(draft: Draft, present: Open, reason: CloseReason) -> None:
@@ -60,6 +68,7 @@ def to_closing(draft: Draft, present: Open, reason: CloseReason) -> None:
             take_profit=present.take_profit,
             reason=reason,
             stop_trails=present.stop_trails,
+            stops_replaced=present.stops_replaced,
         )
     )
     draft.tell(SignalClosing, present.signal, reason=reason)
@@ -73,19 +82,15 @@ def close_on(draft: Draft, present: Closing) -> None:
         return
     _cancel_opening_orders(draft, again=True)
     quantity = draft.held(present.position)
-    if draft.live(Leg.EXIT) is None:
-        if _is_dust(draft, present, quantity):
-            _clear_dust(draft, present, quantity)
-            return
-        _ask_exit(draft, quantity)
-    _keep_stop(draft, present, retry=True)
+    if draft.live(Leg.EXIT) is None and _is_dust(draft, present, quantity):
+        _clear_dust(draft, present, quantity)
+        return
+    _leave(draft, present, retry=True)
 
 
 def grown(draft: Draft, present: Closing) -> None:
     """An entry filled while we were leaving: an exit on its way is too small for it, and so is the stop."""
-    if draft.live(Leg.EXIT) is None:
-        _ask_exit(draft, draft.held(present.position))
-    _keep_stop(draft, present, retry=False)
+    _leave(draft, present, retry=False)
     settle(draft)  # exits may have been heard of before: then it is flat only now
 
 
@@ -105,15 +110,20 @@ def settle(draft: Draft) -> None:
 def cancel_live(draft: Draft, *, again: bool) -> None:
     """Take back every live order; those that were already asked back only if `again`."""
     for record in tuple(draft.orders.values()):
-        if record.status.live and (again or not record.cancel_requested):
-            draft.cancel(record)
+        _take_back(draft, record, again=again)
 
 
 def _cancel_opening_orders(draft: Draft, *, again: bool) -> None:
     for leg in _OPENING_LEGS:
         record = draft.live(leg)
-        if record is not None and (again or not record.cancel_requested):
-            draft.cancel(record)
+        if record is not None:
+            _take_back(draft, record, again=again)
+
+
+def _take_back(draft: Draft, record: OrderRecord, *, again: bool) -> None:
+    # One of unknown fate is being asked for, and asked back as soon as it is found.
+    if record.status.live and (not record.cancel_requested or (again and record.status is OrderStatus.WORKING)):
+        draft.cancel(record)
 
 
 def _follow_up_exit(draft: Draft, present: Closing) -> None:
@@ -121,12 +131,24 @@ def _follow_up_exit(draft: Draft, present: Closing) -> None:
     last, quantity = draft.newest(Leg.EXIT), draft.held(present.position)
     traded = last is not None and not last.status.live and last.reported_filled > 0
     if traded:
-        _ask_exit(draft, quantity)
+        _ask_exit(draft, present)
     elif not draft.rules.resting_target and not _is_dust(draft, present, quantity):
         _keep_stop(draft, present, retry=False)
 
 
-def _ask_exit(draft: Draft, quantity: Decimal) -> None:
+def _leave(draft: Draft, present: Closing, *, retry: bool) -> None:
+    """See to it that an exit is on its way, and that what it is too small for has a stop, or else an exit of its own."""
+    under_way = draft.live(Leg.EXIT) is not None
+    if not under_way:
+        _ask_exit(draft, present)
+    if not _keep_stop(draft, present, retry=retry) and under_way:
+        _ask_exit(draft, present)
+
+
+def _ask_exit(draft: Draft, present: Open | Closing) -> None:
+    """Ask for an exit of all that no other one is closing."""
+    exits = (record for record in draft.orders.values() if record.request.leg is Leg.EXIT and record.status.live)
+    quantity = draft.held(present.position) - sum((record.left for record in exits), ZERO)
     if quantity <= 0:
         return
     if draft.next_attempt(Leg.EXIT) > MOST_ATTEMPTS:
@@ -155,9 +177,11 @@ def _tell_attempts(draft: Draft, quantity: Decimal) -> None:
     )
 
 
-def _keep_stop(draft: Draft, present: Closing, *, retry: bool) -> None:
+def _keep_stop(draft: Draft, present: Closing, *, retry: bool) -> bool:
+    """Bring the stop in line where it may stand; False if the venue takes none."""
     if draft.rules.resting_target or draft.live(Leg.EXIT) is None:
-        follow_stop(draft, present, retry=retry)
+        return follow_stop(draft, present, retry=retry)
+    return True
 
 
 # What the venue will not take
@@ -171,7 +195,7 @@ def _is_dust(draft: Draft, present: Closing, quantity: Decimal) -> bool:
         last is not None
         and last.status is OrderStatus.REJECTED
         and last.request.attempt >= draft.rules.protection_attempts
-        and quantity == position.quantity
+        and quantity == position.closable
         and not instrument.takes(quantity, instrument.round_price(position.entry_price))
     )
 
@@ -188,6 +212,9 @@ def _leave_dust(draft: Draft, present: Closing, quantity: Decimal) -> None:
     """Count it as closed for what it cost; the venue goes on holding it, and the comparison with it will say so."""
     last, signal, instrument = draft.newest(Leg.EXIT), present.signal, draft.rules.instrument
     assert last is not None  # it was refused
+    if instrument.fee_in_base:
+        _be_done(draft, present)  # it goes out with the next position
+        return
     price = instrument.round_price(present.position.entry_price)
     fill = Fill(
         trade_id=f"dust-{signal.number}",
@@ -217,16 +244,19 @@ def _leave_dust(draft: Draft, present: Closing, quantity: Decimal) -> None:
 
 def _be_done(draft: Draft, present: Closing) -> None:
     position = present.position
+    if position.quantity > 0:
+        draft.keep_remainder(position)
+        draft.tell(RemainderKept, present.signal, quantity=position.quantity, cost=position.cost)
     draft.move(Idle())
     draft.tell(
         SignalClosed,
         present.signal,
         reason=present.reason,
         opened_ms=present.opened_ms,
-        quantity=position.entry_quantity,
+        quantity=position.traded,
         entry_price=position.entry_price,
         exit_price=position.exit_price,
-        fees=position.fees,
+        fees=position.all_fees,
         pnl_net=position.net,
         pnl_ratio=position.net_ratio,
     )

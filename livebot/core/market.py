@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from enum import Enum
 
+from livebot.core.quick_init import quick_init
+
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 
@@ -25,20 +27,12 @@ class Side(Enum):
     LONG = "long"
     SHORT = "short"
 
-    @property
-    def sign(self) -> int:
-        """+1 for long, -1 for short."""
-        return 1 if self is Side.LONG else -1
-
-    @property
-    def entry_order(self) -> OrderSide:
-        """The order side that opens or adds."""
-        return OrderSide.BUY if self is Side.LONG else OrderSide.SELL
-
-    @property
-    def exit_order(self) -> OrderSide:
-        """The order side that reduces or closes."""
-        return OrderSide.SELL if self is Side.LONG else OrderSide.BUY
+    def __init__(self, text: str) -> None:
+        """`sign` is +1 or -1; `entry_order` is the order side that opens or adds, `exit_order` the one that closes."""
+        long = text == "long"
+        self.sign = 1 if long else -1
+        self.entry_order = OrderSide.BUY if long else OrderSide.SELL
+        self.exit_order = OrderSide.SELL if long else OrderSide.BUY
 
 
 _UNIT_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": DAY_MS}
@@ -69,6 +63,7 @@ class Timeframe(Enum):
         return ts_ms - ts_ms % self.ms
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Candle:
     """One closed candle; `ts_ms` is its opening time, prices in quote currency, volume in base."""
@@ -83,7 +78,10 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """What a venue says of a symbol.  Steps and minimums are in price, base quantity and quote notional."""
+    """What a venue says of a symbol.  Steps and minimums are in price, base quantity and quote notional.
+
+    `fee_in_base`: the fee of a purchase may be taken from the bought coin, so that less is held than was filled.
+    """
 
     symbol: str
     base: str
@@ -95,6 +93,7 @@ class Instrument:
     taker_fee: Decimal
     maker_fee: Decimal
     can_short: bool
+    fee_in_base: bool = False
 
     def round_price(self, price: Decimal) -> Decimal:
         """Nearest tick."""

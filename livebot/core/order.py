@@ -8,13 +8,16 @@ and every fill it reported has been applied.
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from hashlib import blake2s
 
 from livebot.core.market import OrderSide
+from livebot.core.quick_init import quick_init
 
 PREFIX = "lb"
 MOST_ATTEMPTS = 0xFF  # of one leg in one signal: two digits in the id
 REPEATED_FROM = 0x80  # from this attempt on an order that the venue never had is sent again under its own id
+OWNERS_REMEMBERED = 4_096  # beyond that the beginning of an id is worked out again
 ZERO = Decimal(0)
 
 
@@ -28,15 +31,10 @@ class Leg(Enum):
     PARTIAL = "p"
     EXIT = "x"
 
-    @property
-    def opens(self) -> bool:
-        """Whether it adds exposure and so needs the portfolio's approval."""
-        return self in (Leg.ENTRY, Leg.AVERAGE)
-
-    @property
-    def protects(self) -> bool:
-        """Whether it rests on the venue to close the position without us."""
-        return self in (Leg.STOP, Leg.TARGET)
+    def __init__(self, letter: str) -> None:
+        """`opens`: it adds exposure and so needs the portfolio's approval; `protects`: it rests at the venue to close."""
+        self.opens = letter in "ea"
+        self.protects = letter in "st"
 
 
 class OrderKind(Enum):
@@ -48,7 +46,7 @@ class OrderKind(Enum):
 
 
 class OrderStatus(Enum):
-    """Where an order of ours is, as far as we know."""
+    """Where an order of ours is, as far as we know; `live` if it may still trade."""
 
     INTENDED = "intended"  # on our disk; the venue may or may not have seen it
     UNKNOWN = "unknown"  # sent, answer lost; reconcile
@@ -58,10 +56,9 @@ class OrderStatus(Enum):
     REJECTED = "rejected"
     ABSENT = "absent"  # the venue proved that it never got it
 
-    @property
-    def live(self) -> bool:
-        """Whether it may still trade."""
-        return self in (OrderStatus.INTENDED, OrderStatus.UNKNOWN, OrderStatus.WORKING)
+    def __init__(self, text: str) -> None:
+        """Tell once whether it is live: that is asked of every order in every step."""
+        self.live = text in ("intended", "unknown", "working")
 
 
 def owner_prefix(system: str) -> str:
@@ -71,7 +68,7 @@ def owner_prefix(system: str) -> str:
 
 def client_order_id(system: str, strategy: str, symbol: str, *, number: int, leg: Leg, attempt: int) -> str:
     """The id the venue sees: 25 characters of [a-z0-9], legal at every venue in the capability table."""
-    return f"{owner_prefix(system)}{_digest(f'{strategy}|{symbol}', 4)}{number:06x}{leg.value}{attempt:02x}"
+    return f"{_owner(system, strategy, symbol)}{number:06x}{leg.value}{attempt:02x}"
 
 
 def leg_of(client_order_id: str) -> Leg:
@@ -84,10 +81,16 @@ def leg_of(client_order_id: str) -> Leg:
     return Leg(client_order_id[-3:-2])
 
 
+@lru_cache(maxsize=OWNERS_REMEMBERED)
+def _owner(system: str, strategy: str, symbol: str) -> str:
+    return owner_prefix(system) + _digest(f"{strategy}|{symbol}", 4)
+
+
 def _digest(text: str, size: int) -> str:
     return blake2s(text.encode(), digest_size=size).hexdigest()
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
     """An order we want.  `price` is for LIMIT, `trigger_price` for STOP_MARKET; `oco_group` ties a stop to a target.
@@ -128,9 +131,14 @@ class OrderRequest:
                 raise ValueError(message)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One trade of one of our orders.  `fee` is in quote currency, positive when paid."""
+    """One trade of one of our orders.
+
+    `fee` is in quote currency, positive when paid; `base_fee` is what the venue kept of the bought coin itself, and is no
+    part of `fee`: so much less is held than `quantity`, which is what traded.
+    """
 
     trade_id: str
     client_order_id: str
@@ -139,8 +147,10 @@ class Fill:
     price: Decimal
     quantity: Decimal
     fee: Decimal
+    base_fee: Decimal = ZERO
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRecord:
     """What we remember of an order of the current signal; saved before the order leaves.
@@ -163,11 +173,17 @@ class OrderRecord:
     amended_ms: int | None = None
 
     @property
+    def left(self) -> Decimal:
+        """What of it has not filled, as far as we have heard."""
+        return self.request.quantity - self.filled
+
+    @property
     def settled(self) -> bool:
         """Nothing more can come of it: ended at the venue and all its fills are applied."""
         return not self.status.live and self.filled >= self.reported_filled
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
     """An order as the venue reports it when asked.  `status` is WORKING, FILLED, CANCELED or REJECTED.
@@ -191,7 +207,10 @@ class VenueOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenuePosition:
-    """A net position as the venue reports it: positive quantity long, negative short."""
+    """A net position as the venue reports it: positive quantity long, negative short.
+
+    `average_price` is 0 where the venue does not know it: of coins on spot it knows how many there are, and no more.
+    """
 
     symbol: str
     quantity: Decimal
@@ -200,7 +219,11 @@ class VenuePosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What the account is worth: `wallet` without and `equity` with unrealised PnL, in quote currency."""
+    """What the account is worth: `wallet` without and `equity` with unrealised PnL, in quote currency.
+
+    `paid`: positions were paid for out of the wallet (coins on spot), which is so much less while they are held.
+    """
 
     wallet: Decimal
     equity: Decimal
+    paid: bool = False

@@ -1,19 +1,26 @@
 """A position is a list of entry and exit fills, never a single number.
 
 So partial fills, partial take-profit levels and averaging are one arithmetic.  All of it is Decimal; PnL is net of the
-fees in the fills, and slippage needs no term of its own because fills carry the prices that were really paid.
+fees in the fills, and slippage needs no term of its own because fills carry the prices that were really paid.  A fee that
+was taken in the bought coin costs what that coin cost: it is in the entry's money, and what is held is less by it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from livebot.core.market import Side
 from livebot.core.order import ZERO, Fill
+from livebot.core.quick_init import quick_init
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Entry and exit fills of one signal.  Sums are kept beside the fills so that asking is cheap."""
+    """Entry and exit fills of one signal.  Sums are kept beside the fills so that asking is cheap.
+
+    `fees` are those paid in quote; `base_fees` those that the venue kept of the bought coin.  `lot_step` is set where
+    that may happen: what is held need not be whole lots then, and what is less than one cannot be sold.
+    """
 
     side: Side
     entries: tuple[Fill, ...] = ()
@@ -23,6 +30,8 @@ class Position:
     exit_quantity: Decimal = ZERO
     exit_notional: Decimal = ZERO
     fees: Decimal = ZERO
+    base_fees: Decimal = ZERO
+    lot_step: Decimal = ZERO
 
     def with_entry(self, fill: Fill) -> "Position":
         """The position after one more entry fill."""
@@ -35,6 +44,8 @@ class Position:
             self.exit_quantity,
             self.exit_notional,
             self.fees + fill.fee,
+            self.base_fees + fill.base_fee,
+            self.lot_step,
         )
 
     def with_exit(self, fill: Fill) -> "Position":
@@ -48,21 +59,40 @@ class Position:
             self.exit_quantity + fill.quantity,
             self.exit_notional + fill.quantity * fill.price,
             self.fees + fill.fee,
+            self.base_fees + fill.base_fee,
+            self.lot_step,
         )
+
+    def with_remainder(self, quantity: Decimal, cost: Decimal) -> "Position":
+        """The position with what an earlier one had left, in base, and what that cost in all, in quote."""
+        return replace(self, entry_quantity=self.entry_quantity + quantity, entry_notional=self.entry_notional + cost)
 
     def has(self, trade_id: str) -> bool:
         """Whether this trade was applied already (venues repeat themselves)."""
         return any(fill.trade_id == trade_id for fill in (*self.entries, *self.exits))
 
     @property
+    def traded(self) -> Decimal:
+        """What its own entries have filled, fees not taken off."""
+        return sum((fill.quantity for fill in self.entries), ZERO)
+
+    @property
     def quantity(self) -> Decimal:
         """What is still open, in base; negative only if exits overshot."""
-        return self.entry_quantity - self.exit_quantity
+        return self.entry_quantity - self.base_fees - self.exit_quantity
+
+    @property
+    def closable(self) -> Decimal:
+        """How much of it can be closed: whole lots."""
+        quantity = self.quantity
+        if not self.lot_step or quantity <= 0:
+            return quantity
+        return quantity - quantity % self.lot_step
 
     @property
     def flat(self) -> bool:
-        """Nothing is open."""
-        return self.quantity <= 0
+        """Nothing is open, or only what cannot be closed."""
+        return self.closable <= 0
 
     @property
     def entry_price(self) -> Decimal:
@@ -75,17 +105,24 @@ class Position:
         return self.exit_notional / self.exit_quantity if self.exit_quantity else ZERO
 
     @property
+    def cost(self) -> Decimal:
+        """What is still open cost at the average entry price, in quote."""
+        return self.entry_notional - self._cost_of(self.exit_quantity + self.base_fees)
+
+    @property
+    def all_fees(self) -> Decimal:
+        """All fees paid so far, in quote; those taken in the bought coin at the average entry price."""
+        return self.fees + self._cost_of(self.base_fees) if self.base_fees else self.fees
+
+    @property
     def realised(self) -> Decimal:
         """PnL of the closed part against the average entry price, before fees, in quote."""
-        if not self.entry_quantity:
-            return ZERO
-        cost = self.entry_notional * self.exit_quantity / self.entry_quantity
-        return self.side.sign * (self.exit_notional - cost)
+        return self.side.sign * (self.exit_notional - self._cost_of(self.exit_quantity))
 
     @property
     def net(self) -> Decimal:
         """Realised PnL less all fees paid so far, in quote."""
-        return self.realised - self.fees
+        return self.side.sign * (self.exit_notional - self._cost_of(self.exit_quantity + self.base_fees)) - self.fees
 
     def unrealised(self, price: Decimal) -> Decimal:
         """PnL of the open part if it were closed at `price`, before fees, in quote."""
@@ -95,3 +132,7 @@ class Position:
     def net_ratio(self) -> Decimal:
         """Net PnL over the money put in (0.01 is one percent)."""
         return self.net / self.entry_notional if self.entry_notional else ZERO
+
+    def _cost_of(self, quantity: Decimal) -> Decimal:
+        """At the average entry price; exactly what was paid for all of it."""
+        return self.entry_notional * quantity / self.entry_quantity if self.entry_quantity else ZERO

@@ -4,14 +4,16 @@ Rules of this file: a stop is placed again at once when the venue refuses or dro
 in a signal's life; a target waits for the next candle; what is right already is left alone; where nothing can stand
 beside a stop there is no target, and the stop leaves room for a partial exit.  An order is changed at most once in
 `Rules.amend_interval_ms`; the newest wish goes out with a later candle or fill.  A stop that is too small waits for
-nothing.
+nothing.  Where a venue does not change a stop in place (`Rules.replaces_stops`), the next one is placed beside it, and
+the older one is taken back when the venue has confirmed the newer: both only reduce, so that never more is closed than
+there is, and at no instant there is none.
 """
 
 from dataclasses import replace
 from decimal import Decimal
 
 from livebot.core.draft import Draft
-from livebot.core.order import ZERO, Leg, OrderKind, OrderRecord, OrderStatus
+from livebot.core.order import REPEATED_FROM, ZERO, Leg, OrderKind, OrderRecord, OrderStatus
 from livebot.core.signal import Closing, Open
 
 
@@ -53,6 +55,8 @@ def follow_stop(
         quantity -= ZERO if partial is None else partial.request.quantity - partial.filled
     if quantity <= 0:
         return True  # an order has closed it, and the fills that say so are on their way
+    if draft.rules.replaces_stops:
+        return _follow_with_next(draft, present, quantity, retry=retry, urgent=urgent)
     record = draft.live(Leg.STOP)
     if record is not None:
         urgent = urgent or bool(leaving) or record.filled + quantity > record.request.quantity
@@ -62,6 +66,63 @@ def follow_stop(
         return False
     draft.reduce(Leg.STOP, OrderKind.STOP_MARKET, quantity, trigger=present.stop_loss)
     return True
+
+
+def _follow_with_next(draft: Draft, present: Open | Closing, quantity: Decimal, *, retry: bool, urgent: bool) -> bool:
+    """As `follow_stop`, where the next stop is placed before the last one is taken back."""
+    live = [record for record in draft.orders.values() if record.request.leg is Leg.STOP and record.status.live]
+    stops = [record for record in live if not record.cancel_requested]
+    if not stops:
+        if draft.attempts(Leg.STOP) - present.stops_replaced >= draft.rules.protection_attempts:
+            return False
+        draft.reduce(Leg.STOP, OrderKind.STOP_MARKET, quantity, trigger=present.stop_loss)
+        return True
+    if retry:
+        for record in live:
+            if record.cancel_requested and record.status is OrderStatus.WORKING:
+                draft.cancel(record)
+    newest = stops[-1]
+    if newest.status is not OrderStatus.WORKING:
+        return True  # first it has to be known what became of it
+    if newest.confirmed:
+        present = _take_back(draft, present, stops, quantity)
+    _place_next(draft, present, newest, quantity, retry=retry, urgent=urgent)
+    return True
+
+
+def _take_back(draft: Draft, present: Open | Closing, stops: list[OrderRecord], quantity: Decimal) -> Open | Closing:
+    """Take back the stops that the newest one makes needless: it is for as much as they, or for all."""
+    covered = stops[-1].left
+    for record in stops[:-1]:
+        if covered >= min(quantity, record.left):
+            draft.cancel(record)
+            present = replace(present, stops_replaced=present.stops_replaced + 1)
+    if present is not draft.present:
+        draft.move(present)
+    return present
+
+
+def _place_next(
+    draft: Draft, present: Open | Closing, newest: OrderRecord, quantity: Decimal, *, retry: bool, urgent: bool
+) -> None:
+    """Place the stop that is wanted now, if the newest one is another; what the venue has just refused waits for a candle.
+
+    One that is too small waits for nothing, but as often as a stop may be placed at all.
+    """
+    trigger, too_small = present.stop_loss, newest.left < quantity
+    if newest.confirmed and (newest.left, newest.request.trigger_price) == (quantity, trigger):
+        return
+    if newest.request.attempt >= REPEATED_FROM:  # few ids are left
+        _resize(draft, newest, quantity, trigger=trigger, retry=retry, urgent=urgent or too_small)
+        return
+    refused = draft.attempts(Leg.STOP) - newest.request.attempt
+    if not (urgent or too_small):
+        first = newest.request.attempt == 1
+        if not (retry or newest.confirmed) or (not first and _was_just(draft, newest.sent_ms)):
+            return
+    if refused and not retry and not (too_small and refused < draft.rules.protection_attempts):
+        return
+    draft.reduce(Leg.STOP, OrderKind.STOP_MARKET, quantity, trigger=trigger)
 
 
 def make_room(draft: Draft, present: Open, quantity: Decimal) -> bool:
@@ -119,6 +180,10 @@ def _resize(
 
 
 def _was_just_amended(draft: Draft, record: OrderRecord) -> bool:
+    return record.amended_ms is not None and _was_just(draft, record.amended_ms)
+
+
+def _was_just(draft: Draft, ts_ms: int) -> bool:
     # News may be older than the change: the venue's time of a fill, say.
     interval_ms = draft.rules.amend_interval_ms
-    return interval_ms > 0 and record.amended_ms is not None and draft.ts_ms < record.amended_ms + interval_ms
+    return interval_ms > 0 and draft.ts_ms < ts_ms + interval_ms

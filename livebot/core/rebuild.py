@@ -47,7 +47,8 @@ def rebuild(
     """The Open state that a live stop of ours and a position imply; else Idle.
 
     `empty` carries names and last numbers; `instrument` None: the venue lacks the symbol.  The entry price is the
-    venue's average price and the fees of the entry are not known (0); the lifetime starts now.
+    venue's average price (the stop's trigger where the venue has none) and the fees of the entry are not known (0); the
+    lifetime starts now.
     """
     ours = {key: order for order in orders if (key := _key(empty, order)) is not None}
     idle = replace(
@@ -64,12 +65,13 @@ def rebuild(
     quantity = min(stop.quantity - stop.filled, abs(position.quantity))
     if stop.side is not side.exit_order or stop.trigger_price is None or quantity <= 0:
         return idle
+    entry_price = position.average_price or stop.trigger_price
     entry = Fill(
         trade_id=f"rebuilt-{number}",
         client_order_id="",
         ts_ms=now_ms,
         side=side.entry_order,
-        price=position.average_price,
+        price=entry_price,
         quantity=quantity,
         fee=ZERO,
     )
@@ -77,7 +79,7 @@ def rebuild(
         number,
         entry,
         stop_loss=stop.trigger_price,
-        take_profit=far_target(side, position.average_price),
+        take_profit=far_target(side, entry_price),
         lifetime_ms=REBUILT_LIFETIME_MS,
         reason="rebuilt from the venue",
     )
@@ -140,13 +142,19 @@ def _protected(state: SymbolState, present: Open, ours: _Ours, instrument: Instr
         leg, kind = kinds.get(key[1], (None, None))
         if leg is not None and key[0] == number and ours[key].kind is kind:
             newest[leg] = ours[key]
-    target = newest.get(Leg.TARGET)
+    stop, target = newest[Leg.STOP], newest.get(Leg.TARGET)
+    assert stop.client_order_id is not None
     take_profit = None if target is None else target.price
     if take_profit is None:
         take_profit = instrument.round_price(present.take_profit)
     return replace(
         state,
-        signal=replace(present, signal=replace(present.signal, take_profit=take_profit), take_profit=take_profit),
+        signal=replace(
+            present,
+            signal=replace(present.signal, take_profit=take_profit),
+            take_profit=take_profit,
+            stops_replaced=int(stop.client_order_id[-2:], 16) - 1,
+        ),
         orders=tuple(_record(order, leg, now_ms) for leg, order in newest.items()),
     )
 

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import InitVar, dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import final
+from typing import Protocol, final
 
 from livebot.core.candidate import Candidate
 from livebot.core.market import Side
 from livebot.core.order import Leg, OrderRecord, OrderRequest
+from livebot.core.quick_init import quick_init
 from livebot.core.wording import number, percent
 from livebot.errors import Fatal
 
@@ -38,6 +39,7 @@ class DenialCode(Enum):
     QUARANTINED = "quarantined"
     SWITCHED_OFF = "switched_off"
     FOREIGN = "foreign"
+    UNIVERSE = "universe"
     OPPOSITE_SIDE = "opposite_side"
     OPEN_SIGNALS = "open_signals"
     OPEN_SIGNALS_STRATEGY = "open_signals_strategy"
@@ -66,6 +68,18 @@ class Limits:
     drawdown: Decimal | None = None
 
 
+class Equities(Protocol):
+    """What losses are read off, in quote: what the account is worth, was worth as the day began, and at most."""
+
+    @property
+    def equity(self) -> Decimal: ...
+    @property
+    def day_start_equity(self) -> Decimal: ...
+    @property
+    def peak_equity(self) -> Decimal: ...
+
+
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What the limits bind, now, with all reservations counted and the candidate itself not.
@@ -158,6 +172,7 @@ _BLOCKED = {
     DenialCode.QUARANTINED: "{symbol} is in quarantine after repeated failures, until it is restarted",
     DenialCode.SWITCHED_OFF: "{symbol} is switched off because too few of its signals won",
     DenialCode.FOREIGN: "{symbol} has an order or a position that is not ours, until it is adopted or dismissed",
+    DenialCode.UNIVERSE: "{symbol} has left the universe",
     DenialCode.CHECK_FAILED: "a part of the daemon is at fault: nothing opens until that has passed",
 }
 _BLOCKED_OTHERWISE = "{symbol} takes no new entries at present"
@@ -237,14 +252,14 @@ def _drawdown(usage: Usage, limits: Limits, _: Candidate) -> Denied | None:
     return None if text is None else Denied(DenialCode.DRAWDOWN, text)
 
 
-def _daily_loss_reached(usage: Usage, limits: Limits) -> str | None:
+def _daily_loss_reached(usage: Equities, limits: Limits) -> str | None:
     allowed, start = limits.daily_loss, usage.day_start_equity
     if allowed is None or start - usage.equity < allowed * start:
         return None
     return f"daily loss: {_losses(start, usage.equity, allowed)} of the equity the day began with"
 
 
-def _drawdown_reached(usage: Usage, limits: Limits) -> str | None:
+def _drawdown_reached(usage: Equities, limits: Limits) -> str | None:
     allowed, start = limits.drawdown, usage.peak_equity
     if allowed is None or start - usage.equity < allowed * start:
         return None
@@ -292,8 +307,25 @@ def judge(usage: Usage, limits: Limits, candidate: Candidate) -> Approved | Deni
     return Approved(candidate.order, candidate, _SEAL)
 
 
+_SIZES: tuple[tuple[str, Check], ...] = (
+    ("open_signals", _open_signals),
+    ("open_signals_per_strategy", _open_signals_of_strategy),
+    ("gross_exposure", _gross_exposure),
+    ("symbol_exposure", _symbol_exposure),
+)
+
+
+def exceeded(usage: Usage, limits: Limits, candidate: Candidate) -> tuple[str, ...]:
+    """Every limit that the candidate would exceed, by its name in the config and with its figures.
+
+    For what is there whether we allow it or not.
+    """
+    found = ((name, check(usage, limits, candidate)) for name, check in _SIZES)
+    return tuple(f"risk.limits.{name} ({denied.text})" for name, denied in found if denied is not None)
+
+
 def next_trading_state(
-    present: TradingState, usage: Usage, limits: Limits, *, new_day: bool, halt_on_drawdown: bool = True
+    present: TradingState, usage: Equities, limits: Limits, *, new_day: bool, halt_on_drawdown: bool = True
 ) -> tuple[TradingState, str]:
     """What the numbers call for, and the sentence that says why ("" if it is the present state).
 

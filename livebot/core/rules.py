@@ -1,6 +1,6 @@
 """The fixed terms under which the kernel works for one (strategy, symbol): sizing, entry checks, exits, retries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from livebot.core.entry import ExitPlan
@@ -64,7 +64,8 @@ class Rules:
 
     `limit_entries` None: an entry is sent as the strategy says; `post_only` limit entries never take.  A stop or target
     is changed at most once in `amend_interval_ms`.  What the venue can do: `attached_stop`, a stop travels with the
-    entry; `resting_target`, a stop and another exit may stand side by side.
+    entry; `resting_target`, a stop and another exit may stand side by side; `replaces_stops`, a stop that moves is another
+    order, which is placed before the old one is taken back (only where `resting_target` holds).
     """
 
     system: str
@@ -80,3 +81,13 @@ class Rules:
     amend_interval_ms: int = 0
     attached_stop: bool = False
     resting_target: bool = True
+    replaces_stops: bool = False
+
+
+def sharing_a_position(rules: Rules) -> Rules:
+    """The rules of one of several strategies on a symbol, whose positions a venue nets.
+
+    What only reduces the net position does not stop at one strategy's share of it.  So never two orders that could close
+    the same share may live at once: no target beside the stop, no stop beside the one that came with the entry.
+    """
+    return replace(rules, attached_stop=False, resting_target=False, replaces_stops=False)

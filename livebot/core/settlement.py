@@ -21,8 +21,7 @@ from livebot.core.inputs import (
 )
 from livebot.core.leaving import begin_close, grown, protect, settle, to_closing
 from livebot.core.order import Fill, Leg, OrderKind, OrderRecord, OrderStatus
-from livebot.core.position import Position
-from livebot.core.protection import repeat
+from livebot.core.protection import follow_stop, repeat
 from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.errors import IllegalTransition
 
@@ -63,6 +62,8 @@ def accepted(draft: Draft, event: OrderAccepted) -> None:
             following = replace(following, request=replace(request, price=event.price), confirmed=True)
         if following != record:
             draft.put(following)
+    if request.leg is Leg.STOP and draft.rules.replaces_stops and isinstance(draft.present, Open | Closing):
+        follow_stop(draft, draft.present, retry=False)  # an older one is needless now, or another one is wanted already
 
 
 def _is_due(draft: Draft, record: OrderRecord, ts_ms: int) -> bool:
@@ -147,7 +148,10 @@ def filled(draft: Draft, fill: Fill) -> None:
 def closed_outside(draft: Draft, event: ClosedOutside) -> None:
     """Part or all of the position is gone, and no order of ours did it."""
     present = draft.present
-    if not isinstance(present, Open | Closing) or present.position.flat or event.quantity <= 0:
+    if not isinstance(present, Open | Closing):
+        draft.lose_remainder(event.quantity)
+        return
+    if present.position.flat or event.quantity <= 0:
         return
     fill = Fill(
         trade_id=f"outside-{present.signal.number}-{len(present.position.exits)}",
@@ -261,7 +265,7 @@ def _opened(draft: Draft, present: Scheduled | Opening, fill: Fill) -> None:
     signal = present.signal
     opened = Open(
         signal=signal,
-        position=Position(signal.side).with_entry(fill),
+        position=draft.first_position(signal.side).with_entry(fill),
         opened_ms=fill.ts_ms,
         stop_loss=signal.stop_loss,
         take_profit=signal.take_profit,

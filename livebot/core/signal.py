@@ -15,6 +15,7 @@ from enum import Enum
 from livebot.core.entry import ExitPlan
 from livebot.core.market import Side
 from livebot.core.position import Position
+from livebot.core.quick_init import quick_init
 from livebot.errors import IllegalTransition
 
 
@@ -44,6 +45,7 @@ class CancelReason(Enum):
     VENUE = "venue"
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """A sized trade idea.  Prices are on the instrument's ticks, `quantity` on its lot step.
@@ -86,6 +88,7 @@ class Scheduled:
     waiting: bool = False
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Opening:
     """A market entry is on its way and has not filled; `cancel` once we gave it up."""
@@ -94,12 +97,13 @@ class Opening:
     cancel: CancelReason | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Open:
     """There is a position.  `stop_loss` and `take_profit` are the present ones and only ever tighten.
 
     `partials_done` counts the partial levels already ordered, `averaged` the averaging orders; `stop_trails` says that
-    the present stop came from trailing or break-even.
+    the present stop came from trailing or break-even; `stops_replaced` counts the stops that made way for the next one.
     """
 
     signal: Signal
@@ -110,8 +114,10 @@ class Open:
     partials_done: int = 0
     averaged: int = 0
     stop_trails: bool = False
+    stops_replaced: int = 0
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
     """The position is being closed for `reason`, or is flat and its last orders are being cleared."""
@@ -123,6 +129,7 @@ class Closing:
     take_profit: Decimal
     reason: CloseReason
     stop_trails: bool = False
+    stops_replaced: int = 0
 
 
 SignalState = Idle | Scheduled | Opening | Open | Closing

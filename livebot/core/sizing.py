@@ -26,7 +26,10 @@ def size(
         return Refused("no_stop_distance", text)
     wanted = _wanted(sizing, price=price, stop_loss=stop_loss, equity=equity)
     quantity = instrument.round_quantity(wanted)
-    return _too_small(quantity, wanted, price, instrument) or quantity
+    sellable = quantity
+    if instrument.fee_in_base:  # what is left after the fee must still be enough for a stop
+        sellable = instrument.round_quantity(_DOWN.multiply(quantity, 1 - instrument.taker_fee))
+    return _too_small(sellable, wanted, price, instrument) or quantity
 
 
 def _wanted(sizing: Sizing, *, price: Decimal, stop_loss: Decimal, equity: Decimal) -> Decimal:

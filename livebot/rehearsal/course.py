@@ -8,6 +8,7 @@ import asyncio
 import os
 import secrets
 import signal
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -178,7 +179,8 @@ class _Course:
         self._tell = tell
         self._system = plan.found.system
         self._symbols = plan.found.market.symbols
-        self._watch = ProtectionWatch(plan.found.unprotected_s + _CLOSING_S)
+        shares = Counter(symbol for _, symbol in self._system.keys)
+        self._watch = ProtectionWatch(plan.found.unprotected_s + _CLOSING_S, shares)
         self._peak_equity = ZERO
         self._blind_looks = 0
         self._was_halted = False

@@ -16,10 +16,12 @@ import yaml
 
 from livebot.config.document import read_document
 from livebot.config.load import LoadedConfig, load
+from livebot.config.model import Config
 from livebot.config.root import resolve
 from livebot.rehearsal.sights import System
 from livebot.rehearsal.verdict import LimitsTold
 from livebot.simulator.local_exchange import PROTOCOLS
+from livebot.simulator.synthetic import symbol_names
 
 CONFIRM_VARIABLE = "LIVEBOT_CONFIRM_LIVE"
 _LEFT_OUT = ("paths", "alerts", "control", "universe")
@@ -28,6 +30,7 @@ _BAN_SECONDS = 5  # a venue that bans and says not for how long is asked again s
 _VOLATILITY = Decimal(3)
 _WALLET = Decimal(10_000)
 _SEED = 3
+_FOUND = 8  # symbols that stand for those that a universe finds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,7 @@ def rehearsed(config_path: Path) -> Rehearsed:
         system=System(config.system, _keys(loaded)),
         market_name=config.market,
         market=Market(
-            symbols=config.symbols,
+            symbols=_symbols(config),
             seed=simulator.seed if simulated else _SEED,
             volatility=simulator.volatility if simulated else _VOLATILITY,
             wallet=simulator.wallet if simulated else _WALLET,
@@ -97,8 +100,18 @@ def rehearsed(config_path: Path) -> Rehearsed:
     )
 
 
+def _symbols(config: Config) -> tuple[str, ...]:
+    """Those of the config; of a universe, some of those that it may find."""
+    universe = config.universe
+    if universe is None:
+        return config.symbols
+    made = symbol_names(min(universe.top, _FOUND), quote=universe.quote, perpetual=config.market == "perpetual")
+    return tuple(dict.fromkeys((*universe.always, *made)))
+
+
 def _keys(loaded: LoadedConfig) -> tuple[tuple[str, str], ...]:
-    return tuple((plan.id, symbol) for plan in loaded.strategies for symbol in plan.symbols)
+    symbols = _symbols(loaded.config)
+    return tuple((plan.id, symbol) for plan in loaded.strategies for symbol in symbols if plan.runs_on(symbol))
 
 
 def write_config(found: Rehearsed, root: Path, protocol: str, *, port: int, control_port: int, ca_file: Path) -> Path:
@@ -106,6 +119,7 @@ def write_config(found: Rehearsed, root: Path, protocol: str, *, port: int, cont
     connection = _section(_section(found.data, "exchange"), "connection")
     data = {name: value for name, value in found.data.items() if name not in _LEFT_OUT}
     data["mode"] = "live"
+    data["symbols"] = list(found.market.symbols)
     data["exchange"] = {
         "id": PROTOCOLS[protocol].ccxt_ids[found.market_name == "perpetual"],
         "loopback": {"port": port, "control_port": control_port, "ca_file": str(ca_file)},

@@ -37,11 +37,17 @@ class SeenOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenPosition:
-    """A position that is not flat; `price` is the average of its entries."""
+    """A position that is not flat; `price` is the average of its entries, `lot_step` the least of it that can be sold."""
 
     symbol: str
     quantity: Decimal
     price: Decimal
+    lot_step: Decimal = ZERO
+
+    @property
+    def closable(self) -> Decimal:
+        """How much of it can be closed: fees that are taken in coins leave less than a lot."""
+        return self.quantity - self.quantity % self.lot_step if self.lot_step else self.quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +73,10 @@ class Sight:
     def held(self, symbol: str) -> Decimal:
         """The signed position."""
         return sum((each.quantity for each in self.positions if each.symbol == symbol), ZERO)
+
+    def lot_step(self, symbol: str) -> Decimal:
+        """The least of coins that can be sold; 0 of contracts, which are held in whole lots."""
+        return max((each.lot_step for each in self.positions if each.symbol == symbol), default=ZERO)
 
     def of_symbol(self, symbol: str) -> tuple[SeenOrder, ...]:
         """Its open orders."""
@@ -123,9 +133,9 @@ States = Mapping[Key, SymbolState]
 
 
 def quantity_of(state: SymbolState) -> Decimal:
-    """The signed position that a state knows of."""
+    """The signed position that a state knows of, with what earlier ones have left."""
     position = getattr(state.signal, "position", None)
-    return ZERO if position is None else position.side.sign * position.quantity
+    return state.remainder + (ZERO if position is None else position.side.sign * position.quantity)
 
 
 def symbol_quantity(states: States, symbol: str) -> Decimal:

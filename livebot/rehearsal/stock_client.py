@@ -120,7 +120,11 @@ class StockClient:
     async def _positions(self, balance: Any) -> tuple[SeenPosition, ...]:  # noqa: ANN401
         if self._spot:
             held = ((symbol, _decimal(balance["total"].get(symbol.partition("/")[0]))) for symbol in self._symbols)
-            return tuple(SeenPosition(symbol=name, quantity=total, price=ZERO) for name, total in held if total)
+            return tuple(
+                SeenPosition(symbol=name, quantity=total, price=ZERO, lot_step=self._lot_step(name))
+                for name, total in held
+                if total
+            )
         rows = await self._ask("fetch_positions")
         found = [
             SeenPosition(
@@ -132,6 +136,9 @@ class StockClient:
             if _decimal(row["contracts"])
         ]
         return tuple(sorted(found, key=lambda position: position.symbol))
+
+    def _lot_step(self, symbol: str) -> Decimal:
+        return _decimal(self._client.markets[symbol]["precision"]["amount"])
 
     async def _ask(self, method: str, *arguments: Any) -> Any:  # noqa: ANN401
         try:

@@ -124,11 +124,13 @@ class _Bare:
 class ProtectionWatch:
     """I3, look by look: how long a symbol's position has not been covered by stops.
 
-    `limit_s` is how long it may be so while a daemon is alive; nobody watches while none is, so `forget` then.
+    `limit_s` is how long it may be so while a daemon is alive; nobody watches while none is, so `forget` then.  `shares` is
+    how many strategies may hold a symbol.
     """
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float, shares: Mapping[str, int] | None = None) -> None:
         self._limit_s = limit_s
+        self._shares = shares or {}
         self._bare: dict[str, _Bare] = {}
 
     def forget(self) -> None:
@@ -140,7 +142,8 @@ class ProtectionWatch:
         said = []
         for symbol in system_symbols:
             held, covered = sight.held(symbol), covered_by_stops(sight, symbol)
-            if covered >= abs(held):
+            left = sight.lot_step(symbol) * self._shares.get(symbol, 1)  # of coins each share may have less than a lot
+            if covered >= abs(held) or abs(held) - covered < left:
                 self._bare.pop(symbol, None)
                 continue
             bare = self._bare.setdefault(symbol, _Bare(sight.at_s))
@@ -227,8 +230,9 @@ def judge_exposure(sight: Sight, limits: LimitsTold, peak_equity: Decimal) -> li
         if limits.symbol_exposure is not None and notional > limits.symbol_exposure * peak_equity * _PRICES_MOVED:
             share = limits.symbol_exposure
             said.append(f"{symbol}: {notional:.2f} is at stake; {share} of {peak_equity:.2f} is allowed")
-    if limits.open_signals is not None and len(sight.positions) > limits.open_signals:
-        said.append(f"{len(sight.positions)} positions are open; {limits.open_signals} signals are allowed")
+    held = [position for position in sight.positions if position.closable]
+    if limits.open_signals is not None and len(held) > limits.open_signals:
+        said.append(f"{len(held)} positions are open; {limits.open_signals} signals are allowed")
     return said
 
 

@@ -181,6 +181,7 @@ def rules_for(traits: Traits, chance: Random) -> Rules:
         RULES,
         instrument=replace(INSTRUMENT, minimum_quantity=traits.least),
         resting_target=not traits.locks,
+        replaces_stops=not traits.locks and chance.random() < 0.5,
         amend_interval_ms=chance.choice((0, 0, 2_000, 90_000)),
         limit_entries=chance.choice((None, CHASING)),
         post_only=chance.random() < 0.5,
@@ -405,6 +406,8 @@ class Driver:
         if len(made.state.outbox) > 50:  # the ledger has them
             self.state = replace(made.state, outbox=())
         for request in made.requests:
+            if isinstance(request, Cancel):
+                self.check_replacement(request)
             if isinstance(request, Amend):
                 self.count(f"{request.approved.order.leg.name} changed")
             if isinstance(request, AskAdmission):
@@ -586,7 +589,9 @@ class Driver:
                 assert sign * (record.request.trigger_price - signal.stop_loss) >= 0
 
     def check_protection(self, state: SymbolState) -> None:
-        if isinstance(state.signal, Open):
+        if isinstance(state.signal, Open) and self.rules.replaces_stops:
+            self.check_stops_beside_each_other(state.signal)
+        elif isinstance(state.signal, Open):
             stops = self.live_records(Leg.STOP)
             assert len(stops) <= 1
             if self.held() > self.making_room():
@@ -599,6 +604,37 @@ class Driver:
                 assert held_back or stops[0].request.trigger_price == state.signal.stop_loss
         elif isinstance(state.signal, Idle):
             assert not state.orders
+
+    def check_stops_beside_each_other(self, present: Open) -> None:
+        live = self.live_records(Leg.STOP)
+        stops = [record for record in live if not record.cancel_requested]
+        assert len(stops) <= 3
+        if self.held() <= 0:
+            return
+        assert stops, "open, and no stop is wanted"
+        newest = stops[-1]
+        refused = self.tried(Leg.STOP) - newest.request.attempt
+        if newest.status is not OrderStatus.WORKING or refused or self.rules.amend_interval_ms:
+            return
+        assert newest.request.quantity - newest.filled == self.held() or self.held() != self.held_by_state()
+        assert newest.request.trigger_price == present.stop_loss
+        assert len(stops) == 1 or not newest.confirmed
+
+    def check_replacement(self, cancel: Cancel) -> None:
+        """Of an open position no stop is taken back for which there is no other."""
+        record = self.find(cancel.client_order_id)
+        if record is None or record.request.leg is not Leg.STOP or not isinstance(self.state.signal, Open):
+            return
+        if self.rules.replaces_stops and self.held() > 0:
+            self.count("STOP replaced")
+            wanted = min(self.held(), record.request.quantity - record.filled)
+            assert any(
+                other.confirmed
+                and other.status is OrderStatus.WORKING
+                and not other.cancel_requested
+                and other.request.quantity - other.filled >= wanted
+                for other in self.live_records(Leg.STOP)
+            ), "a stop is taken back, and no other one protects"
 
     def check_venue(self, state: SymbolState) -> None:
         opening = [order for order in self.venue.live() if order.request.leg.opens]

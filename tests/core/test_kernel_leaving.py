@@ -2,6 +2,7 @@
 
 import pytest
 
+from livebot.core.inputs import OrderEnded
 from livebot.core.order import MOST_ATTEMPTS, REPEATED_FROM, Leg, OrderStatus, leg_of
 from livebot.core.signal import CloseReason
 from tests.core.kernel_driver import EMPTY
@@ -193,6 +194,48 @@ def test_an_entry_that_fills_while_the_exit_is_on_its_way_is_closed_after_it():
     stop_loss = story.signal.stop_loss
     assert [("Amend", Leg.STOP, D("0.7"), stop_loss)] == story.fill(Leg.ENTRY, "0.2", 99).asked
     assert [("Submit", Leg.EXIT, D("0.2"), None)] == story.fill(Leg.EXIT, "0.5", 98).asked
+
+
+def leaving_without_a_stop() -> Story:
+    """An exit of 0.5 is on its way when 0.2 more come in, and the venue takes no stop any more."""
+    story = entered(**LIMIT).fill(Leg.ENTRY, "0.5", 99).accept(Leg.STOP).accept(Leg.TARGET).leave().accept(Leg.EXIT)
+    story.fill(Leg.ENTRY, "0.2", 99).end(Leg.STOP)
+    for attempt in (2, 3):
+        asked = story.leave(CloseReason.UNPROTECTED).asked
+        assert [("Submit", Leg.STOP, D("0.7"), D("94.05"))] == [each for each in asked if each[1] is Leg.STOP]
+        assert attempt == story.record(Leg.STOP).request.attempt
+        assert [] == story.reject(Leg.STOP).requests
+    return story
+
+
+def exits(story: Story) -> list:
+    return [each for each in story.asked if each[1] is Leg.EXIT]
+
+
+def test_what_comes_in_beside_a_slow_exit_and_gets_no_stop_is_closed_by_an_exit_of_its_own():
+    """The first exit may take minutes; together they close what there is, and not more."""
+    story = leaving_without_a_stop()
+    assert [("Submit", Leg.EXIT, D("0.2"), None)] == exits(story.leave(CloseReason.UNPROTECTED))
+    first, second = (record.request for record in story.state.orders if record.request.leg is Leg.EXIT)
+    assert [] == exits(story.leave(CloseReason.UNPROTECTED))
+    assert [] == exits(story.accept(Leg.EXIT).candle())
+    assert [] == exits(story.feed(story.trade(first, "0.1")).candle())
+    assert [] == exits(story.feed(story.trade(second, "0.2")).end(Leg.EXIT, "0.2", OrderStatus.FILLED))
+    assert [] == exits(story.candle())
+    story.feed(story.trade(first, "0.4")).end(Leg.ENTRY).end(Leg.TARGET)
+    assert story.idle
+
+
+def test_an_exit_of_its_own_that_is_refused_is_asked_for_again_with_the_next_wish_to_leave():
+    """For what the first has not closed by then; when that one is over, for all that is left."""
+    story = leaving_without_a_stop().leave(CloseReason.UNPROTECTED)
+    first = next(record.request for record in story.state.orders if record.request.leg is Leg.EXIT)
+    assert [] == exits(story.reject(Leg.EXIT).feed(story.trade(first, "0.3")))
+    assert [("Submit", Leg.EXIT, D("0.2"), None)] == exits(story.leave(CloseReason.UNPROTECTED))
+    story.reject(Leg.EXIT)
+    ended = OrderEnded(client_order_id=first.client_order_id, status=OrderStatus.CANCELED, filled=D("0.3"), ts_ms=0)
+    story.feed(ended)
+    assert [("Submit", Leg.EXIT, D("0.4"), None)] == exits(story.leave(CloseReason.UNPROTECTED))
 
 
 def test_the_rest_of_the_entry_is_called_back_with_each_candle_while_closing():

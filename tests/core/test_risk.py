@@ -117,6 +117,7 @@ DENIALS = [
         "foreign",
         "BTC/USDT has an order or a position that is not ours, until it is adopted or dismissed",
     ),
+    ({"blocks": (DenialCode.UNIVERSE,)}, {}, "universe", "BTC/USDT has left the universe"),
     (
         {"blocks": (DenialCode.CHECK_FAILED,)},
         {},

@@ -87,7 +87,7 @@ def livebot(*arguments):
 @pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("protocol", ["bybit"])
+@pytest.mark.parametrize("protocol", ["bybit", "binance"])
 def test_killed_again_and_again_amid_faults_and_every_invariant_holds(config, short_folder, protocol):
     config.write_text(CONFIG.replace("BTC/USDT:USDT, ETH/USDT:USDT, SOL/USDT:USDT", ", ".join(symbol_names(SYMBOLS))))
     arguments = ("--protocol", protocol, "--seconds", 25, "--kills", KILLS, "--seed", SEED)

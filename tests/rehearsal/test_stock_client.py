@@ -83,8 +83,11 @@ async def test_binance_lists_its_conditional_orders_apart_and_its_history_by_sym
 
 async def test_on_a_spot_market_coins_are_positions():
     fake = Fake("binance", fetch_open_orders=[row(symbol="BTC/USDT")], fetch_balance={**BALANCE, "info": {}})
+    fake.markets = {"BTC/USDT": {"precision": {"amount": "0.3"}}}
     sight = await StockClient(fake, ("BTC/USDT", "ETH/USDT")).look()
     assert [(each.symbol, each.quantity) for each in sight.positions] == [("BTC/USDT", Decimal("0.5"))]
+    assert (sight.held("BTC/USDT"), sight.lot_step("BTC/USDT")) == (Decimal("0.5"), Decimal("0.3"))
+    assert [each.closable for each in sight.positions] == [Decimal("0.3")]
     assert sight.equity == 1000
     assert len([method for method, _ in fake.asked if method == "fetch_open_orders"]) == 1
 

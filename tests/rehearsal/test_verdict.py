@@ -233,6 +233,15 @@ class TestProtection:
         assert "for 5.5 s" in said
         assert watch.judge(sight(*orders, held=2, at_s=9.0), [BTC]) == []  # told once
 
+    @pytest.mark.parametrize(("held", "shares", "bare"), [("2.05", 1, 0), ("2.1", 1, 1), ("2.15", 2, 0), ("2.2", 2, 1)])
+    def test_of_coins_each_share_may_have_less_than_a_lot_that_no_stop_covers(self, held, shares, bare):
+        watch = ProtectionWatch(5, {BTC: shares})
+        coins = SeenPosition(symbol=BTC, quantity=D(held), price=D(0), lot_step=D("0.1"))
+        said = []
+        for at_s in (0.0, 6.0):
+            said += watch.judge(replace(sight(stop(2), at_s=at_s), positions=(coins,)), [BTC])
+        assert len(said) == bare
+
     def test_time_begins_anew_when_it_was_covered_or_nobody_lived(self):
         watch = ProtectionWatch(5)
         watch.judge(sight(held=-2), [BTC])

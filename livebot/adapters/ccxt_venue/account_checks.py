@@ -29,6 +29,14 @@ async def check_account(connection: Connection, symbols: Sequence[str]) -> None:
         raise at_open(failure_of(error), "the account could not be checked", connection.exchange_id) from None
 
 
+async def check_symbols(connection: Connection, symbols: Sequence[str]) -> None:
+    """Position mode of further symbols, once the account is known to be fit.  Raises Fatal with the mend, or Transient."""
+    try:
+        await _check_position_mode(connection, symbols)
+    except VENUE_ERRORS as error:
+        raise at_open(failure_of(error), "the position mode could not be read", connection.exchange_id) from None
+
+
 def _check_bybit_key(answer: object, market: str) -> None:
     key = answer.get("result") if isinstance(answer, dict) else None
     if not isinstance(key, dict):

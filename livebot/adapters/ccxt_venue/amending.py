@@ -10,6 +10,7 @@ from livebot.adapters.ccxt_venue.order_forms import amend_call, cancel_call, cre
 from livebot.adapters.ccxt_venue.order_lookup import OrderLookup
 from livebot.adapters.ccxt_venue.order_news import OrderNews
 from livebot.adapters.ccxt_venue.sending import Sending
+from livebot.adapters.ccxt_venue.urgency import Urgency
 from livebot.adapters.ccxt_venue.venue_calls import VenueCalls
 from livebot.core.inputs import OrderOutcome, OrderRejected
 from livebot.core.order import OrderRequest
@@ -35,13 +36,10 @@ class Amending:
 
     async def amend(self, request: OrderRequest) -> OrderOutcome:
         """Never raises for the order's own fate."""
-        venue_order_id = None
-        if self._capabilities.amend_key is None:
-            try:
-                found = await self._lookup.find(request.symbol, request.client_order_id)
-            except LivebotError as error:
-                return self._sending.unknown(request, str(error))
-            venue_order_id = found.venue_order_id if found is not None else None
+        try:
+            venue_order_id = await self._venue_order_id(request)
+        except LivebotError as error:
+            return self._sending.unknown(request, str(error))
         call = amend_call(request, venue_order_id, self._capabilities)
         if call is None:
             return await self._place_anew(request, venue_order_id)
@@ -49,6 +47,19 @@ class Amending:
         if isinstance(outcome, OrderRejected) and _as_it_is(outcome):
             return self._sending.unknown(request, outcome.text)  # it looks like that already: ask
         return outcome
+
+    async def _venue_order_id(self, request: OrderRequest) -> str | None:
+        """None where orders are changed by our id, or it has none.  Asked for only if nobody has told it: after a restart.
+
+        Raises LivebotError.
+        """
+        if self._capabilities.amend_key is not None:
+            return None
+        known = self._news.venue_ids.get(request.client_order_id)
+        if known is None:
+            found = await self._lookup.find(request.symbol, request.client_order_id)
+            known = found.venue_order_id if found is not None else None
+        return known
 
     async def _place_anew(self, request: OrderRequest, venue_order_id: str | None) -> OrderOutcome:
         try:
@@ -58,7 +69,8 @@ class Amending:
         if venue_order_id is not None:
             self._news.replace(venue_order_id)
         cancel = cancel_call(request.symbol, request.client_order_id, self._capabilities)
-        failure = (await self._calls.attempt(cancel)).failure
+        urgency = Urgency.OPENS if request.leg.opens else Urgency.PROTECTS  # as the order that comes in its place
+        failure = (await self._calls.attempt(cancel, urgency)).failure
         if failure is not None:
             self._news.keep(venue_order_id)
             if failure.cause is Cause.NOT_FOUND:

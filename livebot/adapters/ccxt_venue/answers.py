@@ -167,6 +167,7 @@ def fill_of(row: Row, client_order_id: str, instrument: Instrument | None) -> Fi
     ts_ms = row.get("timestamp")
     if not isinstance(ts_ms, int):
         raise missing(what, "timestamp")
+    fee, base_fee = _fee_of(row, price, quantity, instrument, what)
     return Fill(
         trade_id=word(row, "id", what),
         client_order_id=client_order_id,
@@ -174,23 +175,51 @@ def fill_of(row: Row, client_order_id: str, instrument: Instrument | None) -> Fi
         side=side_of(row, what),
         price=price,
         quantity=quantity,
-        fee=_fee_of(row, price, quantity, instrument, what),
+        fee=fee,
+        base_fee=base_fee,
     )
 
 
-def _fee_of(row: Row, price: Decimal, quantity: Decimal, instrument: Instrument | None, what: str) -> Decimal:
-    """In quote currency; one in the base currency at the trade's price, one in a third currency by the usual rate."""
+def _fee_of(
+    row: Row, price: Decimal, quantity: Decimal, instrument: Instrument | None, what: str
+) -> tuple[Decimal, Decimal]:
+    """In quote currency, and in coins of the base currency where the venue keeps those.
+
+    One in a third currency, whose price is not known here, and one that is not told are reckoned by the usual rate.
+    """
     fee = row.get("fee")
     cost = optional_number(fee, "cost", what) if isinstance(fee, dict) else None
     currency = fee.get("currency") if isinstance(fee, dict) else None
     if cost is not None and (not cost or instrument is None or currency in (None, instrument.quote)):
-        return cost
-    if cost is not None and instrument is not None and currency == instrument.base:
-        return cost * price
+        return cost, ZERO
     if instrument is None:
         raise missing(what, "fee")
+    if cost is not None and currency == instrument.base:
+        return (ZERO, cost) if instrument.fee_in_base else (cost * price, ZERO)
     maker = row.get("takerOrMaker") == "maker"
-    return price * quantity * (instrument.maker_fee if maker else instrument.taker_fee)
+    rate = instrument.maker_fee if maker else instrument.taker_fee
+    if cost is None and instrument.fee_in_base and row.get("side") == OrderSide.BUY.value:
+        return ZERO, quantity * rate
+    return price * quantity * rate, ZERO
+
+
+def third_currency_of(row: Row, instrument: Instrument | None) -> str | None:
+    """The currency of a trade's fee, if it is neither of the two that are traded."""
+    fee = row.get("fee")
+    if not isinstance(fee, dict) or instrument is None or not optional_number(fee, "cost", "the fee of a trade"):
+        return None
+    currency = fee.get("currency")
+    return currency if isinstance(currency, str) and currency not in (instrument.base, instrument.quote) else None
+
+
+def coins_of(balance: object, symbol: str, base: str) -> VenuePosition | None:
+    """The coins of a spot symbol as a position, None if there are none.  Raises Transient."""
+    what = f"account balance in {base}"
+    if not isinstance(balance, dict):
+        raise Transient(f"{what}: the venue's answer is not a balance")
+    own = balance.get(base)
+    total = optional_number(own, "total", what) if isinstance(own, dict) else None
+    return VenuePosition(symbol=symbol, quantity=total, average_price=ZERO) if total else None
 
 
 def position_of(row: Row, venue: str) -> VenuePosition | None:

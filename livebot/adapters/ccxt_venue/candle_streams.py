@@ -42,20 +42,45 @@ class CandleStreams:
         self._settings = settings
         self._hear, self._lost, self._refused = hear, lost, refused
         self._symbols: dict[str, str] = {}  # by topic
+        self._numbers = 0
+        self._wanted: dict[str, int] = {}  # and as the how-manieth: who was dropped and comes back is another one
+        self._tasks: asyncio.TaskGroup | None = None
         self._rejected: set[str] = set()
         self._down: str | None = None
         self.unreadable = self.foreign = 0  # messages
         self.last_unreadable = ""
 
     async def run(self, symbols: Sequence[str]) -> None:
-        """Keep them subscribed until cancelled."""
+        """Keep them, and those that are added, subscribed until cancelled."""
         self._data.handle_ohlcv = self._handle
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_listed(tasks, symbols), name="candles:listed")
+        async with asyncio.TaskGroup() as self._tasks:
+            self.add(symbols)
+            await asyncio.get_running_loop().create_future()
 
-    async def _keep_listed(self, tasks: asyncio.TaskGroup, symbols: Sequence[str]) -> None:
+    def add(self, symbols: Sequence[str]) -> None:
+        """Subscribe these too."""
+        assert self._tasks is not None
+        numbers = {symbol: self._numbers + place for place, symbol in enumerate(symbols, 1)}
+        self._numbers += len(symbols)
+        self._wanted |= numbers
+        self._tasks.create_task(self._keep_listed(self._tasks, numbers), name="candles:listed")
+
+    async def drop(self, symbol: str) -> None:
+        """Hear no more of a symbol, and say no more of it."""
+        topics = {each: topic for topic, each in self._symbols.items() if each == symbol}
+        self._wanted.pop(symbol, None)
+        self._rejected.discard(symbol)
+        for topic in topics.values():
+            del self._symbols[topic]
+        if topics:
+            await self._unsubscribe((symbol,))
+
+    def _still(self, numbers: Mapping[str, int]) -> list[str]:
+        return [symbol for symbol, number in numbers.items() if self._wanted.get(symbol) == number]
+
+    async def _keep_listed(self, tasks: asyncio.TaskGroup, numbers: Mapping[str, int]) -> None:
         """Subscribe those that the venue lists, and the others when it does."""
-        waiting = list(symbols)
+        waiting = self._still(numbers)
         while waiting:
             listed = [symbol for symbol in waiting if symbol in self._data.markets]
             waiting = [symbol for symbol in waiting if symbol not in self._data.markets]
@@ -69,6 +94,7 @@ class CandleStreams:
                 self._tell_refused(symbol, f"{self._venue} does not list it; take it out of the symbols")
             if waiting:
                 await asyncio.sleep(self._settings.retry_s)
+                waiting = self._still({symbol: numbers[symbol] for symbol in waiting})
 
     # Messages
 
@@ -97,7 +123,8 @@ class CandleStreams:
         """Hold one request's subscriptions; hands over to others if the venue wants it divided."""
         settings, loop = self._settings, asyncio.get_running_loop()
         wait_s, refusals = settings.reconnect_s, 0
-        while True:
+        numbers = {symbol: self._wanted.get(symbol, 0) for symbol in group}
+        while group := self._still(numbers):
             began_s = loop.time()
             error = await self._end_of(self._data.watch_ohlcv_for_symbols([[symbol, _FRAME] for symbol in group]))
             if isinstance(error, ccxt.UnsubscribeError):
@@ -144,14 +171,17 @@ class CandleStreams:
         """
         topics = {symbol: topic for topic, symbol in self._symbols.items()}
         for group in self._dialect.frames({symbol: topics[symbol] for symbol in symbols if symbol in topics}):
-            pairs = [[symbol, _FRAME] for symbol in group]
-            try:
-                async with asyncio.timeout(self._settings.answer_s):
-                    await self._end_of(self._data.un_watch_ohlcv_for_symbols(pairs))
-            except TimeoutError:
-                pass  # a frozen socket; subscribing anew is tried all the same
-            self._forget(group)
-            self._wake(group)
+            await self._unsubscribe(group)
+
+    async def _unsubscribe(self, group: Sequence[str]) -> None:
+        pairs = [[symbol, _FRAME] for symbol in group]
+        try:
+            async with asyncio.timeout(self._settings.answer_s):
+                await self._end_of(self._data.un_watch_ohlcv_for_symbols(pairs))
+        except TimeoutError:
+            pass  # a frozen socket; whoever still wants the candles subscribes anew all the same
+        self._forget(group)
+        self._wake(group)
 
     def reconnect(self) -> None:
         """Give the socket up; the tasks above make a new one."""

@@ -21,6 +21,7 @@ from livebot.adapters.ccxt_venue.venue_traits import (
     Form,
     IdStyle,
     PositionMode,
+    Repeated,
     Sandbox,
     VenueCapabilities,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Form",
     "IdStyle",
     "PositionMode",
+    "Repeated",
     "Sandbox",
     "VenueCapabilities",
     "capabilities_of",

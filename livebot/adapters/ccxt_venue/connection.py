@@ -9,6 +9,7 @@ import asyncio
 import decimal
 import functools
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from livebot.adapters.ccxt_venue.failures import VENUE_ERRORS, at_open, failure_
 from livebot.adapters.ccxt_venue.pacing import leave_orders_to_pace, pace_config, pace_of
 from livebot.adapters.ccxt_venue.sound_answers import refuse_unsound
 from livebot.adapters.ccxt_venue.transport import Loopback, open_session
+from livebot.adapters.ccxt_venue.urgency import Urgency, asking
+from livebot.adapters.ccxt_venue.weights import Weights, count_weights, weights_of
 from livebot.errors import BadInput, LivebotError, Transient
 
 __all__ = ["Connection", "ConnectionSettings", "Keys", "Loopback"]
@@ -47,7 +50,8 @@ class ConnectionSettings:
 
     `timeout_s` is for one request; `keep_alive_s` between pings (a socket that misses two is dropped); `skew_samples`
     clock readings are taken and the one with the shortest round trip counts; a ban whose end the venue does not tell
-    is taken to last `ban_s`.
+    is taken to last `ban_s`; where requests are weighed by the minute, `kept_for_protection` is the part of it that
+    questions leave to what protects, and entries leave half of.
     """
 
     timeout_s: float = 10.0
@@ -57,6 +61,7 @@ class ConnectionSettings:
     trades_cache: int = 64
     skew_samples: int = 3
     ban_s: float = 600.0
+    kept_for_protection: float = 0.25
 
 
 class Connection:
@@ -73,7 +78,8 @@ class Connection:
         self.skew_ms = 0
         self.currency = "USDT"
         self.bans = Bans()
-        self.pace = pace_of(self.family)
+        self.pace = pace_of(self.family, market)
+        self.weights: Weights | None = None
         self.data: Any = None
         self.orders: Any = None
         self.settings = ConnectionSettings()
@@ -101,10 +107,12 @@ class Connection:
             raise BadInput(f"{capabilities.name}: {capabilities.why}")
         self = cls(exchange_id, market, capabilities)
         self.settings = settings or self.settings
+        self.weights = weights_of(self.family, market, self.settings.kept_for_protection, self._venue_s)
         try:
             self.data = self._client(None, sandbox, loopback)
-            await self.measure_skew()
-            await self.reload_markets()
+            with asking(Urgency.LISTS):  # before it stands nothing can be protected
+                await self.measure_skew()
+                await self.reload_markets()
             if keys is not None:
                 self.orders = self._client(keys, sandbox, loopback)
                 self._share(self.data)
@@ -186,6 +194,9 @@ class Connection:
         for session in sessions:
             await session.close()
 
+    def _venue_s(self) -> float:
+        return time.time() + self.skew_ms / 1000
+
     def _check_open(self, what: str) -> None:
         if self.data is None:
             raise Transient(f"{self.exchange_id}: {what}: the connection is closed")
@@ -213,6 +224,8 @@ class Connection:
         refuse_unsound(client)
         if keys is not None:
             leave_orders_to_pace(client, self.family)
+        if self.weights is not None:
+            count_weights(client, self.weights)
         return client
 
     def _into_sandbox(self, client: Any) -> None:  # noqa: ANN401

@@ -7,11 +7,19 @@ ours, from before.  What was refused for its rate or its timestamp only is sent 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
-from livebot.adapters.ccxt_venue.account_checks import check_account
+from livebot.adapters.ccxt_venue.account_checks import check_account, check_symbols
 from livebot.adapters.ccxt_venue.amending import Amending
-from livebot.adapters.ccxt_venue.answers import Row, account_of, client_id_of, order_of, position_of
+from livebot.adapters.ccxt_venue.answers import (
+    Row,
+    account_of,
+    client_id_of,
+    coins_of,
+    order_of,
+    position_of,
+)
 from livebot.adapters.ccxt_venue.attached_stops import AttachedStops
 from livebot.adapters.ccxt_venue.connection import Connection
 from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
@@ -24,8 +32,12 @@ from livebot.adapters.ccxt_venue.order_news import OrderNews
 from livebot.adapters.ccxt_venue.private_streams import PrivateStreams
 from livebot.adapters.ccxt_venue.remembered import Remembered
 from livebot.adapters.ccxt_venue.sending import Sending
+from livebot.adapters.ccxt_venue.stop_sides import StopSides
 from livebot.adapters.ccxt_venue.upkeep import Upkeep
+from livebot.adapters.ccxt_venue.urgency import Urgency, asking
 from livebot.adapters.ccxt_venue.venue_calls import VenueCalls
+from livebot.adapters.ccxt_venue.venue_traits import PERPETUAL, SPOT, Repeated
+from livebot.adapters.clock import SystemClock
 from livebot.core.inputs import OrderAccepted, OrderEvent, OrderOutcome, OrderRejected
 from livebot.core.market import Instrument
 from livebot.core.order import Account, Fill, Leg, OrderRequest, VenueOrder, VenuePosition, leg_of
@@ -34,7 +46,11 @@ from livebot.errors import BadInput, Fatal, Rejected, Transient
 from livebot.ports import Clock, VenueNotice
 
 _OPEN_ORDERS = "open orders"  # as a part of the connection's health
-_FEES_OF: Mapping[str, Mapping[str, str]] = {"bybit": {"category": "linear"}}  # it has to be told, and ccxt does not
+# It has to be told, and ccxt does not.
+_FEES_OF: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("bybit", PERPETUAL): {"category": "linear"},
+    ("bybit", SPOT): {"category": "spot", "type": "swap"},  # of a spot client ccxt would not ask at all
+}
 
 
 class CcxtExchange:
@@ -57,7 +73,7 @@ class CcxtExchange:
         self._symbols = tuple(symbols)
         self._settings = settings or ExchangeSettings()
         self.health = Health(connection.exchange_id)
-        self._upkeep = Upkeep(connection, self.health, clock, self._settings)
+        self._upkeep = Upkeep(connection, self.health, SystemClock(), self._settings)
         self._calls = VenueCalls(connection, self.health, self._settings, self._upkeep.measure_soon)
         self._news = OrderNews(
             capabilities,
@@ -69,6 +85,7 @@ class CcxtExchange:
         self._streams = PrivateStreams(connection, self._calls, self._news, self.health, self._settings)
         self._attached = AttachedStops(capabilities, self._calls, self._settings)
         self._sending = Sending(capabilities, self._calls, clock, self._settings, self._upkeep)
+        self._stop_sides = StopSides(capabilities, self._calls, clock)
         self._lookup = OrderLookup(capabilities, self._calls, self._news)
         self._amending = Amending(capabilities, self._calls, self._sending, self._news, self._lookup)
 
@@ -82,15 +99,30 @@ class CcxtExchange:
         connection stays the caller's to close if this raises.
         """
         self = cls(connection, clock, symbols, settings)
-        await self.instruments(self._symbols)
-        await check_account(connection, self._symbols)
-        self._upkeep.start()
-        try:
-            await self._streams.start()
-        except BaseException:
-            await self._stop()
-            raise
+        with asking(Urgency.LISTS):
+            await self.instruments(self._symbols)
+            await check_account(connection, self._symbols)
+            self._upkeep.start()
+            try:
+                await self._streams.start()
+            except BaseException:
+                await self._stop()
+                raise
         return self
+
+    async def include(self, symbol: str) -> None:
+        """Trade this symbol too.
+
+        Raises:
+            BadInput: it settles in another currency than the others.
+            Fatal: it is in hedge mode; the text has the mend.
+            Transient: that could not be found out.
+
+        """
+        symbols = tuple(dict.fromkeys((*self._symbols, symbol)))
+        self._connection.settle(symbols)
+        await check_symbols(self._connection, (symbol,))
+        self._symbols = symbols
 
     @property
     def name(self) -> str:
@@ -102,13 +134,19 @@ class CcxtExchange:
         """The venue's receive window, and a margin for its queues and the way there."""
         return self._capabilities.receive_window_ms + self._capabilities.receive_margin_ms
 
+    @property
+    def refuses_repeated_ids(self) -> bool:
+        """By the capability table."""
+        return self._capabilities.client_id.repeated is not Repeated.UNPROVEN
+
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """By symbol, with the account's own fees where the venue tells them.  Raises BadInput or Transient."""
         fees: Any = {}
         client = self._connection.orders
         if client is not None and client.has.get("fetchTradingFees") is True and not self._connection.bans.left_s:
             try:
-                fees = await client.fetch_trading_fees(_FEES_OF.get(self._connection.family, {}))
+                asked_with = _FEES_OF.get((self._connection.family, self._connection.market), {})
+                fees = await client.fetch_trading_fees(asked_with)
             except VENUE_ERRORS:
                 fees = {}  # then those that the market is listed with
         markets = {} if client is None else client.markets
@@ -129,16 +167,21 @@ class CcxtExchange:
                 text=str(error),
                 ts_ms=self._clock.now_ms(),
             )
+        if (refused := await self._stop_sides.refuse(request)) is not None:
+            return refused
         if stop is not None:
             self._attached.sent(request.symbol)
         return await self._told(request, self._sending.send(request, call))
 
     async def amend(self, approved: Approved) -> OrderOutcome:
         """Change a working order, or take it back and place it anew under its id where the venue has no other way."""
-        return await self._told(approved.order, self._amending.amend(approved.order))
+        refused = await self._stop_sides.refuse(approved.order)
+        return refused or await self._told(approved.order, self._amending.amend(approved.order))
 
     async def cancel(self, symbol: str, client_order_id: str) -> None:
         """Take an order back.  Raises Rejected if the venue does not know it or says no, Transient if nobody answers."""
+        if self._news.ended.get(client_order_id) is not None:
+            raise Rejected(f"{self.name}: cancel of {client_order_id} ({symbol}): it has ended")
         answer = await self._calls.attempt(cancel_call(symbol, client_order_id, self._capabilities))
         failure = answer.failure
         if failure is None:
@@ -180,7 +223,9 @@ class CcxtExchange:
         return tuple({order.venue_order_id: order for order in found}.values())
 
     async def fetch_positions(self) -> tuple[VenuePosition, ...]:
-        """All that are not flat.  Raises Transient; Fatal if the account is in hedge mode."""
+        """All that are not flat; on spot the coins of our symbols.  Raises Transient; Fatal if the account is in hedge mode."""
+        if self._connection.market == SPOT:
+            return await self._coins()
         params: dict[str, Any] = self._connection.settlement()
         if params:
             params["limit"] = 200
@@ -196,8 +241,19 @@ class CcxtExchange:
 
     async def fetch_account(self) -> Account:
         """Wallet and equity in the settlement currency.  Raises Transient."""
-        balance = await self._calls.ask("account balance", Call("fetch_balance", ()))
-        return account_of(balance, self._connection.currency, self._connection.family)
+        account = account_of(await self._balance(), self._connection.currency, self._connection.family)
+        return replace(account, paid=self._connection.market == SPOT)
+
+    async def _coins(self) -> tuple[VenuePosition, ...]:
+        balance = await self._balance()
+        symbols = {*self._symbols, *self._news.symbols}
+        bases = {symbol: symbol.partition("/")[0] for symbol in sorted(symbols)}
+        found = (coins_of(balance, symbol, base) for symbol, base in bases.items())
+        return tuple(position for position in found if position is not None)
+
+    async def _balance(self) -> object:
+        balance: object = await self._calls.ask("account balance", Call("fetch_balance", ()))
+        return balance
 
     def listen(self, symbol: str, deliver: Callable[[OrderEvent], None]) -> None:
         """Deliver order events of a symbol from now on; replaces an earlier listener."""

@@ -16,7 +16,8 @@ class ExchangeSettings:
     `skew_limit_ms`: beyond this difference of the clocks, which is measured every `skew_every_s`, nothing opens until it is
     right again, looked for every `skew_again_s`.  `resends`: how often an order that was refused for
     its rate or its timestamp only (so nothing of it lives there) is sent again, each `resend_wait_s` later.  `pages`: the
-    most pages that are asked for of one list.
+    most pages that are asked for of one list.  `turn_s`: an entry that waited longer for its turn among the orders is not
+    sent.
     """
 
     stream_ready_s: float = 15.0
@@ -32,5 +33,6 @@ class ExchangeSettings:
     sweep_attempts: int = 5
     sweep_wait_s: float = 1.0
     pages: int = 40
+    turn_s: float = 3.0
     order_ids: int = 4_096
     trade_ids: int = 4_096

@@ -38,6 +38,7 @@ class Cause(Enum):
     CLOCK = "clock"  # our clock and the venue's disagree
     TOO_FAST = "too_fast"  # refused for its rate, with the venue's code
     BANNED = "banned"  # not sent at all: the venue does not want to hear from this address now
+    NOT_SENT = "not_sent"  # not sent at all: too much had to go before it
     NO_ANSWER = "no_answer"  # the network's or the venue's: nobody knows what was done
 
 
@@ -56,6 +57,8 @@ class Failure:
 
 
 _DEFINITE = (Cause.REFUSED, Cause.NOT_FOUND, Cause.KEYS, Cause.CLOCK, Cause.TOO_FAST)
+# ccxt raises these for the venue's own words only, and then leaves the code out (Binance spot).
+_BY_WORDS = (ccxt.InsufficientFunds, ccxt.OrderImmediatelyFillable)
 _CODE = re.compile(r'"(?:retCode|ret_code|code)"\s*:\s*"?(-?\d+)')
 _MESSAGE = re.compile(r'"(?:retMsg|ret_msg|msg|message)"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SECRET = re.compile(r"(origin_string|apiKey|api_key|signature|sign)\s*[\[=:]\s*[^\s,\]&]*\]?", re.IGNORECASE)
@@ -135,7 +138,7 @@ def _cause(error: Exception, raw: str, code: str) -> Cause:
     cause = next((cause for kind, cause in _BY_CLASS if isinstance(error, kind)), Cause.NO_ANSWER)
     if cause is Cause.REFUSED and "duplicate" in raw.lower():
         return Cause.DUPLICATE
-    if not code and cause is not Cause.KEYS:
+    if not code and cause is not Cause.KEYS and not isinstance(error, _BY_WORDS):
         return Cause.NO_ANSWER  # nobody but the venue can say no
     return cause
 

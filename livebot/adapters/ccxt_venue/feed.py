@@ -7,6 +7,7 @@ loads the symbol's history anew.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from livebot.adapters.ccxt_venue.symbol_candles import SymbolCandles
 from livebot.adapters.clock import SystemClock
 from livebot.core.market import Candle, Timeframe
 from livebot.core.series import CandleSeries
-from livebot.errors import Transient
+from livebot.errors import LivebotError, Transient
 from livebot.ports import Clock, VenueNotice
 
 STREAM, AUDIT, HISTORY = "candle stream", "candle audit", "candle history"
@@ -52,6 +53,8 @@ class CcxtFeed:
         self._symbols: dict[str, SymbolCandles] = {}
         self._watch: FeedWatch | None = None
         self._streams: CandleStreams | None = None
+        self._tasks: asyncio.TaskGroup | None = None  # while `run` runs
+        self._fresh: list[str] = []  # not subscribed yet
         self.differing = 0
 
     async def history(self, symbol: str, timeframe: Timeframe, count: int) -> CandleSeries:
@@ -74,7 +77,24 @@ class CcxtFeed:
 
     def listen(self, symbol: str, deliver: Callable[[Candle], None]) -> None:
         """Deliver each closed base candle of a symbol from now on; replaces an earlier listener."""
+        fresh = symbol not in self._listeners
         self._listeners[symbol] = deliver
+        if fresh and self._tasks is not None:
+            if not self._fresh:  # all that come in this turn of the loop go in one request
+                asyncio.get_running_loop().call_soon(self._begin)
+            self._fresh.append(symbol)
+
+    def ignore(self, symbol: str) -> None:
+        """Nobody wants candles of a symbol any more; what was said of it has passed."""
+        self._listeners.pop(symbol, None)
+        known = self._symbols.pop(symbol, None)
+        for about in (AUDIT, HISTORY):
+            self._say(about, None, symbol)
+        if known is not None and self._tasks is not None:
+            assert self._watch is not None
+            assert self._streams is not None
+            self._watch.drop(symbol)
+            self._tasks.create_task(self._streams.drop(symbol), name=f"ignore:{symbol}")
 
     def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
         """Deliver what the feed says about itself; replaces an earlier listener."""
@@ -96,24 +116,44 @@ class CcxtFeed:
 
     async def run(self) -> None:
         """Push candles until cancelled."""
-        settings, now_s = self._settings, asyncio.get_running_loop().time()
-        self._symbols = {
-            symbol: SymbolCandles(symbol, self._deliverer(symbol), settings.audit_candles, now_s)
-            for symbol in self._listeners
-        }
+        settings = self._settings
+        self._symbols = {symbol: self._candles_of(symbol) for symbol in self._listeners}
         watch = FeedWatch(self._venue, self._symbols, self._history, settings, self._notify)
         streams = CandleStreams(
             self._connection, self._dialect, settings, watch.hear, lost=self._lost, refused=watch.refuse
         )
         self._watch, self._streams = watch, streams
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(streams.run(tuple(self._symbols)), name="candle streams")
-            tasks.create_task(watch.run(streams), name="candle watch")
-            tasks.create_task(self._audit(), name="candle audit")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(streams.run(tuple(self._symbols)), name="candle streams")
+                tasks.create_task(watch.run(streams), name="candle watch")
+                tasks.create_task(self._audit(), name="candle audit")
+                await asyncio.sleep(0)  # the streams run from here on
+                self._tasks = tasks
+                self._fresh = [symbol for symbol in self._listeners if symbol not in self._symbols]
+                self._begin()
+        finally:
+            self._tasks = None
+
+    def _begin(self) -> None:
+        """Subscribe those that somebody has begun to listen to."""
+        fresh, self._fresh = [symbol for symbol in self._fresh if symbol in self._listeners], []
+        if self._tasks is None or self._watch is None or self._streams is None or not fresh:
+            return
+        for symbol in fresh:
+            self._symbols[symbol] = self._candles_of(symbol)
+            self._watch.add(self._symbols[symbol])
+        self._streams.add(fresh)
+
+    def _candles_of(self, symbol: str) -> SymbolCandles:
+        now_s = asyncio.get_running_loop().time()
+        return SymbolCandles(symbol, self._deliverer(symbol), self._settings.audit_candles, now_s)
 
     def _deliverer(self, symbol: str) -> Callable[[Candle], None]:
         def deliver(candle: Candle) -> None:
-            self._listeners[symbol](candle)  # whoever listens now
+            listener = self._listeners.get(symbol)  # whoever listens now
+            if listener is not None:
+                listener(candle)
 
         return deliver
 
@@ -125,12 +165,19 @@ class CcxtFeed:
     async def _audit(self) -> None:
         """Compare each symbol's last candles once in `audit_s`, spread over that time."""
         while True:
-            for candles in self._symbols.values():
-                await asyncio.sleep(self._settings.audit_s / len(self._symbols))
-                if candles.sent:
+            for candles in tuple(self._symbols.values()):
+                await asyncio.sleep(self._settings.audit_s / max(len(self._symbols), 1))
+                if candles.sent and self._symbols.get(candles.symbol) is candles:
                     await self._compare(candles)
             if not self._symbols:
                 await asyncio.sleep(self._settings.audit_s)
+            await self._keep_time()
+
+    async def _keep_time(self) -> None:
+        """Without orders (paper) nobody else compares the clocks; that a candle has closed is told by the venue's."""
+        if self._connection.orders is None:
+            with contextlib.suppress(LivebotError):  # it is tried again with the next audit
+                await self._connection.measure_skew()
 
     async def _compare(self, candles: SymbolCandles) -> None:
         try:

@@ -78,11 +78,23 @@ class FeedWatch:
         self._history = history
         self._settings = settings
         self._notify = notify
-        self._cares = {symbol: Care(candles, settings.stale_s) for symbol, candles in symbols.items()}
+        self._cares: dict[str, Care] = {}
+        for candles in symbols.values():
+            self.add(candles)
         self._heard_s = 0.0  # any symbol
         self._closed_ms, self._closed_s = -1, 0.0  # the newest that anybody has got, and when
         self._reconnected_s = -math.inf
         self.counts = Counts()
+
+    def add(self, candles: SymbolCandles) -> None:
+        """Look after this symbol too."""
+        self._cares[candles.symbol] = Care(candles, self._settings.stale_s)
+
+    def drop(self, symbol: str) -> None:
+        """Look after a symbol no more; what was told of it has passed."""
+        care = self._cares.pop(symbol, None)
+        if care is not None and care.told[0] is not None:
+            self._notify(VenueNotice(source=f"{SOURCE} {symbol}", text=None, symbol=symbol))
 
     def hear(self, symbol: str, candle: Candle, closed: bool) -> None:  # noqa: FBT001 - as the stream says it
         """Take a candle of the stream."""
@@ -101,7 +113,8 @@ class FeedWatch:
 
     def refuse(self, symbol: str, why: str | None) -> None:
         """The venue objects to the symbol (None: no longer)."""
-        self._cares[symbol].refused = why
+        if symbol in self._cares:
+            self._cares[symbol].refused = why
 
     async def run(self, streams: CandleStreams) -> None:
         """Until cancelled."""
@@ -111,7 +124,7 @@ class FeedWatch:
                 await asyncio.sleep(self._settings.tick_s)
                 silent = self._silent(asyncio.get_running_loop().time())
                 renew: list[str] = []
-                for index, (symbol, care) in enumerate(self._cares.items()):
+                for index, (symbol, care) in enumerate(tuple(self._cares.items())):
                     if index % SLICE == SLICE - 1:
                         await asyncio.sleep(0)
                     now_s = asyncio.get_running_loop().time()
@@ -251,6 +264,8 @@ class FeedWatch:
     # What is told
 
     def _tell(self, care: Care, now_s: float) -> None:
+        if self._cares.get(care.candles.symbol) is not care:
+            return  # dropped while it was asked about
         blocks = care.refused is not None or now_s - care.candles.sure_s > self._settings.fresh_s
         text = self._text(care, blocks=blocks)
         if (text, blocks) != care.told:

@@ -39,6 +39,10 @@ class Health:
             VenueNotice(source=self._source(part), text=text, symbol=symbol, blocks_entries=True, reconcile=reconcile)
         )
 
+    def remark(self, part: str, text: str) -> None:
+        """Something the operator should know, and that stops nothing."""
+        self._say(VenueNotice(source=self._source(part), text=text))
+
     def right(self, part: str, *, symbol: str | None = None, reconcile: bool = False) -> None:
         """It has passed; nothing is said if nothing was wrong, unless a comparison is wanted."""
         if reconcile or (self._source(part), symbol) in self._standing:

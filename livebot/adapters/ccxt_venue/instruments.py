@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from livebot.adapters.ccxt_venue.answers import Row, number, optional_number
+from livebot.adapters.ccxt_venue.answers import Row, info_of, number, optional_number
 from livebot.core.market import Instrument
 from livebot.core.order import ZERO
 from livebot.errors import BadInput, Transient
@@ -25,6 +25,7 @@ def instruments_of(
     """
     found: dict[str, Instrument] = {}
     wrong: list[str] = []
+    told = {info_of(row).get("symbol"): row for row in fees.values() if isinstance(row, dict)}
     for symbol in symbols:
         market = markets.get(symbol)
         try:
@@ -33,7 +34,8 @@ def instruments_of(
             elif market.get("active") is False:
                 wrong.append(f"{symbol} is not being traded at present")
             else:
-                found[symbol] = instrument_of(market, fees.get(symbol) or {})
+                # of spot on Bybit ccxt takes the name for that of a contract
+                found[symbol] = instrument_of(market, fees.get(symbol) or told.get(market.get("id")) or {})
         except (BadInput, Transient) as error:
             wrong.append(str(error))
     if wrong:
@@ -66,6 +68,7 @@ def instrument_of(market: Row, fees: Row) -> Instrument:
         taker_fee=_fee(fees, market, "taker", symbol),
         maker_fee=_fee(fees, market, "maker", symbol),
         can_short=contract,
+        fee_in_base=not contract,
     )
 
 

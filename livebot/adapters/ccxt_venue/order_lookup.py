@@ -1,12 +1,13 @@
 """An order of ours and its trades, wherever the venue keeps them.
 
-Rules of this file: the calls of the capability table are asked in turn; an answer counts only if it carries the client id
-that was asked for.  "Not found" is the venue's word, everything else that goes wrong is Transient.
+Rules of this file: what the private stream has told of an order's end is not asked for; the calls of the capability table
+are asked in turn; an answer counts only if it carries the client id that was asked for.  "Not found" is the venue's word,
+everything else that goes wrong is Transient.
 """
 
 from dataclasses import replace
 
-from livebot.adapters.ccxt_venue.answers import Row, client_id_of, fill_of, info_of, missing, order_of, rows_of
+from livebot.adapters.ccxt_venue.answers import Row, client_id_of, info_of, missing, order_of, rows_of
 from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, to_venue_id
 from livebot.adapters.ccxt_venue.failures import Cause
 from livebot.adapters.ccxt_venue.order_forms import Call, find_calls
@@ -28,14 +29,16 @@ class OrderLookup:
 
     async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         """As it is now; None if no call finds it.  Raises Transient."""
+        if (told := self._news.ended.get(client_order_id)) is not None:
+            return told
         found: VenueOrder | None = None
         actual = ""
         for call in find_calls(symbol, client_order_id, self._capabilities):
             row = await self._found(symbol, client_order_id, call)
             if row is None:
                 continue
-            found = order_of(row, self._capabilities)
-            self._news.ids.put(found.venue_order_id, client_order_id)
+            found = _as_asked(order_of(row, self._capabilities), found)
+            self._news.know(found.venue_order_id, client_order_id)
             # A conditional order that was triggered goes on among the plain ones, under another id.
             apart = self._capabilities.conditionals_apart and leg_of(client_order_id) is Leg.STOP
             if not apart or found.status.live or not call.params.get("trigger"):
@@ -43,7 +46,9 @@ class OrderLookup:
             actual = str(info_of(row).get("actualOrderId") or "")
             if actual:
                 self._news.ids.put(actual, client_order_id)
-        return await self._came_of(symbol, client_order_id, actual) if actual else found
+        if actual and found is not None:
+            return _as_asked(await self._came_of(symbol, client_order_id, actual), found)
+        return found
 
     async def _came_of(self, symbol: str, client_order_id: str, number: str) -> VenueOrder:
         """The plain order of a conditional one that was triggered, which need not carry its client id.
@@ -60,6 +65,8 @@ class OrderLookup:
 
     async def fills(self, symbol: str, client_order_id: str) -> tuple[Fill, ...]:
         """Oldest first.  Raises Transient."""
+        if (told := self._news.told_fills(client_order_id)) is not None:
+            return told
         what = f"trades of {client_order_id} ({symbol})"
         if self._capabilities.ccxt_class == "bybit":
             params, most = {"orderLinkId": to_venue_id(client_order_id, self._capabilities)}, _TRADES_PER_PAGE
@@ -69,11 +76,10 @@ class OrderLookup:
                 return ()
             params, most = {"orderId": order.venue_order_id}, _TRADES_AT_ONCE
         rows = await self._calls.ask_rows(what, Call("fetch_my_trades", (symbol, None, most), params))
-        instrument = self._news.instruments.get(symbol)
         fills = {}
         for row in rows:
             if self._is_of(row, client_order_id):
-                fill = fill_of(row, client_order_id, instrument)
+                fill = self._news.fill(row, client_order_id, symbol)
                 fills[fill.trade_id] = fill
                 self._news.trades.put(fill.trade_id, True)
         return tuple(sorted(fills.values(), key=lambda fill: fill.ts_ms))
@@ -93,3 +99,10 @@ class OrderLookup:
         if isinstance(told, str) and told:
             return told == to_venue_id(client_order_id, self._capabilities)
         return self._news.ids.get(str(row.get("order"))) == client_order_id
+
+
+def _as_asked(order: VenueOrder, conditional: VenueOrder | None) -> VenueOrder:
+    """The plain order that came of a conditional one says no more what it was asked as: the conditional one does."""
+    if conditional is None:
+        return order
+    return replace(order, kind=conditional.kind, quantity=conditional.quantity, trigger_price=conditional.trigger_price)

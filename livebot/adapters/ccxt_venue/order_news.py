@@ -7,29 +7,32 @@ guessed at, a comparison is asked for as well.  The same trade may be told twice
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from livebot.adapters.ccxt_venue.answers import Row, client_id_of, fill_of, order_of
+from livebot.adapters.ccxt_venue.answers import Row, client_id_of, fill_of, order_of, third_currency_of
 from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, from_venue_id
 from livebot.adapters.ccxt_venue.health import Health
 from livebot.adapters.ccxt_venue.remembered import Remembered
 from livebot.core.inputs import OrderAccepted, OrderEnded, OrderEvent, OrderFilled, OrderRejected
 from livebot.core.market import Instrument
-from livebot.core.order import OrderStatus, VenueOrder
+from livebot.core.order import ZERO, Fill, Leg, OrderKind, OrderStatus, VenueOrder, leg_of
 from livebot.errors import Transient
 from livebot.ports import Clock
 
 _WORKING = 4_096
 _REPLACED = 64
+_ENDED = 1_024
 _log = structlog.get_logger(__name__)
 
 
 class OrderNews:
     """`ids` knows our client order id by the venue's; `trades` holds the ids of the trades that were told.
 
-    `working` holds the client ids of the orders that were told or answered to be working, and not yet to have ended.
+    `working` holds the client ids of the orders that were told or answered to be working, and not yet to have ended;
+    `ended` how those were told to be that have; `venue_ids` the venue's id by ours.
     """
 
     def __init__(
@@ -47,6 +50,9 @@ class OrderNews:
         self._clock = clock
         self._health = health
         self.working: Remembered[bool] = Remembered(_WORKING)
+        self.ended: Remembered[VenueOrder] = Remembered(_ENDED)
+        self.venue_ids: Remembered[str] = Remembered(_WORKING)
+        self._fills: Remembered[dict[str, Fill]] = Remembered(_ENDED)
         self._replaced: Remembered[bool] = Remembered(_REPLACED)
         self._listeners: dict[str, Callable[[OrderEvent], None]] = {}
         self._awaited: dict[str, float | None] = {}
@@ -59,16 +65,49 @@ class OrderNews:
         """Whether somebody has a use for what happens to this symbol."""
         return symbol in self._listeners
 
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Those that somebody listens to."""
+        return tuple(self._listeners)
+
+    def fill(self, row: Row, client_order_id: str, symbol: str) -> Fill:
+        """A trade of ours; a fee in a currency whose price is not known here is told.  Raises Transient."""
+        instrument = self.instruments.get(symbol)
+        fill = fill_of(row, client_order_id, instrument)
+        currency = third_currency_of(row, instrument)
+        if currency is not None:
+            self._health.remark(
+                f"fees in {currency}",
+                f"{self._health.venue} takes fees in {currency}, whose price livebot is not given: they are reckoned at the "
+                "account's usual rate, so that profits are estimates to that extent; let the venue take fees in what is "
+                "traded, for exact figures",
+            )
+        return fill
+
     def expect(self, client_order_id: str) -> None:
-        """An order is on its way; the stream should tell of it."""
+        """An order is on its way; the stream should tell of it, and what it told of another one of this id is the past."""
         self._awaited[client_order_id] = None
+        self.ended.drop(client_order_id)
 
     def accepted(self, client_order_id: str, venue_order_id: str, until_s: float) -> None:
         """The venue has it: the stream has to have told of it by then (on the loop's clock)."""
-        self.ids.put(venue_order_id, client_order_id)
+        self.know(venue_order_id, client_order_id)
         if client_order_id in self._awaited:
             self._awaited[client_order_id] = until_s
             self.working.put(client_order_id, True)
+
+    def know(self, venue_order_id: str, client_order_id: str) -> None:
+        """Which order of ours it is."""
+        self.ids.put(venue_order_id, client_order_id)
+        self.venue_ids.put(client_order_id, venue_order_id)
+
+    def told_fills(self, client_order_id: str) -> tuple[Fill, ...] | None:
+        """The trades of an order of which the stream has told the end and, as that shows, every trade; else None."""
+        end = self.ended.get(client_order_id)
+        fills = (self._fills.get(client_order_id) or {}).values()
+        if end is None or sum((fill.quantity for fill in fills), ZERO) != end.filled:
+            return None
+        return tuple(sorted(fills, key=lambda fill: fill.ts_ms))
 
     def forget(self, client_order_id: str) -> None:
         """The stream need not tell of it."""
@@ -108,11 +147,14 @@ class OrderNews:
             return
         if self._replaced.get(order.venue_order_id):
             return
-        self.ids.put(order.venue_order_id, client_order_id)
+        self.know(order.venue_order_id, client_order_id)
         if order.status is OrderStatus.WORKING:
             self.working.put(client_order_id, True)
+            if came_of_stop(order, client_order_id):
+                return  # a triggered one has no trigger any more, and is not to be taken for a changed one
         else:
             self.working.drop(client_order_id)
+            self.ended.put(client_order_id, replace(order, client_order_id=client_order_id))
         self._deliver(
             order.symbol, event_of(order, client_order_id, self._time(row, "lastTradeTimestamp", "timestamp"))
         )
@@ -130,10 +172,12 @@ class OrderNews:
             return
         self._awaited.pop(client_order_id, None)
         try:
-            fill = fill_of(row, client_order_id, self.instruments.get(str(symbol)))
+            fill = self.fill(row, client_order_id, str(symbol))
         except Transient as error:
             self._unreadable(row, error)
             return
+        fills = self._fills.get(client_order_id) or {}
+        self._fills.put(client_order_id, fills | {fill.trade_id: fill})
         self._deliver(str(symbol), OrderFilled(fill, fill.ts_ms))
 
     def unreadable(self, error: Exception) -> None:
@@ -153,6 +197,11 @@ class OrderNews:
 
     def _time(self, row: Row, *names: str) -> int:
         return next((value for name in names if isinstance(value := row.get(name), int)), self._clock.now_ms())
+
+
+def came_of_stop(order: VenueOrder, client_order_id: str) -> bool:
+    """Whether it is the plain order that goes on for a stop of ours which was triggered."""
+    return leg_of(client_order_id) is Leg.STOP and order.kind is not OrderKind.STOP_MARKET
 
 
 def event_of(order: VenueOrder, client_order_id: str, ts_ms: int) -> OrderEvent:

@@ -10,10 +10,13 @@ from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
 from livebot.adapters.ccxt_venue.failures import Cause, Failure
 from livebot.adapters.ccxt_venue.order_forms import Call
 from livebot.adapters.ccxt_venue.upkeep import Upkeep
+from livebot.adapters.ccxt_venue.urgency import Urgency
 from livebot.adapters.ccxt_venue.venue_calls import VenueCalls
 from livebot.core.inputs import OrderAccepted, OrderOutcome, OrderRejected, OrderUnknown
 from livebot.core.order import OrderRequest
 from livebot.ports import Clock
+
+_NOT_SENT = (Cause.BANNED, Cause.NOT_SENT)
 
 
 class Sending:
@@ -36,8 +39,8 @@ class Sending:
     async def send(self, request: OrderRequest, call: Call) -> OrderOutcome:
         """One order; what was refused only for its rate or its timestamp is sent again under the same id."""
         left = self._settings.resends
-        urgent = not request.leg.opens
-        while (failure := (answer := await self._calls.attempt(call, urgent=urgent)).failure) is not None:
+        urgency = Urgency.OPENS if request.leg.opens else Urgency.PROTECTS
+        while (failure := (answer := await self._calls.attempt(call, urgency)).failure) is not None:
             if failure.cause not in (Cause.TOO_FAST, Cause.CLOCK) or not left:
                 return self.refused(request, failure)
             left -= 1
@@ -49,7 +52,7 @@ class Sending:
 
     def refused(self, request: OrderRequest, failure: Failure) -> OrderOutcome:
         """A definite no, or nobody knows."""
-        if failure.definite or (failure.cause is Cause.BANNED and request.leg.opens):
+        if failure.definite or (failure.cause in _NOT_SENT and request.leg.opens):
             code = failure.code or failure.cause.value
             return OrderRejected(
                 client_order_id=request.client_order_id, code=code, text=failure.text, ts_ms=self._clock.now_ms()

@@ -17,7 +17,10 @@ _CLOCK, _BAN = "clock", "ban"
 
 
 class Upkeep:
-    """`start` it once the connection stands, `close` it before that does."""
+    """`start` it once the connection stands, `close` it before that does.
+
+    `clock` is the world's, in which bans end and operators live, whatever time the market keeps.
+    """
 
     def __init__(self, connection: Connection, health: Health, clock: Clock, settings: ExchangeSettings) -> None:
         self._connection = connection

@@ -1,9 +1,11 @@
 """Every signed call goes out here: the one place where an exception of ccxt becomes a Failure.
 
-Rules of this file: while the venue bans this address nothing is sent; what keys and clock have to do with a failure is
-told to `Health` here, so that no caller has to remember it.
+Rules of this file: while the venue bans this address nothing is sent; what would open something and has waited too long
+for its turn is not sent; what keys and clock have to do with a failure is told to `Health` here, so that no caller has to
+remember it.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +16,17 @@ from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
 from livebot.adapters.ccxt_venue.failures import VENUE_ERRORS, Cause, Failure, failure_of, mend_keys
 from livebot.adapters.ccxt_venue.health import Health
 from livebot.adapters.ccxt_venue.order_forms import Call
+from livebot.adapters.ccxt_venue.urgency import PRESENT, Urgency
 from livebot.errors import Transient
 
 _ORDERS_PER_PAGE = 50
 _WRITES = frozenset({"create_order", "edit_order", "cancel_order"})
+_USUALLY = {
+    "create_order": Urgency.PROTECTS,
+    "edit_order": Urgency.PROTECTS,
+    "cancel_order": Urgency.TAKES_BACK,
+    "fetch_order": Urgency.ASKS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +48,13 @@ class VenueCalls:
         self._settings = settings
         self._clock_off = clock_off
 
-    async def attempt(self, call: Call, *, urgent: bool = True) -> Answer:
-        """One call; never raises for the venue's or the network's sake.  Orders that are not urgent go last."""
-        if call.method in _WRITES:
-            await self._connection.pace.turn(urgent=urgent)
+    async def attempt(self, call: Call, urgency: Urgency | None = None) -> Answer:
+        """One call; never raises for the venue's or the network's sake.  `urgency` None: what such a call usually is."""
+        urgency = _USUALLY.get(call.method, Urgency.LISTS) if urgency is None else urgency
+        PRESENT.set(urgency)
+        if call.method in _WRITES and not await self._has_turn(urgency):
+            text = f"more orders wait than the venue takes within {self._settings.turn_s:g} s"
+            return Answer(failure=Failure(Cause.NOT_SENT, "pace", text))
         left_s = self._connection.bans.left_s
         if left_s:
             text = f"it has banned this address for {left_s:.0f} s more, nothing is sent before"
@@ -58,6 +70,15 @@ class VenueCalls:
             return Answer(failure=failure)
         self._health.right(_keys(call))
         return Answer(value)
+
+    async def _has_turn(self, urgency: Urgency) -> bool:
+        """Whether it is its turn; an entry that waits long is one at a price of the past."""
+        try:
+            async with asyncio.timeout(self._settings.turn_s if urgency is Urgency.OPENS else None):
+                await self._connection.pace.turn(urgency)
+        except TimeoutError:
+            return False
+        return True
 
     async def ask(self, what: str, call: Call) -> Any:  # noqa: ANN401 - what ccxt gives
         """A question's answer.  Raises Transient with `what` in the text."""

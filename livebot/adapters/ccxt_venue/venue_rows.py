@@ -19,14 +19,11 @@ from livebot.adapters.ccxt_venue.venue_traits import (
     Form,
     IdStyle,
     PositionMode,
+    Repeated,
     Sandbox,
     VenueCapabilities,
 )
 
-_FEE_IN_COIN: Final = (
-    "spot orders are not available yet, because the fee of a purchase is taken from the bought coin, so that less is "
-    "held than was filled, and livebot does not account for that; write mode: paper"
-)
 _UNPROVEN: Final = "it is not proven against a local exchange yet (bybit and binance are)"
 _CONTRACTS: Final = "quantities there are numbers of contracts, which livebot does not convert yet"
 
@@ -45,7 +42,7 @@ _BYBIT_PERPETUAL = VenueCapabilities(
     exchange_id="bybit",
     market=PERPETUAL,
     ccxt_class="bybit",
-    client_id=ClientId("clientOrderId", "orderLinkId", 36),
+    client_id=ClientId("clientOrderId", "orderLinkId", 36, repeated=Repeated.REFUSED),
     # fetch_order would ask for order id None
     find=(Ask("fetch_open_orders", "orderLinkId"), Ask("fetch_canceled_and_closed_orders", "orderLinkId")),
     cancel=Ask("cancel_order", "orderLinkId"),
@@ -68,8 +65,6 @@ _TPSL = MappingProxyType({"orderFilter": "tpslOrder"})  # without it a cancel lo
 _BYBIT_SPOT = replace(
     _BYBIT_PERPETUAL,
     market=SPOT,
-    why=_FEE_IN_COIN,
-    usable=False,
     forms=_ON_SPOT,
     find_stop=(*(replace(ask, extra=_TPSL) for ask in _BYBIT_PERPETUAL.find), *_BYBIT_PERPETUAL.find),
     cancel_stop=Ask("cancel_order", "orderLinkId", _TPSL),
@@ -78,11 +73,20 @@ _BYBIT_SPOT = replace(
     attached_stop=None,  # with a limit entry only; ccxt raises for a market one
     native_oco=True,
     resting_target=False,
-    amend_stop=frozenset(),
+    stop_side_by_price=True,  # `triggerDirection` is for contracts only
+    # Bybit v5, "amend order", of `triggerPrice`: "For spot, it is the TP/SL and Conditional order trigger price"; placed
+    # anew under its own id it would be refused
     position_mode=PositionMode.NONE,
 )
 
-_BINANCE_ID = ClientId("clientOrderId", "newClientOrderId", 36, r".A-Z:/a-z0-9_-", native_stop="clientAlgoId")
+_BINANCE_ID = ClientId(
+    "clientOrderId",
+    "newClientOrderId",
+    36,
+    r".A-Z:/a-z0-9_-",
+    native_stop="clientAlgoId",
+    repeated=Repeated.REFUSED_WHILE_OPEN,
+)
 _BINANCE_PERPETUAL = VenueCapabilities(
     exchange_id="binance",
     market=PERPETUAL,
@@ -112,8 +116,6 @@ _BINANCE_SPOT = replace(
     market=SPOT,
     ccxt_class="binance",
     client_id=replace(_BINANCE_ID, native_stop=None),
-    why=_FEE_IN_COIN,
-    usable=False,
     forms=_ON_SPOT,
     find_stop=None,
     cancel_stop=None,
@@ -155,7 +157,14 @@ _KRAKEN_SPOT = VenueCapabilities(
     market=SPOT,
     ccxt_class="kraken",
     # free text is cut off at 18 characters, a UUID of 32 hexadecimal digits is not
-    client_id=ClientId("clientOrderId", "cl_ord_id", 32, "0-9a-f", style=IdStyle.HEX_128),
+    client_id=ClientId(
+        "clientOrderId",
+        "cl_ord_id",
+        32,
+        "0-9a-f",
+        style=IdStyle.HEX_128,
+        repeated=Repeated.REFUSED_WHILE_OPEN,
+    ),
     # fetch_order would take our id for a `userref`
     find=(Ask("fetch_open_orders", "clientOrderId"), Ask("fetch_closed_orders", "clientOrderId")),
     cancel=_CANCEL,

@@ -81,6 +81,20 @@ class IdStyle(Enum):
     HEX_128 = "128 bits in hexadecimal"  # for venues that take no free text of 25 characters
 
 
+class Repeated(Enum):
+    """What a venue does with an order that comes under a client order id which it was sent before.
+
+    Only where it is refused may a protective stop that was perhaps never sent be sent again under its own id.  Sources:
+    the description of the id in each venue's documentation of "place order".  Bybit v5, `orderLinkId`: "Futures, Perps &
+    Spot: always unique".  Binance spot and USD-M, `newClientOrderId` and `clientAlgoId`: "a unique id among open orders".
+    Kraken, "Spot Client Order Identifiers": uniqueness is verified "across open orders for each client".
+    """
+
+    REFUSED = "refused for ever"
+    REFUSED_WHILE_OPEN = "refused while the first one is open"  # a stop that has been triggered could be placed again
+    UNPROVEN = "not known"
+
+
 @dataclass(frozen=True, slots=True)
 class ClientId:
     """A client order id at creation.
@@ -96,6 +110,7 @@ class ClientId:
     prefix: str = ""
     style: IdStyle = IdStyle.TEXT
     native_stop: str | None = None
+    repeated: Repeated = Repeated.UNPROVEN
 
 
 def _no_params() -> Params:
@@ -122,8 +137,9 @@ class VenueCapabilities:
     `usable` is whether livebot may send it orders, `data` whether it may take candles from it (paper trading); `why` says
     in one sentence what is missing.  `find_stop` and `cancel_stop` None: as for any other order.  `conditionals_apart`:
     stops are listed, found and cancelled in a place of their own.  `native_oco`: the venue has it (livebot has no form
-    for it).  `resting_target`: a stop and a target may rest side by side.  `amend` and `amend_stop`: what livebot
-    changes in place.  `streams`: what livebot listens to.
+    for it).  `resting_target`: a stop and a target may rest side by side.  `stop_side_by_price`: nothing but the price at
+    which it comes in tells a stop from a target.  `amend` and `amend_stop`: what livebot changes in place.  `streams`: what
+    livebot listens to.
     """
 
     exchange_id: str
@@ -143,6 +159,7 @@ class VenueCapabilities:
     attached_stop: AttachedStop | None = None
     native_oco: bool = False
     resting_target: bool = False
+    stop_side_by_price: bool = False
     counts_contracts: bool = False
     amend: frozenset[Amendable] = frozenset()
     amend_stop: frozenset[Amendable] = frozenset()
@@ -166,6 +183,15 @@ class VenueCapabilities:
     def cancelling(self, leg: Leg) -> Ask | None:
         """How an order for this leg is taken back, None if the venue cannot be told by our id."""
         return self.cancel_stop if leg is Leg.STOP and self.cancel_stop is not None else self.cancel
+
+    @property
+    def replaces_stops(self) -> bool:
+        """Whether a stop that moves is another order, placed before the old one is taken back.
+
+        Where both would lock the same coins it cannot be, and the old one is taken back first.
+        """
+        in_place = {Amendable.TRIGGER_PRICE, Amendable.QUANTITY} <= self.amend_stop
+        return self.resting_target and not in_place
 
     def amendable(self, leg: Leg) -> frozenset[Amendable]:
         """What of an order for this leg can be changed in place."""

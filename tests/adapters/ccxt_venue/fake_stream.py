@@ -141,6 +141,7 @@ class FakeMarket:
         self.befall: Callable[[str, Candle, bool], Sequence[float]] = lambda *_: (0.0,)  # delays; none: lost
         connection: Any = SimpleNamespace(
             data=self.data,
+            orders=object(),  # which keeps the time
             exchange_id="bybit",
             market="perpetual",
             skew_ms=0,

@@ -1,16 +1,25 @@
 """What a venue's rows mean, and that a row which lacks something is refused by name and never guessed at."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livebot.adapters.ccxt_venue.answers import account_of, fill_of, order_of, position_of, rows_of
+from livebot.adapters.ccxt_venue.answers import (
+    account_of,
+    coins_of,
+    fill_of,
+    order_of,
+    position_of,
+    rows_of,
+    third_currency_of,
+)
 from livebot.adapters.ccxt_venue.capabilities import capabilities_of
 from livebot.adapters.ccxt_venue.instruments import instruments_of
 from livebot.core.market import Instrument, OrderSide
-from livebot.core.order import Account, Leg, OrderKind, OrderStatus, client_order_id
+from livebot.core.order import Account, Leg, OrderKind, OrderStatus, VenuePosition, client_order_id
 from livebot.errors import BadInput, Fatal, Transient
 
 D = Decimal
@@ -210,3 +219,37 @@ def test_a_market_that_cannot_be_traded_is_refused_with_all_others_that_cannot(c
         instruments_of({BTC: MARKET | changes}, {}, [BTC, "X/USDT:USDT"], "bybit")
     assert "X/USDT:USDT is not listed" in str(caught.value)
     assert str(caught.value).startswith("bybit: ")
+
+
+@pytest.mark.parametrize(
+    ("side", "fee", "expected", "third"),
+    [
+        ("buy", {"cost": "0.0002", "currency": "BTC"}, (D(0), D("0.0002")), None),  # so much less is held
+        ("sell", {"cost": "0.02", "currency": "USDT"}, (D("0.02"), D(0)), None),
+        ("buy", {"cost": "0.02", "currency": "USDT"}, (D("0.02"), D(0)), None),
+        ("buy", {"cost": "0.00003", "currency": "BNB"}, (D("0.01"), D(0)), "BNB"),  # nothing of the bought coin is gone
+        ("buy", {"cost": "0", "currency": "BNB"}, (D(0), D(0)), None),
+        ("buy", None, (D(0), D("0.0001")), None),
+        ("sell", None, (D("0.01"), D(0)), None),
+    ],
+)
+def test_the_fee_of_a_purchase_on_spot_is_taken_from_what_was_bought(side, fee, expected, third):
+    """In the currency that the venue says; one whose price is not known is reckoned by the usual rate, and named."""
+    spot = replace(INSTRUMENT, can_short=False, fee_in_base=True)
+    row = TRADE | {"side": side, "fee": fee}
+    found = fill_of(row, OURS, spot)
+    assert (found.fee, found.base_fee) == expected
+    assert found.quantity == D("0.2")
+    assert third_currency_of(row, spot) == third
+    assert third_currency_of(row, None) is None
+
+
+def test_coins_are_a_position_without_a_price():
+    balance = {"BTC": {"free": "0.1", "used": "0.2", "total": "0.3"}, "ETH": {"total": "0"}}
+    held = VenuePosition(symbol="BTC/USDT", quantity=D("0.3"), average_price=D(0))
+    assert coins_of(balance, "BTC/USDT", "BTC") == held
+    assert coins_of(balance, "ETH/USDT", "ETH") is None
+    assert coins_of(balance, "SOL/USDT", "SOL") is None
+    for broken in (None, "x", {"BTC": {"total": "many"}}):
+        with pytest.raises(Transient, match="account balance in BTC"):
+            coins_of(broken, "BTC/USDT", "BTC")

@@ -1,8 +1,11 @@
 """While a venue bans us nothing is sent, and the operator is told until when."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from livebot.adapters.ccxt_venue.bans import Bans, ban_of
+from livebot.adapters.ccxt_venue.exchange import CcxtExchange
 from livebot.core.inputs import OrderAccepted, OrderRejected, OrderUnknown
 from livebot.core.market import OrderSide
 from livebot.core.order import Leg
@@ -56,9 +59,9 @@ async def test_a_ban_is_waited_out_without_a_request_and_announced_and_lifted(tm
         s.arm("cut")  # whatever is sent now would use this fault up
         opening, closing = await s.submit(order(number=2)), await s.submit(stop())
         with pytest.raises(Transient, match="nothing is sent before"):
-            await s.exchange.cancel(BTC, order().client_order_id)
+            await s.exchange.cancel(BTC, order(number=9).client_order_id)
         with pytest.raises(Transient, match="nothing is sent before"):
-            await s.exchange.fetch_order(BTC, order().client_order_id)
+            await s.exchange.fetch_order(BTC, order(number=9).client_order_id)
         assert isinstance(opening, OrderRejected)
         assert opening.code == "banned"
         assert isinstance(closing, OrderUnknown)
@@ -67,3 +70,24 @@ async def test_a_ban_is_waited_out_without_a_request_and_announced_and_lifted(tm
         await s.until(lambda: s.said("ban")[-1].text is None)
         assert s.said("ban")[-1].reconcile
         assert isinstance(await s.submit(order(Leg.EXIT, OrderSide.SELL)), OrderAccepted)
+
+
+class AnotherTime:
+    """A market that runs faster than the world."""
+
+    def now_ms(self):
+        return 4_000_000_000_000
+
+
+async def test_until_when_a_ban_lasts_is_told_in_the_worlds_time(tmp_path):
+    """Under a local exchange at another speed the market's time is not the operator's."""
+    async with seat(tmp_path) as s:
+        exchange = CcxtExchange(s.connection, AnotherTime(), (BTC,))
+        s.connection.bans.begin(90)
+        exchange._upkeep._banned()
+        (notice,) = exchange.health.standing
+        now = datetime.now(UTC)
+        assert any(
+            f"until about {now + timedelta(seconds=90 + off):%H:%M:%S} UTC" in notice.text for off in (-2, -1, 0, 1)
+        )
+        await exchange._upkeep.close()

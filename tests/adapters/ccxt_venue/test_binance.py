@@ -9,7 +9,7 @@ from livebot.adapters.ccxt_venue.exchange import CcxtExchange
 from livebot.adapters.clock import SystemClock
 from livebot.core.inputs import OrderAccepted, OrderEnded, OrderFilled, OrderRejected, OrderUnknown
 from livebot.core.market import OrderSide
-from livebot.core.order import Leg, OrderStatus
+from livebot.core.order import Leg, OrderKind, OrderStatus
 from livebot.errors import Fatal, Rejected, Transient
 from livebot.simulator.binance import BinanceSettings
 from tests.adapters.ccxt_venue.desk import (
@@ -42,6 +42,8 @@ async def test_an_entry_and_its_stop_from_acceptance_to_the_fill_under_our_ids(t
         await s.desk.step(5)
         await s.until(lambda: len(s.of(OrderEnded)) == 2)
         ended, fill = s.of(OrderEnded)[1], s.of(OrderFilled)[1].fill
+        told = [each for each in s.of(OrderAccepted) if each.client_order_id == stop().client_order_id]
+        assert {each.trigger_price for each in told} == {D(90)}  # of what came of it too: it was not changed
         assert (ended.client_order_id, ended.status, ended.filled) == (
             stop().client_order_id,
             OrderStatus.FILLED,
@@ -59,6 +61,7 @@ async def test_a_stop_that_moves_is_placed_anew_under_its_id_and_the_old_ones_en
     async with binance_seat(tmp_path) as s:
         await s.submit(order())
         first = await s.submit(stop("90"))
+        await s.until(lambda: [each for each in s.of(OrderAccepted) if each.trigger_price])
         moved = await s.amend(stop("91"))
         assert isinstance(moved, OrderAccepted)
         assert moved.venue_order_id != first.venue_order_id
@@ -80,6 +83,8 @@ async def test_a_move_that_fails_half_way_is_unknown_or_refused_and_what_is_left
     async with binance_seat(tmp_path) as s:
         await s.submit(order())
         await s.submit(stop("90"))
+        await s.until(lambda: [each for each in s.of(OrderAccepted) if each.trigger_price])
+        s.exchange._news.venue_ids.drop(stop().client_order_id)  # as after a restart: it is looked for first
         s.arm("status", "algoOrder", times=None)
         assert isinstance(await s.amend(stop("91")), OrderUnknown)  # not even found
         s.desk.server.faults.clear()
@@ -130,6 +135,8 @@ async def test_a_stop_that_was_triggered_is_found_by_the_order_that_came_of_it_w
         await s.submit(order())
         await s.submit(stop("90"))
         await s.desk.step(5)
+        await s.until(lambda: len(s.of(OrderEnded)) == 2)
+        s.exchange._news.ended.drop(stop().client_order_id)  # as if the stream had not told
         client = s.connection.orders
         ask, hidden = client.fetch_order, {"by our id": True, "by its own": False}
 
@@ -145,6 +152,7 @@ async def test_a_stop_that_was_triggered_is_found_by_the_order_that_came_of_it_w
             D("0.2"),
             stop().client_order_id,
         )
+        assert (found.kind, found.trigger_price) == (OrderKind.STOP_MARKET, D(90))
         (fill,) = await s.exchange.fetch_fills(BTC, stop().client_order_id)
         assert (fill.client_order_id, fill.quantity) == (stop().client_order_id, D("0.2"))
         hidden["by its own"] = True
@@ -192,10 +200,52 @@ async def test_a_stop_by_hand_that_closes_whatever_is_held_keeps_no_list_from_be
         assert not by_hand.attached
 
 
+async def test_what_the_stream_has_told_costs_no_question(tmp_path):
+    """Each question has its weight, and the minute's weight is what a stop is taken back with."""
+    async with binance_seat(tmp_path, FALLING) as s:
+        await s.submit(order())
+        await s.submit(order(Leg.TARGET, OrderSide.SELL, price="120"))
+        await s.submit(stop("90"))
+        await s.until(lambda: len(s.of(OrderAccepted)) == 2)
+        asked = []
+
+        async def asking(*arguments, **_):
+            asked.append(arguments)
+            raise AssertionError(arguments)
+
+        client = s.connection.orders
+        find, client.fetch_order = client.fetch_order, asking
+        assert isinstance(await s.amend(order(Leg.TARGET, OrderSide.SELL, price="121")), OrderAccepted)
+        assert isinstance(await s.amend(stop("91")), OrderAccepted)
+        await s.desk.step(5)
+        await s.until(lambda: len(s.of(OrderEnded)) == 3)  # the entry, the stop, and the target which is left alone
+        client.fetch_my_trades = client.cancel_order = asking
+        for request, filled in ((order(), "0.2"), (stop(), "0.2"), (order(Leg.TARGET), "0")):
+            found = await s.exchange.fetch_order(BTC, request.client_order_id)
+            fills = await s.exchange.fetch_fills(BTC, request.client_order_id)
+            assert (found.client_order_id, found.filled) == (request.client_order_id, D(filled))
+            assert sum(fill.quantity for fill in fills) == D(filled)
+            with pytest.raises(Rejected, match="it has ended"):
+                await s.exchange.cancel(BTC, request.client_order_id)
+        assert not asked
+        client.fetch_order = find
+
+
+async def test_a_question_is_asked_where_the_stream_has_told_of_an_end_and_not_of_every_trade(tmp_path):
+    async with binance_seat(tmp_path) as s:
+        await s.submit(order())
+        await s.until(lambda: s.of(OrderEnded))
+        s.exchange._news._fills.drop(order().client_order_id)
+        (fill,) = await s.exchange.fetch_fills(BTC, order().client_order_id)
+        assert fill.quantity == D("0.2")
+
+
 async def test_as_many_trades_of_an_order_are_asked_for_as_the_venue_gives_at_once(tmp_path):
     """It lists no further pages, and an order at the market may take a hundred others."""
     async with binance_seat(tmp_path) as s:
         await s.submit(order())
+        await s.until(lambda: s.of(OrderEnded))
+        s.exchange._news.ended.drop(order().client_order_id)
         asked = []
         traded = s.connection.orders.fetch_my_trades
 

@@ -16,6 +16,7 @@ from livebot.adapters.ccxt_venue.capabilities import (
     DeadMansSwitch,
     Form,
     IdStyle,
+    Repeated,
     capabilities_of,
     capability_rows,
     from_venue_id,
@@ -44,9 +45,27 @@ def test_all_ten_venues_have_a_row():
     assert {exchange_id for exchange_id, _ in TABLE} == set(NAMED)
 
 
-def test_only_two_perpetual_markets_may_trade_for_now():
+def test_only_what_is_proven_against_a_local_exchange_may_trade():
     usable = {key for key, row in TABLE.items() if row.usable}
-    assert usable == {("bybit", PERPETUAL), ("binance", PERPETUAL), ("binanceusdm", PERPETUAL)}
+    assert usable == {
+        ("bybit", SPOT),
+        ("bybit", PERPETUAL),
+        ("binance", SPOT),
+        ("binance", PERPETUAL),
+        ("binanceusdm", PERPETUAL),
+    }
+
+
+def test_the_table_says_for_how_long_a_client_order_id_is_taken():
+    """A stop may be sent again under its own id only where a second one beside the first would be refused."""
+    known = {
+        key: row.client_id.repeated for key, row in TABLE.items() if row.client_id.repeated is not Repeated.UNPROVEN
+    }
+    assert {key for key, repeated in known.items() if repeated is Repeated.REFUSED} == {
+        ("bybit", PERPETUAL),
+        ("bybit", SPOT),
+    }
+    assert known.keys() >= {key for key, row in TABLE.items() if row.usable}
 
 
 @EACH
@@ -56,9 +75,12 @@ def test_a_row_that_may_trade_lacks_nothing_an_order_of_livebot_needs(known):
         return
     assert known.data
     assert known.why == ""
-    assert known.forms >= {Form.MARKET_BUY, Form.MARKET_SELL, Form.REDUCE_ONLY, Form.STOP_MARKET}
+    assert known.forms >= {Form.MARKET_BUY, Form.MARKET_SELL, Form.STOP_MARKET}
+    perpetual = known.market == PERPETUAL
+    assert (Form.REDUCE_ONLY in known.forms, known.resting_target) == (perpetual, perpetual)
     assert known.cancelling(Leg.STOP) is not None
-    assert known.resting_target
+    # placed anew under its own id, it must not be refused for that
+    assert known.amend_stop or known.client_id.repeated is Repeated.REFUSED_WHILE_OPEN
     assert known.streams == {"candles", "orders", "trades"}
     assert not any(ask.key is None for leg in Leg for ask in known.finding(leg))
 
@@ -118,8 +140,8 @@ def test_what_is_not_in_the_table_is_refused_with_what_is(exchange_id, market, s
         ("binanceusdm", PERPETUAL, "live", None),
         ("bybit", SPOT, "paper", None),
         ("binance", SPOT, "paper", None),
-        ("bybit", SPOT, "live", "the fee of a purchase is taken from the bought coin"),
-        ("binance", SPOT, "live", "write mode: paper"),
+        ("bybit", SPOT, "live", None),
+        ("binance", SPOT, "live", None),
         ("okx", PERPETUAL, "live", "numbers of contracts"),
         ("okx", SPOT, "paper", "not proven against a local exchange yet"),
         ("coinbase", SPOT, "live", "cannot be asked for an order by our id"),

@@ -7,6 +7,7 @@ import pytest
 from livebot.adapters.ccxt_venue.health import Health
 from livebot.adapters.ccxt_venue.remembered import Remembered
 from livebot.adapters.ccxt_venue.sound_answers import is_sound
+from livebot.core.inputs import OrderEnded
 from livebot.core.market import OrderSide
 from livebot.core.order import Leg, OrderStatus
 from livebot.errors import BadInput, Fatal, Transient
@@ -99,6 +100,8 @@ async def test_a_question_without_a_usable_answer_is_transient_and_names_the_ven
 async def test_a_page_instead_of_an_answer_is_never_taken_for_an_empty_list(tmp_path):
     async with seat(tmp_path) as s:
         await s.submit(order())
+        await s.until(lambda: s.of(OrderEnded))
+        s.exchange._news.ended.drop(order().client_order_id)  # what the stream has told is not asked for
         for endpoint, ask in QUESTIONS:
             for fault in ("html", "empty"):
                 s.arm(fault, endpoint, times=None)
@@ -192,6 +195,7 @@ async def test_the_name_and_the_window_are_the_venues(tmp_path):
     async with seat(tmp_path) as s:
         assert s.exchange.name == "bybit"
         assert s.exchange.absence_window_ms == 20_000
+        assert s.exchange.refuses_repeated_ids
 
 
 @pytest.mark.parametrize(

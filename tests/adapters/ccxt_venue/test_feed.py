@@ -1,6 +1,7 @@
 """The candle feed end to end: stock ccxt over TLS and WebSockets to a local venue that misbehaves."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -78,6 +79,23 @@ async def test_a_frozen_stream_that_answers_pings_is_made_anew(tmp_path, venue):
         await sitting.until(lambda: not sitting.troubled())
         assert sitting.minutes(BTC) == sitting.minutes(ETH) == list(range(5))
         assert sitting.feed.counts["reconnected"] >= 1
+
+
+async def test_where_nobody_sends_orders_the_audit_compares_the_clocks(tmp_path):
+    """In paper mode a clock that drifts would make the daemon take open candles for closed; a failure is tried again."""
+    quick = replace(SHORT, audit_s=0.1)
+    async with feed_desk(tmp_path, TWO, settings=quick) as sitting:
+        await sitting.subscribed()
+        sitting.desk.server.faults.skew_ms = 40_000
+        await sitting.until(lambda: abs(sitting.connection.skew_ms - 40_000) < 1_000)
+        sitting.arm("status", "market/time", times=3, status=500)
+        sitting.desk.server.faults.skew_ms = 0
+        await sitting.until(lambda: abs(sitting.connection.skew_ms) < 1_000)
+        sitting.connection.orders = object()  # then the orders' side does it
+        sitting.desk.server.faults.skew_ms = 40_000
+        await asyncio.sleep(0.5)
+        assert abs(sitting.connection.skew_ms) < 1_000
+        sitting.connection.orders = None
 
 
 @both

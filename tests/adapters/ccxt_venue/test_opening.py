@@ -17,7 +17,7 @@ from livebot.errors import BadInput, Fatal, LivebotError, Transient
 from livebot.simulator.bybit import BybitSettings, Fault
 from livebot.simulator.bybit.settings import ApiKey
 from tests.adapters.ccxt_venue.desk import BTC, QUICK, QUIET, STILL, approved, open_connection, order, replace, seat
-from tests.simulator.bybit.desk import SPOT, local_bybit
+from tests.simulator.bybit.desk import local_bybit
 
 ACCOUNT = BybitSettings(
     keys={
@@ -162,16 +162,6 @@ async def test_nothing_is_asked_while_banned_also_not_the_time(tmp_path):
             await connection.measure_skew()
         with pytest.raises(Transient, match="it has banned this address for 60 s more"):
             await connection.reload_markets()
-
-
-async def test_spot_has_data_and_its_orders_are_refused_with_the_reason(tmp_path):
-    async with local_bybit(tmp_path, {SPOT: STILL}) as desk:
-        loopback = Loopback(desk.server.port, desk.ca_file)
-        connection = await Connection.open("bybit", "spot", Keys("key", "secret"), loopback=loopback, settings=QUICK)
-        assert list(connection.data.markets) == [SPOT]
-        with pytest.raises(BadInput, match="spot orders are not available yet"):
-            CcxtExchange(connection, SystemClock(), (SPOT,))
-        await connection.close()
 
 
 async def test_a_socket_stays_open_from_one_probe_to_the_next(tmp_path):

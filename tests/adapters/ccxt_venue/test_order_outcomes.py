@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
+from livebot.adapters.ccxt_venue.urgency import Urgency
 from livebot.core.inputs import OrderAccepted, OrderFilled, OrderRejected, OrderUnknown
 from livebot.core.market import OrderSide
 from livebot.core.order import Leg, OrderStatus
 from livebot.errors import Rejected, Transient
-from tests.adapters.ccxt_venue.desk import BTC, D, order, seat, stop
+from tests.adapters.ccxt_venue.desk import BTC, QUIET, D, order, replace, seat, stop
 
 
 async def test_an_order_is_accepted_with_the_id_of_the_venue_and_what_we_sent(tmp_path):
@@ -159,12 +160,28 @@ async def test_an_amendment_of_an_order_that_is_gone_is_refused_and_one_without_
         assert isinstance(await s.amend(stop("91")), OrderUnknown)
 
 
+async def test_an_entry_that_waits_long_for_its_turn_is_not_sent_and_an_exit_waits(tmp_path):
+    """Its price would be one of the past; what reduces goes whenever it can."""
+    async with seat(tmp_path, settings=replace(QUIET, turn_s=0.05)) as s:
+        for _ in range(10):
+            await s.connection.pace.turn(Urgency.OPENS)
+        refused = await s.submit(order())
+        assert isinstance(refused, OrderRejected)
+        assert refused.code == "pace"
+        assert "more orders wait than the venue takes within 0.05 s" in refused.text
+        assert not s.desk.venue.open_orders()
+        exits = await s.submit(order(Leg.EXIT, OrderSide.SELL))
+        assert exits.code not in ("pace", "")  # the venue's own: nothing is held
+        assert await s.exchange.fetch_order(BTC, order().client_order_id) is None
+
+
 async def test_a_cancelled_order_ends_and_cancelling_it_again_is_refused(tmp_path):
     async with seat(tmp_path) as s:
         request = order(price="90")
         await s.submit(request)
         await s.exchange.cancel(BTC, request.client_order_id)
         assert (await s.exchange.fetch_order(BTC, request.client_order_id)).status is OrderStatus.CANCELED
+        s.exchange._news.ended.drop(request.client_order_id)  # as if the stream had not told
         with pytest.raises(Rejected, match=r"order not exists or too late to cancel \(code 110001\)"):
             await s.exchange.cancel(BTC, request.client_order_id)
 

@@ -7,6 +7,7 @@ from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
 from livebot.adapters.ccxt_venue.failures import Cause, Failure
 from livebot.adapters.ccxt_venue.order_forms import create_call
 from livebot.adapters.ccxt_venue.sending import Sending
+from livebot.adapters.ccxt_venue.urgency import Urgency
 from livebot.adapters.ccxt_venue.venue_calls import Answer
 from livebot.core.inputs import OrderAccepted, OrderRejected, OrderUnknown
 from tests.adapters.ccxt_venue.desk import order, stop
@@ -17,14 +18,14 @@ BYBIT = capabilities_of("bybit", "perpetual")
 
 
 class FakeCalls:
-    """Gives these answers in turn, and keeps what was urgent."""
+    """Gives these answers in turn, and keeps how urgent each call was."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
-        self.urgent = []
+        self.urgencies = []
 
-    async def attempt(self, call, *, urgent=True):
-        self.urgent.append(urgent)
+    async def attempt(self, call, urgency=None):
+        self.urgencies.append(urgency)
         return self.answers.pop(0)
 
 
@@ -74,11 +75,12 @@ def test_only_refusals_for_rate_or_clock_are_sent_again_and_not_for_ever():
         assert isinstance(sent(order(), Answer(failure=Failure(cause, "", "no")))[0], OrderUnknown)
 
 
-def test_while_banned_what_opens_is_refused_and_what_reduces_is_asked_for_later():
-    banned = Answer(failure=Failure(Cause.BANNED, "banned", "banned for 60 s"))
+@pytest.mark.parametrize(("cause", "code"), [(Cause.BANNED, "banned"), (Cause.NOT_SENT, "pace")])
+def test_what_opens_and_was_not_sent_is_refused_and_what_reduces_is_asked_for_later(cause, code):
+    banned = Answer(failure=Failure(cause, code, "for 60 s"))
     opening, first = sent(order(), banned)
     closing, second = sent(stop(), banned)
     assert isinstance(opening, OrderRejected)
-    assert opening.code == "banned"
+    assert opening.code == code
     assert isinstance(closing, OrderUnknown)
-    assert (first.urgent, second.urgent) == ([False], [True])
+    assert (first.urgencies, second.urgencies) == ([Urgency.OPENS], [Urgency.PROTECTS])

@@ -1,0 +1,56 @@
+"""A symbol that was not there when the connection was opened: checked as the others were, and then traded."""
+
+import pytest
+
+from livebot.adapters.ccxt_venue.connection import Keys
+from livebot.adapters.ccxt_venue.exchange import CcxtExchange
+from livebot.adapters.clock import SystemClock
+from livebot.errors import BadInput, Fatal, Transient
+from tests.adapters.ccxt_venue.desk import BTC, QUIET, STILL
+from tests.adapters.ccxt_venue.test_opening import connected
+from tests.simulator.builders import ETH
+from tests.simulator.bybit.desk import local_bybit
+
+BOTH = {BTC: STILL, ETH: STILL}
+
+
+async def test_it_is_traded_then(tmp_path):
+    async with local_bybit(tmp_path, BOTH) as desk, connected(desk, Keys("key", "secret")) as connection:
+        exchange = await CcxtExchange.open(connection, SystemClock(), (BTC,), QUIET)
+        assert not exchange._concerns_us({"symbol": ETH})
+        await exchange.include(ETH)
+        await exchange.include(ETH)
+        assert exchange._concerns_us({"symbol": ETH})
+        assert exchange._symbols == (BTC, ETH)
+        assert (await exchange.instruments([ETH]))[ETH].base == "ETH"
+        await exchange.close()
+
+
+async def test_one_that_settles_elsewhere_is_refused_and_nothing_is_changed(tmp_path):
+    async with local_bybit(tmp_path, BOTH) as desk, connected(desk, Keys("key", "secret")) as connection:
+        exchange = await CcxtExchange.open(connection, SystemClock(), (BTC,), QUIET)
+        with pytest.raises(BadInput, match="settle in USDC and USDT"):
+            await exchange.include("ETH/USDC:USDC")
+        assert exchange._symbols == (BTC,)
+        await exchange.close()
+
+
+async def test_one_in_hedge_mode_is_refused_and_one_that_is_not_told_is_tried_again(tmp_path):
+    async with local_bybit(tmp_path, BOTH) as desk, connected(desk, Keys("key", "secret")) as connection:
+        exchange = await CcxtExchange.open(connection, SystemClock(), (BTC,), QUIET)
+
+        async def hedged(_symbols):
+            return [{"symbol": ETH, "hedged": True}]
+
+        connection.orders.fetch_positions = hedged
+        with pytest.raises(Fatal, match="ETH/USDT:USDT is in hedge position mode"):
+            await exchange.include(ETH)
+
+        async def silent(_symbols):
+            raise TimeoutError
+
+        connection.orders.fetch_positions = silent
+        with pytest.raises(Transient, match="the position mode could not be read"):
+            await exchange.include(ETH)
+        assert exchange._symbols == (BTC,)
+        await exchange.close()
