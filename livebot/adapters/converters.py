@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from math import isfinite
-from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from livebot.adapters.quick_writers import quick_writer
 from livebot.core.facts import FACT_KINDS, Fact
 
 TAG = "type"
@@ -55,6 +56,7 @@ class Converter:
     read: Callable[[object], Any]
 
 
+@cache
 def converter_of(hint: object) -> Converter:
     """The converter for a type hint.  Raises TypeError if no exact JSON is known for it."""
     if hint in _SCALARS:
@@ -203,8 +205,9 @@ def _union(members: tuple[object, ...]) -> Converter:
 
 
 def _variants(kinds: tuple[type, ...]) -> Converter:
-    writers = {kind: _record(kind, tag=kind.__name__).write for kind in kinds}
-    readers = {kind.__name__: _record(kind, tag=kind.__name__).read for kind in kinds}
+    records = {kind: _record(kind, tag=kind.__name__) for kind in kinds}
+    writers = {kind: record.write for kind, record in records.items()}
+    readers = {kind.__name__: record.read for kind, record in records.items()}
     known = ", ".join(readers)
 
     def write(value: object) -> object:
@@ -230,26 +233,34 @@ def _record(kind: type, *, tag: str | None = None) -> Converter:
     hints = get_type_hints(kind)
     converters = {field.name: converter_of(hints[field.name]) for field in fields(kind)}
     assert tag is None or TAG not in converters, f"{kind.__name__} has a field that is called {TAG}"
-    return Converter(_record_writer(kind, converters, tag), _record_reader(kind, converters, tag))
+    return Converter(_record_writer(kind, hints, converters, tag), _record_reader(kind, converters, tag))
 
 
-def _record_writer(kind: type, converters: Mapping[str, Converter], tag: str | None) -> Callable[[Any], object]:
-    values_of = _values_of(tuple(converters))
-    writers = tuple((name, converter.write) for name, converter in converters.items())
+def _record_writer(
+    kind: type, hints: Mapping[str, object], converters: Mapping[str, Converter], tag: str | None
+) -> Callable[[Any], object]:
+    writers = {name: converter.write for name, converter in converters.items()}
+    quick = quick_writer(hints, writers, tag=tag, writer_of=lambda hint: converter_of(hint).write)
 
-    def write(value: object) -> dict[str, object]:
+    def write(value: object) -> object:
         if type(value) is not kind:
             raise _wanted(f"a {kind.__name__}", value)
-        row: dict[str, object] = {} if tag is None else {TAG: tag}
-        name = ""
         try:
-            for (name, convert), item in zip(writers, values_of(value), strict=True):
-                row[name] = convert(item)
-        except Misfit as misfit:
-            raise misfit.inside(name) from None
-        return row
+            return quick(value)
+        except Misfit:
+            raise _misfit_of(value, writers) from None
 
     return write
+
+
+def _misfit_of(value: object, writers: Mapping[str, Callable[[Any], object]]) -> Misfit:
+    """The first field that does not fit, which there is."""
+    for name, write in writers.items():
+        try:
+            write(getattr(value, name))
+        except Misfit as misfit:
+            return misfit.inside(name)
+    raise AssertionError
 
 
 def _record_reader(kind: type, converters: Mapping[str, Converter], tag: str | None) -> Callable[[object], Any]:
@@ -274,13 +285,6 @@ def _record_reader(kind: type, converters: Mapping[str, Converter], tag: str | N
             raise Misfit(str(error)) from None
 
     return read
-
-
-def _values_of(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    """All fields of an object in one call; `attrgetter` gives a tuple from two names upwards only."""
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 def _complaint_about_keys(found: frozenset[str], needed: frozenset[str]) -> str:

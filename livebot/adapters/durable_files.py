@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,7 @@ SCRATCH_SUFFIX = ".scratch"
 DAMAGED_INFIX = ".damaged-"
 THREADS = 8
 TOLD_AT_ONCE = 8
+PATHS_REMEMBERED = 4_096  # beyond that a path is taken apart again
 
 _NO_SPACE = "free some disk space, or raise the quota"
 _NOT_ALLOWED = "give the user that livebot runs as the right to write in that folder"
@@ -50,6 +51,8 @@ class _Write:
 
     path: Path
     data: bytes
+    folder: Path
+    scratch: Path
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
     error: BaseException | None = None
 
@@ -84,7 +87,7 @@ class DurableFiles:
             raise Fatal(message)
         write = self._queued.get(path)
         if write is None:
-            write = self._queued[path] = _Write(path, data)
+            write = self._queued[path] = _Write(path, data, *_beside(path))
             self._start_soon()
         write.data = data
         return _waiter_of(write)
@@ -120,6 +123,20 @@ class DurableFiles:
         except OSError as error:
             raise fatal_of("set aside", path, error) from error
         return kept
+
+    def make_names_durable(self, folder: Path) -> None:
+        """Have what was read from a folder be there to stay, before it is acted upon; blocking.
+
+        Who was killed between a rename and the folder's fsync left a name that a power cut may still take back.
+
+        Raises:
+            Fatal: the disk does not do it.
+
+        """
+        try:
+            self.layer.fsync_folder(folder)
+        except OSError as error:
+            raise fatal_of("make durable", folder, error) from error
 
     def remove_scratch(self, folder: Path) -> None:
         """Remove what a power cut left half written; blocking, and only before the first write to the folder.
@@ -185,9 +202,10 @@ class DurableFiles:
     def _commit(self, group: Sequence[_Write]) -> None:
         folders: dict[Path, list[_Write]] = {}
         for write in group:
-            folders.setdefault(write.path.parent, []).append(write)
+            folders.setdefault(write.folder, []).append(write)
         for folder, writes in folders.items():
-            _try(partial(self._make_durable_folder, folder), writes)
+            if folder not in self._durable_folders:
+                _try(partial(self._make_durable_folder, folder), writes)
         ready = deque(write for write in group if write.error is None)
         self._workers.spread(partial(self._replace_all, ready), len(ready))
         for folder, writes in folders.items():
@@ -212,18 +230,17 @@ class DurableFiles:
                 write = ready.popleft()
             except IndexError:
                 return
-            _try(partial(self._replace, write.path, write.data), [write])
+            _try(partial(self._replace, write), (write,))
 
-    def _replace(self, path: Path, data: bytes) -> None:
-        scratch = path.with_name(path.name + SCRATCH_SUFFIX)
+    def _replace(self, write: _Write) -> None:
         try:
-            self._write_scratch(scratch, data)
-            self.layer.rename(scratch, path)
+            self._write_scratch(write.scratch, write.data)
+            self.layer.rename(write.scratch, write.path)
         except OSError as error:
             if error.errno == errno.ENOENT:
-                self._durable_folders.discard(path.parent)
+                self._durable_folders.discard(write.folder)
             with suppress(OSError):
-                self.layer.remove(scratch)
+                self.layer.remove(write.scratch)
             raise
 
     def _write_scratch(self, scratch: Path, data: bytes) -> None:
@@ -239,6 +256,12 @@ class DurableFiles:
             self.layer.fsync(descriptor)
         finally:
             self.layer.close(descriptor)
+
+
+@lru_cache(maxsize=PATHS_REMEMBERED)
+def _beside(path: Path) -> tuple[Path, Path]:
+    """A file's folder, and the scratch file beside it."""
+    return path.parent, path.with_name(path.name + SCRATCH_SUFFIX)
 
 
 def _try(step: Callable[[], None], writes: Iterable[_Write]) -> None:

@@ -15,7 +15,7 @@ from livebot.ports import Decision
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 _LAST = {"signal_id", "ts_ms"}
-_LEFT_OUT = {"symbol", "strategy", "sequence", "exposure", "outcome", "close_ms"}
+_LEFT_OUT = {"symbol", "strategy", "sequence", "exposure", "outcome", "close_ms", "feature_set"}
 _log = structlog.get_logger("livebot.facts")
 
 

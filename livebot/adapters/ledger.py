@@ -19,6 +19,7 @@ from livebot.adapters.ledger_tables import (
     META,
     METADATA,
     SCHEMA,
+    add_missing_columns,
     meta_of,
     named,
     told_apart,
@@ -54,6 +55,7 @@ class SqlLedger:
             with told_apart(self._url), self._engine.begin() as connection:
                 METADATA.create_all(connection)
                 self._check_owner(connection)
+                add_missing_columns(connection)
         except Transient as error:
             self._engine.dispose()
             message = f"{error}. Mend: see that its folder or server is there, writable and not full"

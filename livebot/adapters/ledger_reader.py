@@ -7,13 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import RowMapping, Select, Table, func, select
+from sqlalchemy import Column, RowMapping, Select, Table, func, select
 
 from livebot.adapters.ledger import FACT
 from livebot.adapters.ledger_tables import (
     DECISIONS,
     FACTS,
     SCHEMA,
+    columns_of,
     meta_of,
     named,
     reading_engine,
@@ -83,7 +84,7 @@ class LedgerReader:
         self, *, strategy: str | None = None, symbol: str | None = None, since_ms: int | None = None
     ) -> Iterator[Decision]:
         """Decisions in the order of the closes that they are about."""
-        query = _filtered(select(DECISIONS), DECISIONS, strategy, symbol, since_ms)
+        query = _filtered(select(*self._decision_columns()), DECISIONS, strategy, symbol, since_ms)
         order = (DECISIONS.c.close_ms, DECISIONS.c.strategy, DECISIONS.c.symbol)
         for row in self._rows(query.order_by(*order)):
             yield Decision(**row)
@@ -101,6 +102,12 @@ class LedgerReader:
             tally = counts.get(row["symbol"], SymbolTally(0, 0, Decimal(0)))
             counts[row["symbol"]] = SymbolTally(tally.trades + 1, tally.wins + (pnl_net > 0), tally.pnl_net + pnl_net)
         return counts
+
+    def realised(self, first_ms: int, stop_ms: int) -> Decimal:
+        """What all signals that closed in [first_ms, stop_ms) made, net of fees, in quote."""
+        query = select(FACTS.c.pnl_net).where(FACTS.c.kind == SignalClosed.__name__)
+        query = query.where(FACTS.c.ts_ms >= first_ms, FACTS.c.ts_ms < stop_ms)
+        return sum((Decimal(row["pnl_net"]) for row in self._rows(query)), Decimal(0))
 
     def last_numbers(self) -> dict[tuple[str, str], tuple[int, int]]:
         """By (strategy, symbol): the last fact's sequence and the highest signal number."""
@@ -126,6 +133,12 @@ class LedgerReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _decision_columns(self) -> list[Column[Any]]:
+        """Those that this ledger has: one that no daemon has opened since lacks those that were added."""
+        with told_apart(self._url), self._engine.connect() as connection:
+            there = columns_of(connection, DECISIONS)
+        return [column for column in DECISIONS.columns if column.name in there]
 
     def _checked_system(self) -> str:
         try:

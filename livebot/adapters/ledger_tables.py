@@ -18,8 +18,10 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    inspect,
     make_url,
     select,
+    text,
 )
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
@@ -71,6 +73,7 @@ DECISIONS = Table(
     Column("text", Text, nullable=False),
     Column("side", String(8)),
     Column("confidence", Float(53)),
+    Column("feature_set", String(160)),  # since it was added; a ledger from before has none
     Index("decisions_by_time", "ts_ms"),
 )
 
@@ -149,6 +152,26 @@ def _make_durable(connection: Any, _record: object) -> None:  # noqa: ANN401  (a
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def columns_of(connection: Connection, table: Table) -> frozenset[str]:
+    """Which columns a table really has: those added since it was made are missing."""
+    return frozenset(column["name"] for column in inspect(connection).get_columns(table.name))
+
+
+def add_missing_columns(connection: Connection) -> None:
+    """Give a ledger from before the columns that were added since; they are empty in its rows.
+
+    Only columns that may be empty are ever added, so that versions from before go on writing and reading it.
+    """
+    preparer = connection.dialect.identifier_preparer
+    for table in METADATA.sorted_tables:
+        there = columns_of(connection, table)
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                name, added = preparer.format_table(table), preparer.format_column(column)
+                connection.execute(text(f"ALTER TABLE {name} ADD COLUMN {added} {kind}"))
 
 
 def meta_of(connection: Connection) -> dict[str, str]:

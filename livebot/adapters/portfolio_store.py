@@ -6,7 +6,7 @@ from livebot.adapters.codec import Codec
 from livebot.adapters.durable_files import DurableFiles, fatal_of
 from livebot.adapters.sealed_json import seal, unseal
 from livebot.adapters.state_schemas import PORTFOLIO_UPGRADES
-from livebot.errors import BadInput, Fatal
+from livebot.errors import BadInput, Fatal, LivebotError
 from livebot.ports import PortfolioMemory
 
 FILE_NAME = "portfolio.json"
@@ -59,6 +59,7 @@ class FilePortfolioStore:
         except Fatal as error:
             message = f"{self._path}: {error}"
             raise Fatal(message) from None
+        self._files.make_names_durable(self._path.parent)
         self._files.remove_scratch(self._path.parent)
         return memory
 
@@ -70,3 +71,13 @@ class FilePortfolioStore:
             f"(mv {self._path} {aside}) and start again: livebot then starts ACTIVE and counts both from that moment. "
             "If it was halted, start it and `livebot halt` at once, or leave it stopped"
         )
+
+
+def seen_memory(path: Path) -> PortfolioMemory | None:
+    """What a `portfolio.json` says, for who only looks; None if there is none, or none that can be read."""
+    try:
+        tree = unseal(path.read_bytes(), PORTFOLIO_UPGRADES)
+        tree.pop("system", None)
+        return MEMORY.from_tree(tree)
+    except (OSError, LivebotError):
+        return None

@@ -38,6 +38,7 @@ class FileSignalStore:
         self._system = system
         self._files = files
         self._layer = files.layer
+        self._paths: dict[tuple[str, str], Path] = {}  # one for each file
 
     async def load(self) -> LoadedStates:
         """Read every file; call it before the first save.
@@ -76,7 +77,10 @@ class FileSignalStore:
 
     def path_of(self, strategy: str, symbol: str) -> Path:
         """Where a state stands.  Raises BadInput if strategy or symbol cannot name a file."""
-        return self._folder / folder_name(strategy) / file_name(symbol)
+        path = self._paths.get((strategy, symbol))
+        if path is None:
+            path = self._paths[strategy, symbol] = self._folder / folder_name(strategy) / file_name(symbol)
+        return path
 
     # ------------------------------------------------------------ beside the loop
 
@@ -90,6 +94,8 @@ class FileSignalStore:
             if name.endswith(SUFFIX)
         ]
         self._refuse_foreign_folder(reads)
+        for strategy in strategies:
+            self._files.make_names_durable(self._folder / strategy)
         # only now is it certain that this folder is ours to tidy
         for strategy in strategies:
             self._files.remove_scratch(self._folder / strategy)
@@ -101,6 +107,7 @@ class FileSignalStore:
     def _load_one(self, path: Path, strategy: str) -> SymbolState | None:
         names = self._layer.files(path.parent)
         if path.name in names:
+            self._files.make_names_durable(path.parent)
             read = self._read(path, strategy)
             if read.state is not None:
                 return read.state

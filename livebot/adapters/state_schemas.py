@@ -47,5 +47,26 @@ def _portfolio_of_schema_1(tree: Tree) -> Tree:
     return {**tree, "dismissed": []}
 
 
-SIGNAL_UPGRADES: Upgrades = {1: _signal_state_of_schema_1}
-PORTFOLIO_UPGRADES: Upgrades = {1: _portfolio_of_schema_1}
+def _signal_state_of_schema_2(tree: Tree) -> Tree:
+    """Schema 3 knows fees that are taken in the bought coin, what they leave of a position, and stops that are replaced."""
+    try:
+        state: Any = tree["signal"]
+        position = state.get("position")
+        if position is not None:
+            position |= {"base_fees": "0", "lot_step": "0"}
+            state["stops_replaced"] = 0
+            for fill in (*position["entries"], *position["exits"]):
+                fill["base_fee"] = "0"
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"not a state of schema 2: {type(error).__name__} {error}") from None
+    return {**tree, "remainder": "0", "remainder_cost": "0"}
+
+
+def _portfolio_of_schema_2(tree: Tree) -> Tree:
+    """Schema 3 remembers nothing more."""
+    return tree
+
+
+SIGNAL_UPGRADES: Upgrades = {1: _signal_state_of_schema_1, 2: _signal_state_of_schema_2}
+PORTFOLIO_UPGRADES: Upgrades = {1: _portfolio_of_schema_1, 2: _portfolio_of_schema_2}
+UNIVERSE_UPGRADES: Upgrades = {}  # the universe came with schema 3

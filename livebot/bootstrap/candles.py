@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from livebot.adapters.ccxt_venue.capabilities import capabilities_of, problem_with
 from livebot.adapters.clock import SystemClock
 from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.universe_store import FILE_NAME, read_universe
 from livebot.bootstrap.loading import load
 from livebot.config.model import Config
 from livebot.config.root import Paths, find_root, resolve
@@ -87,7 +88,7 @@ def fetch_candles(
         Transient, Fatal: the venue cannot be reached, or refuses us.
 
     """
-    exchange, market, symbols = _whose(setting.config, request)
+    exchange, market, symbols = _whose(setting.config, setting.paths, request)
     until_ms = now_ms() if request.until_ms is None else request.until_ms
     if request.since_ms >= until_ms:
         raise BadInput("--since is not before --until, so there is nothing to fetch; name an earlier --since")
@@ -95,10 +96,10 @@ def fetch_candles(
     return asyncio.run(_fetch(setting, exchange, market, wanted, tell))
 
 
-def _whose(config: Config | None, request: Request) -> tuple[str, str, tuple[str, ...]]:
+def _whose(config: Config | None, paths: Paths | None, request: Request) -> tuple[str, str, tuple[str, ...]]:
     exchange = request.exchange or (config.exchange.id if config else None)
     market = request.market or (config.market if config else None)
-    symbols = request.symbols or (config.symbols if config else None)
+    symbols = request.symbols or (_symbols_of(config, paths) if config is not None and paths is not None else None)
     if exchange is None or exchange == SIMULATOR:
         raise BadInput("which venue's candles? say it, such as --exchange bybit (the config names none)")
     if market is None or symbols is None:
@@ -111,6 +112,17 @@ def _whose(config: Config | None, request: Request) -> tuple[str, str, tuple[str
     for symbol in symbols:
         check_symbol(symbol, market)
     return exchange, market, tuple(dict.fromkeys(symbols))
+
+
+def _symbols_of(config: Config, paths: Paths) -> tuple[str, ...]:
+    """Those of the config, or those of its universe when the daemon last chose."""
+    if config.universe is None:
+        return config.symbols
+    memory = read_universe(paths.state / FILE_NAME, config.system)
+    if memory is None or not memory.symbols:
+        text = "the config finds its symbols by a universe, and the daemon has not chosen any yet"
+        raise BadInput(f"{text}; say --symbols BTC/USDT:USDT,ETH/USDT:USDT (livebot universe shows which it would)")
+    return memory.symbols
 
 
 async def _fetch(

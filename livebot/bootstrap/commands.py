@@ -1,9 +1,11 @@
 """What the commands that need no running daemon do."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from livebot.adapters.ledger_reader import LedgerReader
+from livebot.adapters.portfolio_store import seen_memory
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.venue import market_of
 from livebot.config.load import LoadedConfig
@@ -12,7 +14,9 @@ from livebot.config.root import Paths, resolve
 from livebot.config.secrets import check_confirmation, read_secrets
 from livebot.config.venue import SIMULATOR
 from livebot.errors import BadInput, LivebotError
-from livebot.reporting.signals_report import DecisionRow, Report, Selection, make_report, row_of
+from livebot.reporting.live_report import LiveReport, live_report
+from livebot.reporting.run_record import trades_of
+from livebot.reporting.signals_report import DecisionRow, Selection, make_report, row_of
 
 
 def check(config_path: Path, root: Path | None) -> list[str]:
@@ -55,18 +59,27 @@ def control_socket(config_path: Path, root: Path | None) -> Path:
     return resolve(loaded.config, config_path, root, os.environ).control_socket
 
 
-def report(config_path: Path, root: Path | None, selection: Selection) -> Report:
-    """The report over the ledger of this config.  Raises BadInput, Transient."""
+def report(config_path: Path, root: Path | None, selection: Selection, *, candles: bool = False) -> LiveReport:
+    """The report over the ledger of this config; with `candles` those of the store belong to it.
+
+    Raises BadInput, Transient.
+    """
     loaded = load(config_path)
     paths = resolve(loaded.config, config_path, root, os.environ)
-    return report_of(loaded.config.system, paths, selection)
+    made = report_of(loaded.config.system, paths, selection)
+    if not (candles and made.record.trades and paths.candle_store.is_dir()):
+        return made
+    # not on the way on which a daemon stops, and most reports have no candles: reading them takes pyarrow
+    from livebot.bootstrap.report_candles import with_candles  # noqa: PLC0415
+
+    return with_candles(made, loaded.config, paths)
 
 
-def report_of(system: str, paths: Paths, selection: Selection) -> Report:
+def report_of(system: str, paths: Paths, selection: Selection) -> LiveReport:
     """The report over the ledger of these paths.  Raises BadInput, Transient."""
     with LedgerReader(paths.ledger) as reader:
         strategy, symbol, since_ms = selection.strategy, selection.symbol, selection.since_ms
-        facts = [row_of(fact) for fact in reader.facts(strategy=strategy, symbol=symbol, since_ms=since_ms)]
+        facts = list(reader.facts(strategy=strategy, symbol=symbol, since_ms=since_ms))
         decisions = [
             DecisionRow(
                 ts_ms=decision.ts_ms,
@@ -77,4 +90,15 @@ def report_of(system: str, paths: Paths, selection: Selection) -> Report:
             )
             for decision in reader.decisions(strategy=strategy, symbol=symbol, since_ms=since_ms)
         ]
-    return make_report(system, facts, decisions, selection)
+        ledger = make_report(system, map(row_of, facts), decisions, selection)
+        return live_report(ledger, trades_of(facts), capital_at=partial(_capital_at, reader, paths))
+
+
+def _capital_at(reader: LedgerReader, paths: Paths, ts_ms: int) -> float | None:
+    """The account's equity then: that of the last day's start, less what was realised between."""
+    memory = seen_memory(paths.portfolio)
+    if memory is None or memory.day_start_equity is None:
+        return None
+    day_ms = memory.day_start_ms
+    realised = reader.realised(ts_ms, day_ms) if ts_ms < day_ms else -reader.realised(day_ms, ts_ms)
+    return float(memory.day_start_equity - realised)

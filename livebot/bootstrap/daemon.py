@@ -22,9 +22,10 @@ from livebot.adapters.logs import configure_logs
 from livebot.adapters.portfolio_store import FilePortfolioStore
 from livebot.adapters.root_lock import RootLock
 from livebot.adapters.signal_store import FileSignalStore
+from livebot.bootstrap.choice import Choice
 from livebot.bootstrap.commands import report_of
 from livebot.bootstrap.loading import load
-from livebot.bootstrap.strategies import strategies_by_symbol, strategy_maker, watched_by_symbol
+from livebot.bootstrap.strategies import context_symbols, strategies_by_symbol, strategy_maker, watched_by_symbol
 from livebot.bootstrap.venue import Venue, simulated_venue_of
 from livebot.config import terms
 from livebot.config.load import LoadedConfig
@@ -156,13 +157,14 @@ def _write_report(system: str, paths: Paths) -> None:
 async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> tuple[System, Journal]:
     config = loaded.config
     activity = Activity()
-    venue = await _venue(loaded, paths, activity, opened)
+    problems = Problems(changed=_log_problem)
     files = DurableFiles(workers=ThreadWorkers(config.runtime.write_threads, "durable-files"))
     opened.push_async_callback(files.close)
+    choice = Choice(loaded, paths, files, problems.report)
+    venue = await _venue(loaded, paths, activity, opened, choice)
     ledger = SqlLedger(paths.ledger, config.system)
     journal = Journal(paths.state / "journal", venue.clock)
     opened.callback(journal.close)
-    problems = Problems(changed=_log_problem)
     portfolio = Portfolio(
         terms.limits(config.risk.limits),
         loss_limit=terms.loss_limit(config.risk.loss_limit),
@@ -175,8 +177,8 @@ async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> 
         name=config.system,
         market=config.market,
         mode=config.mode,
-        strategies=strategies_by_symbol(loaded, venue.lacking),
-        watched=watched_by_symbol(loaded),
+        strategies=strategies_by_symbol(loaded, venue.symbols, venue.lacking),
+        watched=watched_by_symbol(loaded, venue.symbols),
         make_strategy=strategy_maker(loaded),
         rules=lambda strategy, instrument: terms.rules(config, strategy, instrument),
         clock=venue.clock,
@@ -193,17 +195,21 @@ async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> 
         execution_settings=terms.execution_settings(config.execution),
         activity=activity,
         random=Random(),
+        universe=choice.parts(venue.admit),
+        context_symbols=context_symbols(loaded, venue.lacking),
     )
     return System(parts), journal
 
 
-async def _venue(loaded: LoadedConfig, paths: Paths, activity: Activity, opened: AsyncExitStack) -> Venue:
+async def _venue(
+    loaded: LoadedConfig, paths: Paths, activity: Activity, opened: AsyncExitStack, choice: Choice
+) -> Venue:
     if loaded.config.exchange.id == SIMULATOR:
-        return await simulated_venue_of(loaded, paths, activity, opened)
+        return await simulated_venue_of(loaded, paths, activity, opened, choice.symbols)
     # Here because ccxt is heavy, and the simulator has no use for it.
     from livebot.bootstrap.real_venue import real_venue_of  # noqa: PLC0415
 
-    return await real_venue_of(loaded, paths, opened)
+    return await real_venue_of(loaded, paths, opened, choice)
 
 
 def _log_problem(source: str, sentence: str | None) -> None:

@@ -6,7 +6,7 @@ but into the connection.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
 
@@ -18,7 +18,9 @@ from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
 from livebot.adapters.ccxt_venue.feed import CcxtFeed
 from livebot.adapters.ccxt_venue.feed_settings import FeedSettings
 from livebot.adapters.ccxt_venue.instruments import instruments_of
+from livebot.adapters.ccxt_venue.listings import CcxtListings, CcxtSymbols
 from livebot.adapters.clock import SystemClock
+from livebot.bootstrap.choice import Choice
 from livebot.bootstrap.venue import Venue, account_settings
 from livebot.config.load import LoadedConfig
 from livebot.config.model import Config
@@ -26,8 +28,10 @@ from livebot.config.root import Paths
 from livebot.config.secrets import check_confirmation, read_secrets
 from livebot.config.venue import ConnectionConfig
 from livebot.core.market import Instrument
+from livebot.core.universe_rules import Listing
 from livebot.errors import BadInput, LivebotError, Transient
 from livebot.ports import Clock
+from livebot.runtime.universe_choice import listings_of
 from livebot.simulator.loopback_clock import LoopbackClock
 from livebot.simulator.paper import PaperVenue
 
@@ -39,7 +43,7 @@ _BACKOFF_S = 1.0  # doubled each time
 _HOUR_S = 3600.0
 
 
-async def real_venue_of(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> Venue:
+async def real_venue_of(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack, choice: Choice) -> Venue:
     """The configured venue, reached and found fit to trade at.
 
     Raises:
@@ -53,10 +57,12 @@ async def real_venue_of(loaded: LoadedConfig, paths: Paths, opened: AsyncExitSta
     clock = await _clock(config, opened)
     connection = await _connected(config, paths, keys)
     opened.push_async_callback(connection.close)
-    listed, lacking = _listed(connection, config)
+    real = clock or SystemClock()
+    symbols = await choice.symbols(lambda: CcxtListings(connection, spreads=choice.wants_spreads), real)
+    listed, lacking = _listed(connection, symbols, config.exchange.id)
+    choice.stay_listed(CcxtSymbols(connection), listed, real)
     feed = CcxtFeed(connection, _feed_settings(config.exchange.connection), clock=clock)
     await _keep_markets_fresh(connection, float(config.exchange.connection.markets_hours), opened)
-    real = clock or SystemClock()
     if keys is None:
         simulator = config.exchange.simulator
         paper = await _reached(
@@ -71,11 +77,32 @@ async def real_venue_of(loaded: LoadedConfig, paths: Paths, opened: AsyncExitSta
             )
         )
         opened.push_async_callback(paper.close)
-        return Venue(paper.exchange, paper.feed, paper.clock, lacking)
+
+        async def admit(symbol: str) -> None:
+            found = instruments_of(connection.data.markets, {}, (symbol,), config.exchange.id)
+            await paper.include(symbol, found[symbol])
+
+        return Venue(paper.exchange, paper.feed, paper.clock, symbols, lacking, admit)
     settings = ExchangeSettings(skew_limit_ms=config.exchange.connection.clock_skew_ms)
     exchange = await _reached(lambda: CcxtExchange.open(connection, real, tuple(listed), settings))
     opened.push_async_callback(exchange.close)
-    return Venue(exchange, feed, real, lacking)
+    return Venue(exchange, feed, real, symbols, lacking, exchange.include)
+
+
+async def listed_now(config: Config, paths: Paths, *, spreads: bool) -> tuple[int, Sequence[Listing]]:
+    """What the venue lists, and its time; no keys are used.
+
+    Raises:
+        Transient: it is not reached, or does not tell.
+        Fatal, BadInput: it refuses us.
+
+    """
+    async with AsyncExitStack() as opened:
+        clock = await _clock(config, opened)
+        connection = await _connected(config, paths, None)
+        opened.push_async_callback(connection.close)
+        listings = await listings_of(CcxtListings(connection, spreads=spreads))
+        return (clock or SystemClock()).now_ms(), listings
 
 
 def _keys(config: Config) -> Keys:
@@ -104,6 +131,7 @@ async def _connected(config: Config, paths: Paths, keys: Keys | None) -> Connect
         timeout_s=float(section.request_timeout_seconds),
         keep_alive_s=float(section.keep_alive_seconds),
         ban_s=float(section.ban_seconds),
+        kept_for_protection=float(section.kept_for_protection),
     )
     return await _reached(
         lambda: Connection.open(
@@ -125,13 +153,15 @@ async def _reached(attempt: Callable[[], Awaitable[T]]) -> T:
     return await attempt()
 
 
-def _listed(connection: Connection, config: Config) -> tuple[dict[str, Instrument], dict[str, str]]:
+def _listed(
+    connection: Connection, symbols: Iterable[str], exchange_id: str
+) -> tuple[dict[str, Instrument], dict[str, str]]:
     """Instruments of the symbols that can be traded, and why the others cannot.  Raises BadInput if none can."""
     listed: dict[str, Instrument] = {}
     lacking: dict[str, str] = {}
-    for symbol in config.symbols:
+    for symbol in symbols:
         try:
-            listed |= instruments_of(connection.data.markets, {}, (symbol,), config.exchange.id)
+            listed |= instruments_of(connection.data.markets, {}, (symbol,), exchange_id)
         except BadInput as error:
             lacking[symbol] = str(error)
     if not listed:

@@ -1,29 +1,40 @@
 """Which strategy runs where, and how it is made."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from livebot.config.load import LoadedConfig
 from livebot.strategies.interface import Strategy
 
 
-def strategies_by_symbol(loaded: LoadedConfig, lacking: Container[str]) -> Mapping[str, tuple[str, ...]]:
+def strategies_by_symbol(
+    loaded: LoadedConfig, symbols: Iterable[str], lacking: Container[str]
+) -> Mapping[str, tuple[str, ...]]:
     """Strategy ids by symbol, without the symbols that the venue lacks."""
-    return {
-        symbol: tuple(plan.id for plan in loaded.strategies if symbol in plan.symbols)
-        for symbol in loaded.config.symbols
-        if symbol not in lacking and any(symbol in plan.symbols for plan in loaded.strategies)
-    }
+    found = {symbol: strategies_of(loaded, symbol) for symbol in symbols if symbol not in lacking}
+    return {symbol: names for symbol, names in found.items() if names}
 
 
-def watched_by_symbol(loaded: LoadedConfig) -> Mapping[str, frozenset[str]]:
+def strategies_of(loaded: LoadedConfig, symbol: str) -> tuple[str, ...]:
+    """Ids of the strategies that run on a symbol."""
+    return tuple(plan.id for plan in loaded.strategies if plan.runs_on(symbol))
+
+
+def watched_by_symbol(loaded: LoadedConfig, symbols: Iterable[str]) -> Mapping[str, frozenset[str]]:
     """The other symbols that a symbol's strategies look at."""
-    watched: dict[str, frozenset[str]] = {}
-    for plan in loaded.strategies:
-        others = frozenset(plan.make().others)
-        for symbol in plan.symbols if others else ():
-            watched[symbol] = watched.get(symbol, frozenset()) | others
-    return watched
+    found = {symbol: watched_by(loaded, symbol) for symbol in symbols}
+    return {symbol: others for symbol, others in found.items() if others}
+
+
+def watched_by(loaded: LoadedConfig, symbol: str) -> frozenset[str]:
+    """What the strategies of one symbol look at besides it."""
+    plans = (plan for plan in loaded.strategies if plan.runs_on(symbol))
+    return frozenset(other for plan in plans for other in plan.make().others)
+
+
+def context_symbols(loaded: LoadedConfig, lacking: Container[str]) -> tuple[str, ...]:
+    """The symbols of the config: the universe of features made of other symbols, with all that are run."""
+    return tuple(symbol for symbol in loaded.config.symbols if symbol not in lacking)
 
 
 def strategy_maker(loaded: LoadedConfig) -> Callable[[str], Strategy[Any] | None]:

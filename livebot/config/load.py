@@ -13,10 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from livebot.config.document import Document, read_document
 from livebot.config.model import Config, StrategyConfig
-from livebot.config.problems import ConfigErrors, Problem
+from livebot.config.problems import ConfigErrors, Place, Problem
 from livebot.config.risk import ExitsConfig
 from livebot.config.strategies import Planner, StrategyPlan, check_symbols
 from livebot.config.terms import exit_plan
+from livebot.config.universe import UniverseConfig, always_symbols, choice_problems
 from livebot.config.venue import mode_problems
 from livebot.config.wording import Wording
 
@@ -93,15 +94,18 @@ def _refusal(source: str, text: str) -> ConfigErrors:
 def _check_meaning(document: Document, wording: Wording) -> tuple[tuple[StrategyPlan, ...], list[Problem]]:
     """What takes more than one section, or code, to judge; looks at every part that is right by itself."""
     data = document.data
-    symbols = _list(data.get("symbols"))
-    problems = check_symbols(symbols, data.get("market"), wording)
-    planner = Planner([symbol for symbol in symbols if isinstance(symbol, str)], wording)
+    market, found = data.get("market"), data.get("universe") is not None
+    place: Place = ("universe", "always") if found else ("symbols",)
+    symbols = list(always_symbols(data)) if found else _list(data.get("symbols"))
+    problems = check_symbols(symbols, market, wording, place)
+    planner = Planner([symbol for symbol in symbols if isinstance(symbol, str)], wording, market if found else None)
     for position, section in enumerate(_list(data.get("strategies"))):
         strategy = _section(StrategyConfig, section)
         if strategy is not None:
             planner.add(position, strategy)
     problems += planner.problems + _check_exits(data, wording)
-    problems += [wording.at(place, text) for place, text in mode_problems(data)]
+    universe = _section(UniverseConfig, data["universe"]) if found else None
+    problems += [wording.at(place, text) for place, text in (*choice_problems(data, universe), *mode_problems(data))]
     return tuple(planner.plans), problems
 
 

@@ -11,10 +11,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from livebot.config.backtest import BacktestConfig
 from livebot.config.problems import shown
 from livebot.config.risk import RiskConfig
 from livebot.config.running import ControlConfig, ExecutionConfig, RuntimeConfig
 from livebot.config.section import Section
+from livebot.config.universe import UniverseConfig
 from livebot.config.values import Later, Name, PathText, SymbolText, Text, filled
 from livebot.config.venue import ExchangeConfig
 
@@ -69,15 +71,14 @@ class PathsConfig(Section):
 
 
 class Config(Section):
-    """One system: one market, one venue account, its symbols and strategies."""
+    """One system: one market, one venue account, its symbols (or the universe they are found by) and strategies."""
 
     system: Name = Field(description="the name of this daemon, such as perpetual-1")
     market: Literal["spot", "perpetual"] = Field(description="spot or perpetual")
     mode: Literal["live", "paper", "replay"] = "paper"
     exchange: ExchangeConfig = ExchangeConfig()
-    symbols: Annotated[tuple[SymbolText, ...], BeforeValidator(filled)] = Field(
-        description="a list such as [BTC/USDT:USDT]"
-    )
+    symbols: Annotated[tuple[SymbolText, ...], BeforeValidator(filled)] = ()
+    universe: UniverseConfig | None = None
     strategies: Annotated[tuple[StrategyConfig, ...], BeforeValidator(filled)] = Field(
         description="a list such as [{name: ema_cross}]"
     )
@@ -86,6 +87,6 @@ class Config(Section):
     runtime: RuntimeConfig = RuntimeConfig()
     control: ControlConfig = ControlConfig()
     paths: PathsConfig = PathsConfig()
-    universe: Later = None
+    backtest: BacktestConfig = BacktestConfig()
     model: Later = None
     alerts: Later = None

@@ -99,7 +99,8 @@ class RestartsConfig(Section):
 class LedgerConfig(Section):
     """The ledger's writer: `queue_size` rows may wait, beyond that nothing opens; `batch_size` rows a write.
 
-    After `retries` failed attempts the operator is told; attempts never end.
+    After `retries` failed attempts the operator is told; attempts never end.  A start, which has to read it before
+    anything else, gives up after `start_seconds`.
     """
 
     queue_size: Count = 20_000
@@ -107,6 +108,7 @@ class LedgerConfig(Section):
     retries: CountOrZero = 3
     backoff_seconds: Seconds = Decimal("0.2")
     backoff_maximum_seconds: Seconds = Decimal(15)
+    start_seconds: Seconds = Decimal(120)
 
     @model_validator(mode="after")
     def _backoff_grows(self) -> Self:
@@ -122,7 +124,8 @@ class RuntimeConfig(Section):
     one listener; a listener that fails `listener_failures` times in a row, or takes longer than
     `listener_deadline_seconds`, is told to the operator, as is a strategy call above `slow_call_ms`.  A round waits
     `context_deadline_ms` for the candles of the other symbols; a stop takes at most `shutdown_seconds`; `history`
-    closed candles are loaded per timeframe; `write_threads` save state files.
+    closed candles are loaded per timeframe; `write_threads` save state files; a start waits `start_disk_seconds` for a
+    disk that takes nothing.
     """
 
     mode: Literal["parallel", "sequential"] = "parallel"
@@ -138,6 +141,7 @@ class RuntimeConfig(Section):
     context_deadline_ms: Milliseconds = 2000
     shutdown_seconds: Seconds = Decimal(20)
     history: Count = 600
+    start_disk_seconds: SecondsOrZero = Decimal(60)
     write_threads: Count = 4
 
 

@@ -16,7 +16,7 @@ from livebot.errors import LivebotError
 from livebot.markets.perpetual import Perpetual
 from livebot.markets.spot import Spot
 from livebot.strategies import registry
-from livebot.strategies.interface import Strategy, check_strategy
+from livebot.strategies.interface import Strategy, check_strategy, looks_at
 
 _CHECK_SYMBOL: Mapping[str, Callable[[str], str | None]] = {
     market.name: market.check_symbol for market in (Spot(), Perpetual())
@@ -26,27 +26,35 @@ _NUMBERS = {int, float, Decimal}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyPlan:
-    """A strategy that was found to work: its id (the folder under signals/), its class, its params and its symbols."""
+    """A strategy that was found to work: its id (the folder under signals/), its class, its params and its symbols.
+
+    `everywhere`: it runs on whatever the universe holds, and `symbols` are only those that are always in it.
+    """
 
     id: str
     strategy_class: type[Strategy[Any]]
     params: object
     symbols: tuple[str, ...]
+    everywhere: bool = False
+
+    def runs_on(self, symbol: str) -> bool:
+        """Whether it runs there."""
+        return self.everywhere or symbol in self.symbols
 
     def make(self) -> Strategy[Any]:
         """A new instance; every (strategy, symbol) has its own."""
         return self.strategy_class(self.params)
 
 
-def check_symbols(symbols: Sequence[object], market: object, wording: Wording) -> list[Problem]:
-    """Symbols written twice, or of a form that is not the market's; what is no text has been told elsewhere."""
+def check_symbols(symbols: Sequence[object], market: object, wording: Wording, where: Place) -> list[Problem]:
+    """Symbols at `where` written twice, or of a form that is not the market's; what is no text has been told elsewhere."""
     check = _CHECK_SYMBOL.get(market) if isinstance(market, str) else None
     found = []
     seen = set()
     for position, symbol in enumerate(symbols):
         if not isinstance(symbol, str):
             continue
-        place: Place = ("symbols", position)
+        place: Place = (*where, position)
         if symbol in seen:
             found.append(wording.at(place, f"{symbol} stands here twice; keep one"))
         elif check is not None and (text := check(symbol)) is not None:
@@ -58,8 +66,10 @@ def check_symbols(symbols: Sequence[object], market: object, wording: Wording) -
 class Planner:
     """Makes a plan of each strategy and collects what is wrong."""
 
-    def __init__(self, symbols: Sequence[str], wording: Wording) -> None:
+    def __init__(self, symbols: Sequence[str], wording: Wording, universe_of: object = None) -> None:
+        """`symbols` are all there are; with `universe_of` (a market), only those that are always in."""
         self._symbols = tuple(symbols)
+        self._universe_of = universe_of
         self._wording = wording
         self._ids: dict[str, int] = {}
         self.plans: list[StrategyPlan] = []
@@ -88,11 +98,15 @@ class Planner:
             strategy_class=strategy_class,
             params=params,
             symbols=self._symbols if config.symbols is None else config.symbols,
+            everywhere=self._universe_of is not None and config.symbols is None,
         )
         self._check_declarations(place, plan)
         self.plans.append(plan)
 
     def _check_symbols(self, place: Place, config: StrategyConfig) -> None:
+        if self._universe_of is not None:
+            self.problems += check_symbols(config.symbols or (), self._universe_of, self._wording, (*place, "symbols"))
+            return
         seen = set()
         for position, symbol in enumerate(config.symbols or ()):
             here: Place = (*place, "symbols", position)
@@ -144,9 +158,10 @@ class Planner:
         complaints = check_strategy(strategy)
         for text in complaints:
             self._say(place, f"{plan.id}: {text}")
-        for other in () if complaints else strategy.others:
+        for other in () if complaints else looks_at(strategy):
             if other not in self._symbols:
-                self._say(place, f"{plan.id} looks at {other}, which is not under symbols; add it there")
+                where = "symbols" if self._universe_of is None else "universe.always"
+                self._say(place, f"{plan.id} looks at {other}, which is not under {where}; add it there")
 
     def _say(self, place: Place, text: str) -> None:
         self.problems.append(self._wording.at(place, text))

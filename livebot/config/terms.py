@@ -53,6 +53,7 @@ def rules(config: Config, strategy: str, instrument: Instrument) -> Rules:
         amend_interval_ms=_ms(config.execution.amend_interval_seconds),
         attached_stop=_attaches_stops(config),
         resting_target=_rests_targets(config),
+        replaces_stops=config.exchange.id != SIMULATOR and _venue(config).replaces_stops,
     )
 
 
@@ -178,6 +179,7 @@ def runtime_settings(section: RuntimeConfig) -> RuntimeSettings:
         context_deadline_s=section.context_deadline_ms / 1000,
         shutdown_s=float(section.shutdown_seconds),
         history=section.history,
+        start_disk_s=float(section.start_disk_seconds),
         restarts=RestartSettings(
             maximum=restarts.maximum,
             window_s=float(restarts.window_seconds),
@@ -190,6 +192,7 @@ def runtime_settings(section: RuntimeConfig) -> RuntimeSettings:
             retries=ledger.retries,
             backoff_s=float(ledger.backoff_seconds),
             backoff_maximum_s=float(ledger.backoff_maximum_seconds),
+            start_s=float(ledger.start_seconds),
         ),
         listeners=ListenerSettings(
             queue_size=section.bus_queue_size,

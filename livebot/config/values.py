@@ -147,6 +147,9 @@ CountOrZero = Annotated[int, BeforeValidator(Number(what="a whole number", at_le
 Seed = Annotated[int, BeforeValidator(Number(what="a whole number", at_least=0, at_most=2**63 - 1, whole=True))]
 Port = Annotated[int, BeforeValidator(Number(what="a port", at_least=1, at_most=65_535, whole=True))]
 Minutes = Annotated[int, BeforeValidator(Number(what="whole minutes", at_least=1, at_most=100_000_000, whole=True))]
+MinutesOrZero = Annotated[
+    int, BeforeValidator(Number(what="whole minutes", at_least=0, at_most=100_000_000, whole=True))
+]
 Milliseconds = Annotated[
     int, BeforeValidator(Number(what="whole milliseconds", at_least=0, at_most=600_000, whole=True))
 ]

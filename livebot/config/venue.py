@@ -23,6 +23,7 @@ from livebot.config.values import (
     PathText,
     Port,
     Quote,
+    Ratio,
     RatioOrZero,
     Scale,
     Seconds,
@@ -52,7 +53,8 @@ class ConnectionConfig(Section):
     A request is given up after `request_timeout_seconds`; sockets are pinged every `keep_alive_seconds`; a stream that
     tells nothing for `stale_seconds` is renewed; the last candles are compared with the venue's every `audit_seconds`;
     nothing opens while the clocks differ by more than `clock_skew_ms`; `history_requests` run at a time; a ban
-    whose end the venue does not tell is taken to last `ban_seconds`; markets are loaded anew every `markets_hours`.
+    whose end the venue does not tell is taken to last `ban_seconds`; markets are loaded anew every `markets_hours`;
+    where requests are weighed by the minute, questions leave the part `kept_for_protection` of each to stops and exits.
     """
 
     request_timeout_seconds: Seconds = Decimal(10)
@@ -63,15 +65,17 @@ class ConnectionConfig(Section):
     history_requests: Count = 8
     ban_seconds: Seconds = Decimal(600)
     markets_hours: Hours = Decimal(12)
+    kept_for_protection: Ratio = Decimal("0.25")
 
 
 class SimulatorConfig(Section):
     """The simulated venue, and the account of paper trading (`wallet`, fees, `slippage`, `latency_ms`, `partial_fills`).
 
-    `candles` null is a synthetic market made from `seed` with `volatility` (1 is that of real large coins),
-    else a folder of candle files; `speed` is market time over real time; `minutes` null runs on (or to the end of the
-    files); `wallet` in quote currency; `slippage` a ratio of the price of market orders; `partial_fills` lets
-    some orders fill in pieces; `socket` is the address of a venue that runs as its own process.
+    `candles` null is a synthetic market made from `seed` with `volatility` (1 is that of real large coins) that lists so
+    many `symbols` where a universe looks for some, else a folder of candle files; `speed` is market time over real time;
+    `minutes` null runs on (or to the end of the files); `wallet` in quote currency; `slippage` a ratio of the price of
+    market orders; `partial_fills` lets some orders fill in pieces; `socket` is the address of a venue that runs as its own
+    process.
     """
 
     candles: PathText | None = None
@@ -81,6 +85,7 @@ class SimulatorConfig(Section):
     minutes: Minutes | None = None
     wallet: Quote = Decimal(10_000)
     volatility: Scale = Decimal(1)
+    symbols: Count = 20
     slippage: RatioOrZero = Decimal("0.0002")
     taker_fee: Fee = Decimal("0.0005")
     maker_fee: Fee = Decimal("0.0002")

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from livebot.core.universe_memory import UniverseStatus
 from livebot.errors import Rejected
 from livebot.ports import LimitUse, SignalStatus, SymbolStatus, SystemStatus
 
@@ -48,6 +49,7 @@ def decode_status(data: Mapping[str, Any]) -> SystemStatus:
                 "problems": tuple(data["problems"]),
                 "limits": tuple(_limit(limit) for limit in data["limits"]),
                 "symbols": tuple(_symbol(symbol) for symbol in data["symbols"]),
+                "universe": _universe(data.get("universe")),
             }
         )
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
@@ -59,6 +61,12 @@ def decode_status(data: Mapping[str, Any]) -> SystemStatus:
 
 def _limit(data: Mapping[str, Any]) -> LimitUse:
     return LimitUse(name=data["name"], used=Decimal(data["used"]), allowed=_exact(data["allowed"]))
+
+
+def _universe(data: Mapping[str, Any] | None) -> UniverseStatus | None:
+    if data is None:
+        return None
+    return UniverseStatus(**{**data, **{name: tuple(data[name]) for name in ("members", "departing", "resting")}})
 
 
 def _symbol(data: Mapping[str, Any]) -> SymbolStatus:

@@ -1,14 +1,16 @@
 """A position that is not ours made a signal of ours, in the worker of its symbol.
 
 Rules of this file: nothing is adopted before a comparison has shown, twice, how much of the position is not ours; what
-cannot be protected at once is refused with a sentence and left as it is.
+cannot be protected at once is refused with a sentence and left as it is.  It is there whether the limits allow it or not: it
+is not refused for them, they are named in the answer, and it counts.
 """
 
 from decimal import Decimal
 
 from livebot.core.adoption import Adoption, adopt
-from livebot.core.candidate import Refused
+from livebot.core.candidate import Candidate, Refused
 from livebot.core.exposure import protected
+from livebot.core.inputs import Step, Submit
 from livebot.core.market import Side, decimal_of
 from livebot.core.order import ZERO, OrderKind
 from livebot.core.signal import Closing, Open
@@ -60,10 +62,11 @@ class Adopting:
                 f"{self._symbol}: no stop rests there and none was given, so the position could not be protected; "
                 f"nothing was adopted: `livebot adopt {self._symbol} --stop PRICE`"
             )
+        price = decimal_of(instance.last_price)
         adoption = Adoption(
             quantity=beyond,
-            entry_price=self._entry_price(seen, beyond),
-            price=decimal_of(instance.last_price),
+            entry_price=self._entry_price(seen, beyond, price),
+            price=price,
             stop_loss=stop,
             take_profit=wish.target,
             ts_ms=self._shared.clock.now_ms(),
@@ -71,10 +74,34 @@ class Adopting:
         made = adopt(instance.state, adoption, instance.rules)
         if isinstance(made, Refused):
             raise Rejected(f"{self._symbol}: {made.text}; nothing was adopted")
+        beyond_limits = self._exceeded(instance, made, adoption)
         self._states.take(instance, made)
         await self._states.commit()
         self._shared.observer.foreign_position(self._symbol, self._reconcile.beyond(seen))
-        return self._said(instance, beyond, wish)
+        return self._said(instance, beyond, wish) + beyond_limits
+
+    def _exceeded(self, instance: StrategyInstance, made: Step, adoption: Adoption) -> str:
+        """What is there already is adopted whatever the limits say; what it exceeds is told, and it counts from now on."""
+        signal = made.state.signal
+        stop = next(request.approved.order for request in made.requests if isinstance(request, Submit))
+        assert isinstance(signal, Open)  # so it was made
+        quantity, price = signal.position.quantity, adoption.entry_price
+        candidate = Candidate(
+            strategy=instance.strategy_name,
+            symbol=self._symbol,
+            side=signal.signal.side,
+            order=stop,
+            signal=signal.signal,
+            price=price,
+            notional=quantity * price,
+            risk=quantity * abs(price - signal.stop_loss),
+            confidence=None,
+            ts_ms=adoption.ts_ms,
+        )
+        exceeded = self._shared.portfolio.exceeded(candidate, adoption.ts_ms)
+        if not exceeded:
+            return ""
+        return f"; with it more is open than allowed, so that nothing else opens until less is: {'; '.join(exceeded)}"
 
     def _resting_stop(self, seen: VenueSnapshot, beyond: Decimal) -> Decimal | None:
         """The stop that somebody else has placed for it, the nearest if there are several."""
@@ -90,9 +117,11 @@ class Adopting:
         ]
         return max(triggers, key=lambda price: side.sign * price, default=None)
 
-    def _entry_price(self, seen: VenueSnapshot, beyond: Decimal) -> Decimal:
+    def _entry_price(self, seen: VenueSnapshot, beyond: Decimal, present: Decimal) -> Decimal:
         """The venue's average price less what our own part of the position cost."""
         position = seen.positions[self._symbol]
+        if not position.average_price:
+            return present  # of coins a venue does not say what they cost
         cost = ZERO
         for instance in self._states.instances:
             signal = instance.state.signal

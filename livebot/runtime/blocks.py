@@ -32,6 +32,7 @@ class Blocks:
         self._venue: dict[str, str | None] = {}  # by source: the symbol, None for all
         self._standings: dict[str, Standing] = {}
         self._off: set[str] = set()  # the symbols whose standing is off, so that time needs to look at these only
+        self._outside: set[str] = set()
         self._faults: dict[str, str] = {}
         self._gate_closed = False
 
@@ -52,6 +53,8 @@ class Blocks:
             found.append(DenialCode.PAUSED)
         if symbol in self._off:
             found.append(DenialCode.SWITCHED_OFF)
+        if symbol in self._outside:
+            found.append(DenialCode.UNIVERSE)
         return tuple(found)
 
     # Everywhere
@@ -80,6 +83,13 @@ class Blocks:
         return next(iter(self._faults.values()), None)
 
     # One symbol
+
+    def outside(self, symbol: str, *, stands: bool) -> None:
+        """It is (not) a member of the universe any more; the universe remembers that by itself."""
+        if stands:
+            self._outside.add(symbol)
+        else:
+            self._outside.discard(symbol)
 
     def pause(self, symbol: str) -> None:
         """By order of the operator."""

@@ -36,6 +36,8 @@ class Comparisons:
 
     async def finished(self, timeout_s: float) -> None:
         """Wait until all that were asked have compared themselves, but no longer than so long."""
+        if self._all_there.is_set():
+            return
         try:
             async with asyncio.timeout(timeout_s):
                 await self._all_there.wait()

@@ -24,7 +24,7 @@ from livebot.core.signal import Idle, Open
 from livebot.errors import BadInput, Transient
 from livebot.features.timeframes import Gap
 from livebot.ports import Decision
-from livebot.runtime.inbox import ContextDeadline, GapCame, HistoryCame, Inbox, Item, Reload
+from livebot.runtime.inbox import ContextCame, ContextDeadline, GapCame, HistoryCame, Inbox, Item, Reload
 from livebot.runtime.side_jobs import SideJobs
 from livebot.runtime.strategy_instance import LONGEST_GAP_MINUTES, StrategyInstance, Taken
 from livebot.runtime.surroundings import Surroundings
@@ -156,6 +156,12 @@ class Deciding:
         if instance.due == item.close_ms:
             self._skip(instance, item.close_ms)
 
+    def context_came(self, item: ContextCame) -> None:
+        """The symbols that the strategy's features are made of are in; others may still be waited for."""
+        instance = self._instance(item.strategy)
+        if instance.due == item.close_ms:
+            self._decide_if_due(instance)
+
     # Deciding
 
     def _decide_if_due(self, instance: StrategyInstance) -> None:
@@ -169,6 +175,8 @@ class Deciding:
             self._decide(instance, due)
         elif self._waiting.get(instance.strategy_name) != due:
             self._waiting[instance.strategy_name] = due
+            came = ContextCame(instance.strategy_name, due)
+            instance.when_context_is_complete(due, lambda: self._inbox.put(came))
             asyncio.get_running_loop().call_later(
                 self._shared.settings.context_deadline_s,
                 self._inbox.put,
@@ -178,8 +186,7 @@ class Deciding:
     def _skip(self, instance: StrategyInstance, close_ms: int) -> None:
         """Not asked about a close, because what it looks at was not complete in time."""
         instance.due = None
-        signal = instance.state.signal
-        if instance.ready and (isinstance(signal, Idle) or (isinstance(signal, Open) and instance.manages)):
+        if instance.ready and _would_be_asked(instance):
             late = ", ".join(instance.missing_context(close_ms)) or self._symbol
             text = f"the candles of {late} up to this close did not come in time"
             self._tell(instance, close_ms, None, "skipped", ("context_missing", text))
@@ -188,6 +195,12 @@ class Deciding:
         if not instance.ready or close_ms <= instance.state.decided_ms:
             return
         signal = instance.state.signal
+        without_value = instance.without_value
+        if without_value:
+            if _would_be_asked(instance):
+                text = f"{', '.join(without_value)}: too few of the other symbols have candles enough up to this close"
+                self._tell(instance, close_ms, None, "skipped", ("context_incomplete", text))
+            return
         if isinstance(signal, Idle):
             if self._states.has_had_its_signals:
                 return
@@ -204,16 +217,17 @@ class Deciding:
         """What the strategy answers.  Raises what it raises, with its name, and BadInput for an answer of another kind."""
         strategy = instance.strategy_name
         started = perf_counter()
-        with structlog.contextvars.bound_contextvars(strategy=strategy):
-            try:
-                answer = call()
-            except Exception as error:
-                error.add_note(f"raised by {name} of strategy {strategy} on {self._symbol}")
-                raise
-            finally:
-                took_ms = (perf_counter() - started) * 1000
-                if took_ms > self._shared.settings.slow_call_ms:
-                    self._shared.observer.slow_call(strategy, self._symbol, name, took_ms)
+        bound = structlog.contextvars.bind_contextvars(strategy=strategy)
+        try:
+            answer = call()
+        except Exception as error:
+            error.add_note(f"raised by {name} of strategy {strategy} on {self._symbol}")
+            raise
+        finally:
+            took_ms = (perf_counter() - started) * 1000
+            if took_ms > self._shared.settings.slow_call_ms:
+                self._shared.observer.slow_call(strategy, self._symbol, name, took_ms)
+            structlog.contextvars.reset_contextvars(**bound)
         if answer is not None and not isinstance(answer, kind):
             raise BadInput(f"{name} of strategy {strategy} answered {answer!r}: it must be {kind.__name__} or None")
         return answer
@@ -248,8 +262,14 @@ class Deciding:
                 text=why[1],
                 side=entry.side.value if entry is not None else None,
                 confidence=None,
+                feature_set=instance.feature_set,
             )
         )
 
     def _instance(self, strategy: str) -> StrategyInstance:
         return next(each for each in self._states.instances if each.strategy_name == strategy)
+
+
+def _would_be_asked(instance: StrategyInstance) -> bool:
+    signal = instance.state.signal
+    return isinstance(signal, Idle) or (isinstance(signal, Open) and instance.manages)

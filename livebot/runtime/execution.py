@@ -3,9 +3,9 @@
 Rules of this file: an order in flight is never abandoned by a cancelled task, its answer is awaited to the configured
 timeout, and nothing else is said about that order before; no answer, and any error but the venue's no, is OrderUnknown,
 never a failure; an order is absent only when the venue still does not know it after its own acceptance window, counted
-from when we began to ask; an order that would open something passes one last gate in the very step of the loop in which
-it leaves; a question is asked until there is an answer that can be used, and a venue that refuses us stops entries, not
-the workers.
+from when we began to ask or, if it was sent again meanwhile, from then; an order that would open something passes one
+last gate in the very step of the loop in which it leaves; a question is asked until there is an answer that can be used,
+and a venue that refuses us stops entries, not the workers.
 """
 
 import asyncio
@@ -61,6 +61,7 @@ class Execution:
         self._standing: set[str] = set()  # the sources that were told of and have not passed
         self._puzzled = 0  # questions that were answered with what cannot be used, time and again
         self._in_flight: dict[asyncio.Future[OrderOutcome | OrderAbsent], str] = {}  # the client order id of each
+        self._sent_s: dict[str, float] = {}  # loop time; of those that may still arrive, the oldest first
         self._looking: asyncio.Task[VenueSnapshot] | None = None
         self._next_look: asyncio.Task[VenueSnapshot] | None = None
 
@@ -73,6 +74,11 @@ class Execution:
     def window_s(self) -> float:
         """How long after it was sent the venue may still take something in."""
         return self._exchange.absence_window_ms / 1000
+
+    @property
+    def repeats_are_refused(self) -> bool:
+        """Whether a stop may be sent again under its own id: the venue refuses it if it has it."""
+        return self._exchange.refuses_repeated_ids
 
     async def settled(self) -> None:
         """Wait until no order is in flight (each is bounded by its timeout)."""
@@ -112,6 +118,7 @@ class Execution:
         if approved.order.leg.opens and not self._may_open(approved.order.symbol):
             # After this nobody will send it: that is as certain as a venue's word.
             return OrderAbsent(client_order_id=order_id, ts_ms=self._clock.now_ms())
+        self._note_sent(order_id)
         try:
             async with asyncio.timeout(self._settings.order_timeout_s):
                 outcome = await call(approved)
@@ -126,7 +133,19 @@ class Execution:
             if isinstance(outcome, OrderAccepted):
                 self._tell(ORDERS, None)
             return outcome
+        self._note_sent(order_id)
         return OrderUnknown(client_order_id=order_id, text=text, ts_ms=self._clock.now_ms())
+
+    def _note_sent(self, order_id: str) -> None:
+        """From now on it may arrive for as long as the venue's window lasts."""
+        now_s, sent_s = asyncio.get_running_loop().time(), self._sent_s
+        sent_s.pop(order_id, None)
+        sent_s[order_id] = now_s
+        over_s = (
+            now_s - self.window_s - self._settings.order_timeout_s
+        )  # an answer may be as old as a question may last
+        while (oldest := next(iter(sent_s))) != order_id and sent_s[oldest] < over_s:
+            del sent_s[oldest]
 
     async def cancel(self, symbol: str, client_order_id: str) -> bool:
         """Take an order back; False if the venue does not know it or cannot be reached: then ask about it."""
@@ -146,17 +165,18 @@ class Execution:
         after twice the wait (what protects must not stand in line behind questions); what it still withholds then is
         for the caller to ask about later.
         """
-        await self._landed(request.client_order_id)
-        loop = asyncio.get_running_loop()
-        certain_s, wait_s = loop.time() + self.window_s, self._settings.unknown_poll_s
+        order_id, loop = request.client_order_id, asyncio.get_running_loop()
+        begun_s, wait_s = loop.time(), self._settings.unknown_poll_s
         while True:
-            left_s = certain_s - loop.time()  # an answer counts from when it was asked for
-            found = await self.insisted(lambda: self._exchange.fetch_order(request.symbol, request.client_order_id))
+            await self._landed(order_id)  # it may be sent again while we ask
+            asked_s = loop.time()  # an answer counts from when it was asked for
+            found = await self.insisted(lambda: self._exchange.fetch_order(request.symbol, order_id))
             events, listed = await self._story(request, found) if found is not None else ((), ZERO)
+            left_s = max(begun_s, self._sent_s.get(order_id, begun_s)) + self.window_s - asked_s
             if found is not None and (listed >= found.filled or left_s <= 0):
                 return events
             if left_s <= 0:
-                return (OrderAbsent(client_order_id=request.client_order_id, ts_ms=self._clock.now_ms()),)
+                return (OrderAbsent(client_order_id=order_id, ts_ms=self._clock.now_ms()),)
             await asyncio.sleep(min(wait_s, left_s))
             wait_s *= 2
 

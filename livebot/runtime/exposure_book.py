@@ -91,7 +91,7 @@ class ExposureBook:
     @property
     def valued(self) -> bool:
         """Whether every open position has a mark."""
-        return all(symbol in self._marks for symbol in self._symbols)
+        return self._symbols.keys() <= self._marks.keys()
 
     @property
     def invested(self) -> Decimal:

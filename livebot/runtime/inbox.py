@@ -62,6 +62,14 @@ class ContextDeadline:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextCame:
+    """All symbols that a strategy's features are made of are in at this close."""
+
+    strategy: str
+    close_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class UnprotectedDeadline:
     """A position has been without a confirmed stop for as long as is allowed."""
 
@@ -112,7 +120,19 @@ class Stop:
     """Finish what is at hand and return."""
 
 
-Wish = HistoryCame | GapCame | Reload | Failed | ContextDeadline | UnprotectedDeadline | Leave | Ask | Adopt | Stop
+Wish = (
+    HistoryCame
+    | GapCame
+    | Reload
+    | Failed
+    | ContextDeadline
+    | ContextCame
+    | UnprotectedDeadline
+    | Leave
+    | Ask
+    | Adopt
+    | Stop
+)
 Item = CandleOf | OrderEvent | Wish
 
 

@@ -7,15 +7,16 @@ durable before anyone else is told; a clock that goes back changes nothing.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from livebot.core.facts import SignalClosed
 from livebot.core.market import DAY_MS
 from livebot.core.order import ZERO
-from livebot.core.risk import Limits, TradingState, Usage, next_trading_state
+from livebot.core.risk import Limits, TradingState, next_trading_state
 from livebot.core.wording import number, percent
 from livebot.errors import Rejected
 from livebot.ports import PortfolioMemory
-from livebot.runtime.blocks import WHOLE
+from livebot.runtime.blocks import WHOLE, Blocks
 from livebot.runtime.settings import LossAction, LossLimit
 
 # Begins the reason of a halt by the loss limit; from it a restarted daemon knows that it was flattening.
@@ -41,6 +42,14 @@ class Worth:
     equity: Decimal
     open_pnl: Decimal
     valued: bool
+
+
+class _Equities(NamedTuple):
+    """As the core's checks of losses read them."""
+
+    equity: Decimal
+    day_start_equity: Decimal
+    peak_equity: Decimal
 
 
 class LossWatch:
@@ -84,8 +93,8 @@ class LossWatch:
         lost = self._loss_limit_reached(worth)
         if lost is not None:
             return None if self._halted_by_loss else self._move(TradingState.HALTED, LOSS_LIMIT + lost)
-        usage = self._usage(worth.equity)
-        following, reason = next_trading_state(self.state, usage, self._limits, new_day=new_day)
+        equities = self._equities(worth.equity)
+        following, reason = next_trading_state(self.state, equities, self._limits, new_day=new_day)
         return None if following is self.state else self._move(following, reason)
 
     def halt(self, reason: str) -> StateChange:
@@ -116,15 +125,20 @@ class LossWatch:
 
     # Memory
 
-    def memory(self) -> PortfolioMemory:
-        """Its part of the portfolio's memory."""
+    def memory(self, blocks: Blocks) -> PortfolioMemory:
+        """The portfolio's memory: what is known here, and what blocks entries."""
+        switched_on = blocks.switched_on()
         return PortfolioMemory(
             trading_state=self.state,
             state_reason=self.reason,
             day_start_ms=self._day_start_ms,
             day_start_equity=self.day_start_equity,
             peak_equity=self.peak_equity,
-            switched_on=((WHOLE, self._counted_from_ms),) if self._counted_from_ms else (),
+            paused=blocks.paused,
+            quarantined=tuple(sorted(blocks.quarantined.items())),
+            switched_off=blocks.switched_off(),
+            switched_on=((WHOLE, self._counted_from_ms), *switched_on) if self._counted_from_ms else switched_on,
+            dismissed=blocks.dismissed(),
         )
 
     def restore(self, memory: PortfolioMemory, closes: Iterable[SignalClosed]) -> None:
@@ -158,20 +172,9 @@ class LossWatch:
             return None
         return f"{number(-pnl)} lost of {number(capital)}, {percent(limit.ratio)} allowed"
 
-    def _usage(self, equity: Decimal) -> Usage:
-        return Usage(
-            trading_state=self.state,
-            blocks=(),
-            symbol_side=None,
-            open_signals=0,
-            open_signals_of_strategy=0,
-            gross_exposure=ZERO,
-            symbol_exposure=ZERO,
-            orders_last_minute=0,
-            equity=equity,
-            day_start_equity=equity if self.day_start_equity is None else self.day_start_equity,
-            peak_equity=equity if self.peak_equity is None else self.peak_equity,
-        )
+    def _equities(self, equity: Decimal) -> _Equities:
+        day_start, peak = self.day_start_equity, self.peak_equity
+        return _Equities(equity, equity if day_start is None else day_start, equity if peak is None else peak)
 
     def _move(self, following: TradingState, reason: str) -> StateChange:
         self.state, self.reason = following, reason

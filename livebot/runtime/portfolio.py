@@ -7,7 +7,6 @@ entries and nothing else; HALTED is lifted by an operator alone, over any restar
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 
 import structlog
@@ -25,7 +24,7 @@ from livebot.core.facts import (
 from livebot.core.market import MINUTE_MS, Side
 from livebot.core.order import ZERO
 from livebot.core.performance import WinRate
-from livebot.core.risk import Approved, DenialCode, Denied, Limits, TradingState, Usage, judge
+from livebot.core.risk import Approved, DenialCode, Denied, Limits, TradingState, Usage, exceeded, judge
 from livebot.ports import Decision, LimitUse, PortfolioMemory
 from livebot.runtime.blocks import Blocks
 from livebot.runtime.exposure_book import ExposureBook, Key, Reservation
@@ -77,6 +76,11 @@ class Portfolio:
             verdict = Denied(DenialCode.CHECK_FAILED, f"the portfolio failed: {type(error).__name__}: {error}")
         self._counts["admitted" if isinstance(verdict, Approved) else "denied"] += 1
         return verdict
+
+    def exceeded(self, candidate: Candidate, now_ms: int) -> tuple[str, ...]:
+        """The limits that something exceeds which is there already, and counts from now on whether they allow it or not."""
+        usage = self._usage((candidate.strategy, candidate.symbol), candidate.side, now_ms)
+        return exceeded(usage, self._limits, candidate)
 
     def release(self, strategy: str, symbol: str) -> None:
         """Give back the room of an approved order that was not sent after all."""
@@ -169,10 +173,19 @@ class Portfolio:
         """The symbol's last price; what is no price is ignored."""
         self._book.mark(symbol, price)
 
-    def set_wallet(self, wallet: Decimal) -> None:
-        """What the venue says the account holds, unrealised PnL not counted; equity follows from here."""
-        self._base = wallet - self._closed - self._book.booked
+    def set_wallet(self, wallet: Decimal, *, paid: bool = False) -> None:
+        """What the venue says the account holds, unrealised PnL not counted; equity follows from here.
+
+        `paid`: what is open was paid for out of it.
+        """
+        invested = self._book.invested if paid else ZERO
+        self._base = wallet + invested - self._closed - self._book.booked
         self._watch.begin(self.equity)
+
+    def move_cash(self, amount: Decimal) -> None:
+        """Money came in (or went out, below 0) apart from any trade of ours, such as funding."""
+        if self._base is not None:
+            self._base += amount
 
     def _take_in(self, fact: Fact) -> None:
         key = (fact.strategy, fact.symbol)
@@ -303,15 +316,7 @@ class Portfolio:
 
     def memory(self) -> PortfolioMemory:
         """What must outlive the process."""
-        watched = self._watch.memory()
-        return replace(
-            watched,
-            paused=self.blocks.paused,
-            quarantined=tuple(sorted(self.blocks.quarantined.items())),
-            switched_off=self.blocks.switched_off(),
-            dismissed=self.blocks.dismissed(),
-            switched_on=watched.switched_on + self.blocks.switched_on(),
-        )
+        return self._watch.memory(self.blocks)
 
     @property
     def dirty(self) -> bool:

@@ -65,9 +65,10 @@ def confirmed_by(record: OrderRecord, snapshot: VenueSnapshot) -> bool:
 
 
 def expected_quantity(states: Iterable[SymbolState]) -> Decimal:
-    """Net quantity of one symbol by our files, positive long."""
+    """Net quantity of one symbol by our files, positive long, with what closed positions have left there."""
     total = ZERO
     for state in states:
+        total += state.remainder
         if isinstance(state.signal, Open | Closing):
             total += state.signal.signal.side.sign * state.signal.position.quantity
     return total
@@ -77,21 +78,39 @@ def shortfalls(states: Iterable[SymbolState], actual: Decimal) -> tuple[dict[str
     """How much less the venue holds than each strategy's file says, and what it holds beyond all of them (signed).
 
     What is missing is taken from the strategies in order of name: the venue nets positions and cannot say whose it was.
+    What closed positions have left comes last.
     """
-    holders = sorted(
-        (state for state in states if isinstance(state.signal, Open | Closing)), key=lambda state: state.strategy
-    )
+    by_name = sorted(states, key=lambda state: state.strategy)
     missing: dict[str, Decimal] = {}
     left = actual
-    for state in holders:
-        assert isinstance(state.signal, Open | Closing)
-        sign = state.signal.signal.side.sign
-        held = state.signal.position.quantity
-        there = min(held, max(ZERO, sign * left))
-        left -= sign * there
-        if there < held:
-            missing[state.strategy] = held - there
+    for state in by_name:
+        if isinstance(state.signal, Open | Closing):
+            sign = state.signal.signal.side.sign
+            left -= sign * _found(missing, state.strategy, state.signal.position.quantity, sign * left)
+    for state in by_name:
+        if state.remainder:
+            left -= _found(missing, state.strategy, state.remainder, left)
     return missing, left
+
+
+def _found(missing: dict[str, Decimal], strategy: str, held: Decimal, left: Decimal) -> Decimal:
+    """How much of what a strategy holds is among what is left; notes what is missing."""
+    there = min(held, max(ZERO, left))
+    if there < held:
+        missing[strategy] = missing.get(strategy, ZERO) + held - there
+    return there
+
+
+def close_enough(states: Iterable[SymbolState], beyond: Decimal, lot_step: Decimal) -> bool:
+    """Whether a difference is less than a lot of coins and what is there is enough for all that we may sell.
+
+    Venues round the fees that they take in coins.
+    """
+    if abs(beyond) >= lot_step:
+        return False
+    positions = [each.signal.position for each in states if isinstance(each.signal, Open | Closing)]
+    spare = sum((position.quantity - position.closable for position in positions), ZERO)
+    return beyond + spare >= 0
 
 
 def missing_orders(states: Iterable[SymbolState], snapshot: VenueSnapshot) -> tuple[OrderRecord, ...]:
@@ -123,7 +142,7 @@ def missing_stops(states: Iterable[SymbolState], snapshot: VenueSnapshot) -> tup
         state
         for state in states
         if isinstance(state.signal, Open | Closing)
-        and state.signal.position.quantity > 0
+        and not state.signal.position.flat
         and not any(
             record.request.leg is Leg.STOP and record.request.client_order_id in snapshot.orders
             for record in state.orders

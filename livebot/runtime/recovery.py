@@ -15,12 +15,12 @@ from livebot.core.order import VenueOrder
 from livebot.core.rebuild import is_ours, rebuild
 from livebot.core.signal import Idle
 from livebot.errors import BadInput, Fatal
-from livebot.ports import Clock, DamagedFile, Exchange, Ledger, LedgerHistory, SignalStore
+from livebot.ports import Clock, DamagedFile, Exchange, SignalStore
 from livebot.runtime.execution import Execution
 from livebot.runtime.reconcile import VenueSnapshot
+from livebot.runtime.start_waits import StartWaits
 
 Key = tuple[str, str]  # (strategy, symbol)
-LEDGER_S = 60.0  # for one attempt to write or read it all
 
 _FRESH = (0, 0)
 
@@ -29,12 +29,14 @@ _FRESH = (0, 0)
 class Recovered:
     """What is known when recovery is done.
 
-    `told` is the last sequence that the ledger had before: everyone has been told of those.  `quarantined` are symbols
-    that somebody has to look at, and the sentence; `problems` are other sentences for the operator, by source.
+    `numbers` are the ledger's last sequence and signal number before, `told` the sequence alone: everyone has been told of
+    those.  `quarantined` are symbols that somebody has to look at, and the sentence; `problems` are other sentences for
+    the operator, by source.
     """
 
     states: dict[Key, SymbolState]
     told: Mapping[Key, int]
+    numbers: Mapping[Key, tuple[int, int]] = field(default_factory=dict)
     closes: Sequence[SignalClosed]
     snapshot: VenueSnapshot
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
@@ -60,33 +62,32 @@ class Recovery:
         system: str,
         *,
         store: SignalStore,
-        ledger: Ledger,
-        history: LedgerHistory,
         exchange: Exchange,
         execution: Execution,
         clock: Clock,
+        waits: StartWaits,
     ) -> None:
         """Nothing is read yet."""
+        self._waits = waits
         self._system = system
         self._store = store
-        self._ledger = ledger
-        self._history = history
         self._exchange = exchange
         self._execution = execution
         self._clock = clock
 
     async def run(self, configured: frozenset[Key]) -> Recovered:
         """Recover.  Raises Fatal where nothing can run."""
-        answered = self._execution.answered
         loaded = await self._store.load()
-        numbers = await answered(self._history.last_numbers, timeout_s=LEDGER_S)
+        self._waits.found(loaded.states)
+        numbers = await self._waits.numbers()
         unrecorded: list[Fact] = [fact for state in loaded.states for fact in state.outbox]
         if unrecorded:
-            await answered(lambda: self._ledger.record(unrecorded, ()), timeout_s=LEDGER_S)
+            await self._waits.record(unrecorded)
         found = Recovered(
             states={(state.strategy, state.symbol): state for state in loaded.states},
             told={key: sequence for key, (sequence, _) in numbers.items()},
-            closes=await answered(self._history.closes, timeout_s=LEDGER_S),
+            numbers=numbers,
+            closes=await self._waits.closes(),
             snapshot=await self._execution.look(),
         )
         await self._lift_old(found, numbers)
@@ -118,12 +119,11 @@ class Recovery:
             raise Fatal(f"{cause}; correct `symbols` in the config") from cause
         found.instruments = known
 
+    async def _save(self, state: SymbolState) -> None:
+        await self._waits.disk(lambda: self._store.save(state))
+
     def _fresh(self, key: Key, numbers: Mapping[Key, tuple[int, int]]) -> SymbolState:
-        strategy, symbol = key
-        sequence, number = numbers.get(key, _FRESH)
-        return SymbolState(
-            system=self._system, strategy=strategy, symbol=symbol, sequence=sequence, number=number, signal=Idle()
-        )
+        return fresh_state(self._system, key, numbers)
 
     async def _lift_old(self, found: Recovered, numbers: Mapping[Key, tuple[int, int]]) -> None:
         """A file older than the ledger (a backup was put back) must not use its numbers again."""
@@ -131,7 +131,7 @@ class Recovery:
             sequence, number = numbers.get(key, _FRESH)
             if sequence > state.sequence:
                 lifted = replace(state, sequence=sequence, number=max(number, state.number))
-                await self._store.save(lifted)
+                await self._save(lifted)
                 found.states[key] = lifted
                 found.quarantined[state.symbol] = (
                     f"the state file of {state.strategy} on {state.symbol} is older than the ledger (fact "
@@ -148,7 +148,7 @@ class Recovery:
         key = (file.strategy, file.symbol)
         empty = self._fresh(key, numbers)
         state = self._rebuilt(empty, found)
-        await self._store.save(state)
+        await self._save(state)
         found.states[key] = state
         left = await self._take_back(state, found.snapshot.orders.values())
         shown = "no position of ours" if isinstance(state.signal, Idle) else "an open position, now guarded"
@@ -184,6 +184,13 @@ def _tell_unattended(found: Recovered, configured: frozenset[Key]) -> None:
                 f"{symbol}: {strategy} has a signal ({type(state.signal).__name__}) but the config no longer runs it "
                 "there; it is guarded until it closes"
             )
+
+
+def fresh_state(system: str, key: Key, numbers: Mapping[Key, tuple[int, int]]) -> SymbolState:
+    """A state without a signal, above the numbers that the ledger has of it."""
+    strategy, symbol = key
+    sequence, number = numbers.get(key, _FRESH)
+    return SymbolState(system=system, strategy=strategy, symbol=symbol, sequence=sequence, number=number, signal=Idle())
 
 
 def moved_on(state: SymbolState, acknowledged: int) -> SymbolState:

@@ -40,7 +40,8 @@ class RestartSettings:
 class LedgerSettings:
     """The ledger's writer: `queue_size` rows may wait in memory, beyond that no new entries; `batch_size` rows a write.
 
-    A failing ledger is a problem on the operator's screen after `retries` attempts; attempts never end.
+    A failing ledger is a problem on the operator's screen after `retries` attempts; attempts never end.  A start, which
+    has to read it before anything else, gives up after `start_s`.
     """
 
     queue_size: int = 20_000
@@ -48,6 +49,7 @@ class LedgerSettings:
     retries: int = 3
     backoff_s: float = 0.2
     backoff_maximum_s: float = 15.0
+    start_s: float = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class RuntimeSettings:
     `signals_per_symbol` is when SEQUENTIAL goes on to the next symbol (None: never by itself); `max_concurrent_symbols`
     None means all; `queue_size` bounds a symbol's own queue; a strategy call above `slow_call_ms` is counted;
     `context_deadline_s` is how long the first symbols of a close wait for the last; `shutdown_s` bounds the whole stop;
-    `history` is how many candles a symbol loads at least.
+    `history` is how many candles a symbol loads at least; a start waits `start_disk_s` for a disk that takes nothing.
     """
 
     mode: RunMode = RunMode.PARALLEL
@@ -81,6 +83,7 @@ class RuntimeSettings:
     context_deadline_s: float = 2.0
     shutdown_s: float = 20.0
     history: int = 500
+    start_disk_s: float = 60.0
     restarts: RestartSettings = field(default_factory=RestartSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     listeners: ListenerSettings = field(default_factory=ListenerSettings)

@@ -39,6 +39,7 @@ def status_of(system: System) -> SystemStatus:
         counts={**portfolio.counts(), **observations.counts, "restarts": restarts},
         slow_calls=dict(observations.slow_calls),
         symbols=tuple(_symbol(system, symbol) for symbol in system.workers.strategies),
+        universe=system.universe.status() if system.universe is not None else None,
     )
 
 

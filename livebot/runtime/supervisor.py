@@ -9,69 +9,16 @@ never swallowed, except the one that `restart` itself made.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 
 import structlog
 
 from livebot.errors import Fatal, Rejected
+from livebot.runtime.children import Child, ChildState, ChildStatus, Outcome
 from livebot.runtime.settings import RunMode, RuntimeSettings
 
+__all__ = ["ChildState", "ChildStatus", "Supervisor"]
+
 _log = structlog.get_logger(__name__)
-
-
-class ChildState(Enum):
-    """What a symbol's task is doing."""
-
-    WAITING = "waiting"  # for its turn
-    RUNNING = "running"
-    BACKING_OFF = "backing_off"  # it failed and comes back
-    QUARANTINED = "quarantined"  # it failed too often, and its guard has nothing (more) to guard
-    GUARDED = "guarded"  # quarantined, and its guard runs
-    STOPPED = "stopped"
-    DONE = "done"  # it returned by itself
-
-
-class _Outcome(Enum):
-    """How one run of a symbol ended, when it was not cancelled."""
-
-    RETURNED = "returned"
-    FAILED = "failed"
-    RESTARTED = "restarted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChildStatus:
-    """One symbol's task as an operator sees it; `restarts` counts all since the start of the daemon."""
-
-    state: ChildState
-    restarts: int
-    last_error: str | None
-
-
-class _Child:
-    """What the supervisor keeps of one symbol."""
-
-    def __init__(self, symbol: str, quarantine: str | None) -> None:
-        self.symbol = symbol
-        self.quarantine = quarantine  # why, or None
-        self.announced = quarantine is not None  # one from before the daemon's restart is known already
-        self.state = ChildState.WAITING
-        self.task: asyncio.Task[None] | None = None
-        self.failures: list[float] = []  # loop times of the restarts within the window
-        self.restarts = 0
-        self.last_error = quarantine
-        self.release: asyncio.Event | None = None  # of the present quarantine; the operator lifts it
-        self.interrupted = False  # `restart` cancelled the run and wants it again
-        self.has_turn = False
-
-    @property
-    def ended(self) -> bool:
-        return self.task is None or self.task.done()
-
-    def lift(self) -> None:
-        if self.release is not None:
-            self.release.set()
 
 
 class Supervisor:
@@ -93,13 +40,17 @@ class Supervisor:
         rng: random.Random,
         report: Callable[[str, BaseException], None],
         first: Collection[str] = (),
+        stays: bool = False,
         quarantined: Mapping[str, str] | None = None,
     ) -> None:
-        """`first` (those with an open signal) get the first turns; `quarantined` (symbol: why) start so."""
+        """`first` (those with an open signal) get the first turns; `quarantined` (symbol: why) start so.
+
+        `stays`: it does not return when all are done, because others may be added.
+        """
         ordered = [symbol for symbol in symbols if symbol in first]
         ordered += [symbol for symbol in symbols if symbol not in first]
         reasons = quarantined or {}
-        self._children = {symbol: _Child(symbol, reasons.get(symbol)) for symbol in ordered}
+        self._children = {symbol: Child(symbol, reasons.get(symbol)) for symbol in ordered}
         self._run = run
         self._guard = guard
         self._evict = evict
@@ -108,14 +59,56 @@ class Supervisor:
         self._rng = rng
         self._report = report
         self._turns = asyncio.Semaphore(_concurrent(settings, len(ordered)))
+        self._bounded = settings.mode is RunMode.SEQUENTIAL or settings.max_concurrent_symbols is not None
+        self._stays = stays
+        self._ending = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._stopping = False
 
     async def run(self) -> None:
         """Until every symbol is done or stopped."""
         async with asyncio.TaskGroup() as self._group:
-            for child in self._children.values():
+            for child in tuple(self._children.values()):
                 self._start(child)
+            if self._stays:
+                self._group.create_task(self._ending.wait(), name="supervisor:stays")
+
+    def add(self, symbol: str, quarantine: str | None = None) -> None:
+        """Run this symbol too, once it has its turn; `quarantine` is why it begins in one."""
+        child = self._children[symbol] = Child(symbol, quarantine)
+        if not self._bounded:
+            self._turns.release()  # a turn for each
+        if self._group is not None and not self._stopping:
+            self._start(child)
+
+    async def retire(self, symbol: str, ask: Callable[[str], None], timeout_s: float) -> bool:
+        """End a symbol's task for good: `ask` it to return if it runs, and cancel it after `timeout_s`.
+
+        Returns:
+            Whether it has ended, another `timeout_s` later at most.
+
+        Raises:
+            Rejected: the symbol is unknown.
+
+        """
+        child = self._find(symbol)
+        if not child.ended:
+            if child.state is not ChildState.RUNNING or not self._asked(child, ask):
+                self._cancel(child)
+            await _wait((child,), timeout_s)
+        if not child.ended:
+            self._cancel(child)
+            await _wait((child,), timeout_s)
+        return child.ended
+
+    def forget(self, symbol: str) -> None:
+        """A symbol whose task has ended is not supervised any more.  Raises Rejected if it is unknown."""
+        assert self._find(symbol).ended
+        del self._children[symbol]
+
+    def ended(self, symbol: str) -> bool:
+        """Whether nobody runs the symbol, and nobody will by itself.  Raises Rejected if it is unknown."""
+        return self._find(symbol).ended
 
     def status(self, symbol: str) -> ChildStatus:
         """What the symbol's task is doing.  Raises Rejected for an unknown symbol."""
@@ -134,7 +127,7 @@ class Supervisor:
 
         """
         children = [self._find(symbol) for symbol in symbols]
-        if self._stopping or self._group is None or all(child.ended for child in self._children.values()):
+        if self._stopping or self._group is None or self._is_over():
             raise Rejected("nothing was restarted: the workers are stopping or have not been started")
         for child in children:
             child.failures.clear()
@@ -155,6 +148,7 @@ class Supervisor:
 
         """
         self._stopping = True
+        self._ending.set()
         running = _left(self._children.values())
         for child in running:
             if ask is None or child.state is not ChildState.RUNNING or not self._asked(child, ask):
@@ -168,12 +162,16 @@ class Supervisor:
     def cancel(self) -> None:
         """Cancel all at once; a `stop` that is waiting for them then returns."""
         self._stopping = True
+        self._ending.set()
         for child in _left(self._children.values()):
             self._cancel(child)
 
+    def _is_over(self) -> bool:
+        return not self._stays and all(child.ended for child in self._children.values())
+
     # One child
 
-    async def _live(self, child: _Child) -> None:
+    async def _live(self, child: Child) -> None:
         last = ChildState.STOPPED
         try:
             while not self._stopping:
@@ -182,10 +180,10 @@ class Supervisor:
                     continue
                 await self._take_turn(child)
                 outcome = await self._attempt(child)
-                if outcome is _Outcome.RETURNED:
+                if outcome is Outcome.RETURNED:
                     last = self._returned()
                     return
-                if outcome is _Outcome.FAILED:
+                if outcome is Outcome.FAILED:
                     await self._back_off(child)
         finally:
             self._give_turn(child)
@@ -194,7 +192,7 @@ class Supervisor:
     def _returned(self) -> ChildState:
         return ChildState.STOPPED if self._stopping else ChildState.DONE
 
-    async def _attempt(self, child: _Child) -> _Outcome:
+    async def _attempt(self, child: Child) -> Outcome:
         child.state = ChildState.RUNNING
         try:
             restarted = await self._interruptible(child, self._run(child.symbol))
@@ -202,14 +200,14 @@ class Supervisor:
             restarted = self._consume_interruption(child)
             self._pass_cancellation_on(error)
             self._failed(child, error)
-            return _Outcome.RESTARTED if restarted else _Outcome.FAILED
+            return Outcome.RESTARTED if restarted else Outcome.FAILED
         if not restarted:
-            return _Outcome.RETURNED
+            return Outcome.RETURNED
         child.restarts += 1
         self._forget_instances(child)
-        return _Outcome.RESTARTED
+        return Outcome.RESTARTED
 
-    def _failed(self, child: _Child, error: Exception) -> None:
+    def _failed(self, child: Child, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
         child.last_error = text
         _log.error("symbol_failed", symbol=child.symbol, exc_info=error)
@@ -225,13 +223,13 @@ class Supervisor:
             child.restarts += 1
         self._forget_instances(child)
 
-    async def _back_off(self, child: _Child) -> None:
+    async def _back_off(self, child: Child) -> None:
         if child.quarantine is not None:
             return
         child.state = ChildState.BACKING_OFF
         await self._interruptible(child, asyncio.sleep(self._delay_s(len(child.failures))))
 
-    async def _sit_out(self, child: _Child) -> None:
+    async def _sit_out(self, child: Child) -> None:
         """Guard until the operator wants the symbol back and it has its turn."""
         child.state = ChildState.QUARANTINED
         child.release = release = asyncio.Event()
@@ -246,7 +244,7 @@ class Supervisor:
         child.restarts += 1
         self._forget_instances(child)
 
-    async def _keep_guard(self, child: _Child) -> None:
+    async def _keep_guard(self, child: Child) -> None:
         if not child.announced and child.quarantine is not None:
             child.announced = True
             try:
@@ -265,14 +263,14 @@ class Supervisor:
                 self._guard_failed(child, error)
             await asyncio.sleep(self._delay_s(failures))
 
-    def _guard_failed(self, child: _Child, error: Exception) -> None:
+    def _guard_failed(self, child: Child, error: Exception) -> None:
         child.last_error = f"guard: {type(error).__name__}: {error}"
         _log.error("guard_failed", symbol=child.symbol, exc_info=error)
         self._tell(child, error)
 
     # Turns, cancellations, callbacks
 
-    async def _take_turn(self, child: _Child) -> None:
+    async def _take_turn(self, child: Child) -> None:
         if child.has_turn:
             return
         if child.quarantine is None:
@@ -280,12 +278,12 @@ class Supervisor:
         await self._turns.acquire()
         child.has_turn = True
 
-    def _give_turn(self, child: _Child) -> None:
+    def _give_turn(self, child: Child) -> None:
         if child.has_turn:
             child.has_turn = False
             self._turns.release()
 
-    async def _interruptible(self, child: _Child, work: Awaitable[None]) -> bool:
+    async def _interruptible(self, child: Child, work: Awaitable[None]) -> bool:
         """Do the work; says whether `restart` interrupted it."""
         try:
             await work
@@ -295,7 +293,7 @@ class Supervisor:
             return True
         return self._consume_interruption(child)
 
-    def _consume_interruption(self, child: _Child) -> bool:
+    def _consume_interruption(self, child: Child) -> bool:
         wanted, child.interrupted = child.interrupted, False
         task = asyncio.current_task()
         assert task is not None
@@ -309,20 +307,20 @@ class Supervisor:
             _log.error("failed_while_cancelled", task=task.get_name(), exc_info=error)
             raise asyncio.CancelledError from error
 
-    def _forget_instances(self, child: _Child) -> None:
+    def _forget_instances(self, child: Child) -> None:
         try:
             self._evict(child.symbol)
         except Exception as error:  # noqa: BLE001 - without a fresh instance it must not run again
             child.quarantine = child.last_error = f"cannot be evicted: {type(error).__name__}: {error}"
             self._tell(child, error)
 
-    def _tell(self, child: _Child, error: Exception) -> None:
+    def _tell(self, child: Child, error: Exception) -> None:
         try:
             self._report(child.symbol, error)
         except Exception as second:  # noqa: BLE001 - a listener
             _log.error("report_failed", symbol=child.symbol, exc_info=second)
 
-    def _asked(self, child: _Child, ask: Callable[[str], None]) -> bool:
+    def _asked(self, child: Child, ask: Callable[[str], None]) -> bool:
         try:
             ask(child.symbol)
         except Exception as error:  # noqa: BLE001 - then it is cancelled
@@ -330,21 +328,21 @@ class Supervisor:
             return False
         return True
 
-    def _start(self, child: _Child) -> None:
+    def _start(self, child: Child) -> None:
         assert self._group is not None
         child.state = ChildState.WAITING
         child.task = self._group.create_task(self._live(child), name=f"symbol:{child.symbol}")
         child.task.add_done_callback(lambda _: self._never_ran(child))
 
-    def _never_ran(self, child: _Child) -> None:
+    def _never_ran(self, child: Child) -> None:
         if child.state is ChildState.WAITING:
             child.state = ChildState.STOPPED  # cancelled before its first step
 
-    def _cancel(self, child: _Child) -> None:
+    def _cancel(self, child: Child) -> None:
         assert child.task is not None
         child.task.cancel()
 
-    def _find(self, symbol: str) -> _Child:
+    def _find(self, symbol: str) -> Child:
         child = self._children.get(symbol)
         if child is None:
             raise Rejected(f"{symbol} is not one of this system's symbols")
@@ -363,11 +361,11 @@ def _concurrent(settings: RuntimeSettings, symbols: int) -> int:
     return settings.max_concurrent_symbols or max(symbols, 1)
 
 
-def _left(children: Iterable[_Child]) -> list[_Child]:
+def _left(children: Iterable[Child]) -> list[Child]:
     return [child for child in children if not child.ended]
 
 
-async def _wait(children: Sequence[_Child], timeout_s: float) -> None:
+async def _wait(children: Sequence[Child], timeout_s: float) -> None:
     tasks = [child.task for child in children if child.task is not None and not child.task.done()]
     if tasks:
         await asyncio.wait(tasks, timeout=timeout_s)

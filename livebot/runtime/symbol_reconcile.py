@@ -3,20 +3,30 @@
 Rules of this file: every open question is asked before anything is compared; a difference is acted on only when two looks
 in a row, during which nothing traded and with nothing left to ask, show the same; a worker waits for answers no longer
 than a position may wait for its stop, then the orders are asked about on the side and the comparison comes later (but for
-the first, before which nothing is decided); what is missing of a position was closed outside, what is beyond ours is
-reported and left alone; what was dismissed counts as explained while it stays as it is.
+the first, before which nothing is decided); a protective stop that the venue may never have got is sent once more under
+its own id before it is asked about, and never anything that opens; what is missing of a position was closed outside, what
+is beyond ours is reported and left alone; what was dismissed counts as explained while it stays as it is.
 """
 
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 
-from livebot.core.inputs import ClosedOutside, OrderEvent, OrderFilled
+from livebot.core.exposure import held
+from livebot.core.inputs import ClosedOutside, OrderAbsent, OrderAccepted, OrderEvent, OrderFilled
 from livebot.core.market import decimal_of
-from livebot.core.order import OrderRequest
+from livebot.core.order import ZERO, Leg, OrderRecord, OrderRequest
+from livebot.core.risk import approve_reduction
 from livebot.core.signal import Closing, Open
 from livebot.runtime.follow_up import PATIENCE
-from livebot.runtime.reconcile import Changes, VenueSnapshot, confirmed_by, expected_quantity, shortfalls
+from livebot.runtime.reconcile import (
+    Changes,
+    VenueSnapshot,
+    close_enough,
+    confirmed_by,
+    expected_quantity,
+    shortfalls,
+)
 from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.surroundings import Surroundings
 from livebot.runtime.symbol_states import SymbolStates, record_of
@@ -33,6 +43,7 @@ class SymbolReconcile:
         self._states = states
         self._shared = shared
         self._changes = Changes()
+        self._sent_again_ms: dict[str, int] = {}  # stops of this run, by client order id
 
     async def run(self, *, patient: bool = False) -> VenueSnapshot | None:
         """Compare and act; what the venue showed in the end, None if it trades too fast to tell or does not answer.
@@ -40,13 +51,24 @@ class SymbolReconcile:
         Then it is compared later, unless `patient`: before anything was compared at all, an answer is waited for.
         """
         self._changes = Changes()
+        on_record = {record.request.client_order_id for _, record in self._states.unsettled()}
+        self._sent_again_ms = {each: at_ms for each, at_ms in self._sent_again_ms.items() if each in on_record}
         seen = await self._compare(None if patient else self._patience_s)
         self._shared.observer.compared(self._symbol, self._changes)
         return seen
 
     def beyond(self, seen: VenueSnapshot) -> Decimal:
-        """What the venue held beyond our files, positive long."""
-        return seen.quantity(self._symbol) - self._expected()
+        """What the venue held beyond our files, positive long; of coins less than a lot is as much as was dismissed."""
+        beyond = seen.quantity(self._symbol) - self._expected()
+        dismissed = self._shared.observer.dismissed_quantity(self._symbol)
+        states = [instance.state for instance in self._states.instances]
+        return dismissed if close_enough(states, beyond - dismissed, self._coin_step) else beyond
+
+    @property
+    def _coin_step(self) -> Decimal:
+        """The lot step where fees may be taken in coins, else 0."""
+        instruments = [instance.rules.instrument for instance in self._states.instances]
+        return max((each.lot_step for each in instruments if each.fee_in_base), default=ZERO)
 
     @property
     def _patience_s(self) -> float:
@@ -68,7 +90,7 @@ class SymbolReconcile:
             # Else it traded meanwhile, and the position is older than what was asked after it.
             quiet = expected == known
             if quiet and beyond == before:
-                await self._act(seen.quantity(self._symbol))
+                await self._act(seen)
                 return seen
             before = beyond if quiet else None
         return None
@@ -88,7 +110,7 @@ class SymbolReconcile:
         """Ask about whatever the look leaves open; False if an answer takes too long."""
         open_ones = [(owner, record) for owner, record in self._states.unsettled() if not confirmed_by(record, seen)]
         # All at once: one that is absent is certain only after a while, and the others protect a position.
-        answers = [asyncio.ensure_future(self._shared.execution.ask(record.request)) for _, record in open_ones]
+        answers = [asyncio.ensure_future(self._came_of(owner, record, seen)) for owner, record in open_ones]
         try:
             if answers:
                 await asyncio.wait(answers, timeout=self._patience_s)
@@ -104,6 +126,39 @@ class SymbolReconcile:
         await self._states.commit()
         return not late
 
+    async def _came_of(
+        self, instance: StrategyInstance, record: OrderRecord, seen: VenueSnapshot
+    ) -> Sequence[OrderEvent]:
+        request, execution = record.request, self._shared.execution
+        if self._lacks_its_stop(instance, record, seen):
+            self._sent_again_ms[request.client_order_id] = self._shared.clock.now_ms()
+            outcome = await execution.submit(approve_reduction(request))
+            if isinstance(outcome, OrderAccepted):
+                return (outcome,)
+            # That the venue has it already, or a no to this copy: neither says what became of the first one.
+        return await execution.ask(request)
+
+    def is_outdated(self, event: OrderEvent) -> bool:
+        """Whether it calls an order absent that was sent again since: a question that was asked before does not know."""
+        if not isinstance(event, OrderAbsent):
+            return False
+        return event.ts_ms <= self._sent_again_ms.get(event.client_order_id, event.ts_ms - 1)
+
+    def _lacks_its_stop(self, instance: StrategyInstance, record: OrderRecord, seen: VenueSnapshot) -> bool:
+        """Whether the venue shows the position, and not the stop of which nobody ever heard."""
+        request, signal = record.request, instance.state.signal
+        order_id = request.client_order_id
+        if request.leg is not Leg.STOP or not isinstance(signal, Open | Closing) or order_id in self._sent_again_ms:
+            return False
+        never_heard_of = record.status.live and record.venue_order_id is None and not record.cancel_requested
+        held_there = signal.signal.side.sign * seen.quantity(self._symbol)
+        return (
+            never_heard_of
+            and order_id not in seen.orders
+            and request.quantity <= min(held(signal.position, instance.state.orders), held_there)
+            and self._shared.execution.repeats_are_refused
+        )
+
     def _settle(self, instance: StrategyInstance, request: OrderRequest, events: Sequence[OrderEvent]) -> None:
         for event in events:
             record, before = record_of(instance, request.client_order_id), instance.state
@@ -115,18 +170,19 @@ class SymbolReconcile:
             filled = isinstance(event, OrderFilled) and instance.state is not before
             self._changes += Changes(orders=int(ended), fills=int(filled))
 
-    async def _act(self, held: Decimal) -> None:
+    async def _act(self, seen: VenueSnapshot) -> None:
         instances = self._states.instances
-        missing, beyond = shortfalls((instance.state for instance in instances), held)
+        missing, _ = shortfalls([instance.state for instance in instances], seen.quantity(self._symbol))
         for instance in instances:
             if instance.strategy_name in missing:
                 self._states.apply(instance, self._outside(instance, missing[instance.strategy_name]))
                 self._changes += Changes(closed_outside=1)
         await self._states.commit()
-        self._shared.observer.foreign_position(self._symbol, beyond)
+        self._shared.observer.foreign_position(self._symbol, self.beyond(seen))
 
     def _outside(self, instance: StrategyInstance, quantity: Decimal) -> ClosedOutside:
         signal, last = instance.state.signal, instance.last_price
-        assert isinstance(signal, Open | Closing)
-        price = decimal_of(last) if last is not None else signal.position.entry_price
+        price = ZERO if last is None else decimal_of(last)
+        if last is None and isinstance(signal, Open | Closing):
+            price = signal.position.entry_price
         return ClosedOutside(quantity=quantity, price=price, ts_ms=self._shared.clock.now_ms())

@@ -1,7 +1,8 @@
 """The states of one symbol, and the one way in which they change: a kernel step, then save, publish, carry out.
 
 Rules of this file: what is decided is saved before anything leaves; facts are published once they are saved; an entry
-that may no longer be sent when its turn has come is withdrawn; what cannot be saved changes nothing outside.
+that may no longer be sent when its turn has come is withdrawn, and an exit beside which another order could close the same
+share of a position that strategies share; what cannot be saved changes nothing outside.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from livebot.core.inputs import (
     Input,
     OrderAbsent,
     OrderAccepted,
+    OrderEvent,
     OrderFilled,
     OrderUnknown,
     Request,
@@ -32,11 +34,13 @@ from livebot.core.risk import Approved
 from livebot.core.signal import Closing, Idle, Open
 from livebot.errors import Fatal, Rejected
 from livebot.ports import Decision
-from livebot.runtime.follow_up import FollowUp
+from livebot.runtime.follow_up import PATIENCE, FollowUp
+from livebot.runtime.past_orders import PastOrders
 from livebot.runtime.settings import RunMode
 from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.surroundings import Surroundings
 
+_LEAVING = (Leg.EXIT, Leg.PARTIAL)
 REMEMBERED_ORDERS = 64  # of past signals, because a venue may repeat their last events
 
 
@@ -51,6 +55,7 @@ class SymbolStates:
         self._follow_up = follow_up
         self._shared = shared
         self._owners: dict[str, StrategyInstance] = {}
+        self._past = PastOrders()
         self._dirty: list[StrategyInstance] = []
         self._requests: list[tuple[StrategyInstance, Request]] = []
         self._facts: list[Fact | Decision] = []
@@ -105,6 +110,7 @@ class SymbolStates:
         made = step(before, event, instance.rules)
         if isinstance(event, OrderFilled) and _overshoots(before, event.fill):
             self._follow_up.compare()  # venues net positions: it has closed what is another strategy's
+        self._past.heard(event)
         self.take(instance, made)
 
     def take(self, instance: StrategyInstance, made: Step) -> None:
@@ -117,8 +123,9 @@ class SymbolStates:
                 self._owners[record.request.client_order_id] = instance
             if isinstance(made.state.signal, Idle):
                 self._forget_orders(instance)
-        self._facts.extend(made.facts)
-        self.closed += sum(isinstance(fact, SignalClosed) for fact in made.facts)
+        if made.facts:
+            self._facts.extend(made.facts)
+            self.closed += sum(isinstance(fact, SignalClosed) for fact in made.facts)
         for request in made.requests:
             if isinstance(request, AskAdmission):
                 self._ask_admission(instance, request)
@@ -130,7 +137,8 @@ class SymbolStates:
         close_ms = candle.ts_ms + MINUTE_MS
         if close_ms > instance.managed_ms:
             instance.managed_ms = close_ms
-            self.apply(instance, CandleClosed(candle, close_ms))
+            if type(instance.state.signal) is not Idle:  # as the kernel has it, and by far the most frequent
+                self.apply(instance, CandleClosed(candle, close_ms))
 
     def tell(self, decision: Decision) -> None:
         """Publish this with the next commit."""
@@ -157,6 +165,10 @@ class SymbolStates:
     def compare_later(self) -> None:
         """Compare when every order's fate is certain."""
         self._follow_up.compare_later()
+
+    def is_old_news(self, event: OrderEvent) -> bool:
+        """Whether an event of an order that is on record no more tells nothing new."""
+        return self._past.knows(event)
 
     def was_ours(self, order_id: str) -> bool:
         """Whether it was an order of this or a recent signal."""
@@ -214,7 +226,12 @@ class SymbolStates:
                 raise Fatal("an admission is asked for at once, never carried out")
 
     async def _submit(self, instance: StrategyInstance, approved: Approved) -> None:
-        order, answer = approved.order, self._shared.execution.submit(approved)
+        order = approved.order
+        if order.leg in _LEAVING and not await self._may_leave(instance, order):
+            # It is not sent, and will not be: it is asked for again with the next candle.
+            self.apply(instance, OrderAbsent(client_order_id=order.client_order_id, ts_ms=self._shared.clock.now_ms()))
+            return
+        answer = self._shared.execution.submit(approved)
         awaited = order.leg.opens or order.leg is Leg.STOP  # others have no position wait for them
         outcome = await (self._follow_up.answer(order, answer) if awaited else answer)
         if outcome is None:  # it is in flight still: whoever asks about it waits for that
@@ -223,6 +240,36 @@ class SymbolStates:
         if isinstance(outcome, OrderAbsent):
             self._shared.observer.withdrawn(self.symbol, instance.strategy_name, order.client_order_id)
         self.apply(instance, outcome)
+
+    async def _may_leave(self, instance: StrategyInstance, order: OrderRequest) -> bool:
+        """Whether nothing else can close what this order is to close.
+
+        Where another strategy has a share of the venue's position, or may have one any moment, two exits of one share would
+        close a part of the other.
+        """
+        if all(other is instance or isinstance(other.state.signal, Idle) for other in self.instances):
+            return True
+        beside = _others_that_leave(instance, order)
+        if order.leg is Leg.PARTIAL:
+            return all(record.status is OrderStatus.WORKING and record.confirmed for record in beside)
+        for record in beside:
+            await self._learn_end(instance, record.request)
+        signal = instance.state.signal
+        left = _others_that_leave(instance, order)
+        for record in left:
+            self._follow_up.ask_about(record.request)  # its end brings the stop back, or the next exit
+        return not left and isinstance(signal, Open | Closing) and order.quantity <= signal.position.closable
+
+    async def _learn_end(self, instance: StrategyInstance, request: OrderRequest) -> None:
+        """What became of an order that was taken back; nothing is learnt if that takes longer than a position may wait."""
+        try:
+            async with asyncio.timeout(self._shared.execution_settings.unprotected_s * PATIENCE):
+                events = await self._shared.execution.ask(request)
+        except TimeoutError:
+            return
+        for event in events:
+            if record_of(instance, request.client_order_id) is not None:
+                self.apply(instance, event)
 
     async def _amend(self, instance: StrategyInstance, approved: Approved) -> None:
         order, answer = approved.order, self._shared.execution.amend(approved)
@@ -235,6 +282,17 @@ class SymbolStates:
         elif isinstance(outcome, OrderAccepted) or (record is not None and record.status is OrderStatus.WORKING):
             self.apply(instance, outcome)  # a refused one makes the kernel ask what the order is now
         # Else it is being asked for already, and a no to a change must not be taken for a no to the order.
+
+
+def _others_that_leave(instance: StrategyInstance, order: OrderRequest) -> list[OrderRecord]:
+    """Orders of the same signal that may close some of it, or have and nobody knows how much."""
+    return [
+        record
+        for record in instance.state.orders
+        if not record.request.leg.opens
+        and not record.settled
+        and record.request.client_order_id != order.client_order_id
+    ]
 
 
 def _overshoots(state: SymbolState, fill: Fill) -> bool:

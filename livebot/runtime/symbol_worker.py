@@ -19,6 +19,7 @@ from livebot.runtime.inbox import (
     Adopt,
     Ask,
     CandleOf,
+    ContextCame,
     ContextDeadline,
     Failed,
     GapCame,
@@ -73,6 +74,8 @@ class SymbolWorker:
             with self._inbox.working():
                 await self._states.recover(self._strategies)
                 await self._reconcile.run(patient=True)
+                if not self._states.idle:  # a change that another process had sent may arrive, and undo a newer one
+                    self._states.compare_later()
                 if self._deciding is not None:
                     self._deciding.begin()
                 else:
@@ -121,12 +124,12 @@ class SymbolWorker:
                 self._stopping = True
             case Failed():
                 raise item.error
-            case HistoryCame() | GapCame() | Reload() | ContextDeadline():
+            case HistoryCame() | GapCame() | Reload() | ContextDeadline() | ContextCame():
                 self._for_deciding(item)
             case _:
                 self._order_event(item)
 
-    def _for_deciding(self, item: HistoryCame | GapCame | Reload | ContextDeadline) -> None:
+    def _for_deciding(self, item: HistoryCame | GapCame | Reload | ContextDeadline | ContextCame) -> None:
         deciding = self._deciding
         if deciding is None:
             return  # from before, when somebody still decided
@@ -139,8 +142,12 @@ class SymbolWorker:
                 deciding.reload(item)
             case ContextDeadline():
                 deciding.context_deadline(item)
+            case ContextCame():
+                deciding.context_came(item)
 
     def _order_event(self, event: OrderEvent) -> None:
+        if self._reconcile.is_outdated(event):
+            return
         order_id = event.fill.client_order_id if isinstance(event, OrderFilled) else event.client_order_id
         instance = self._states.owner(order_id)
         if instance is not None:
@@ -148,6 +155,8 @@ class SymbolWorker:
             return
         if not self._states.was_ours(order_id):
             self._shared.observer.event_of_unknown_order(self.symbol, order_id)
+        elif self._states.is_old_news(event):
+            return
         if isinstance(event, OrderFilled | OrderAccepted):
             self._inbox.put(Ask())  # somebody trades here, or an order that we took for absent
 

@@ -6,9 +6,8 @@ workers finish what is at hand, then facts reach the ledger, then all is let go.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import structlog
 
@@ -28,11 +27,15 @@ from livebot.runtime.notices import Notices
 from livebot.runtime.observations import Observations
 from livebot.runtime.reconcile import VenueSnapshot
 from livebot.runtime.recovery import Recovered, Recovery
+from livebot.runtime.roster import Roster
 from livebot.runtime.settings import RunMode
 from livebot.runtime.shutdown import Shutdown
+from livebot.runtime.start_waits import StartWaits
 from livebot.runtime.supervisor import ChildState, Supervisor
 from livebot.runtime.system_parts import SystemParts
+from livebot.runtime.universe_watch import UniverseWatch
 from livebot.runtime.venue_watch import VenueWatch
+from livebot.runtime.waiting import first_of, unless, until_done, within
 from livebot.runtime.workers import Workers
 
 __all__ = ["System", "SystemParts"]
@@ -61,6 +64,8 @@ class System:
         self.loop_lag = LoopLag()
         self.ready = asyncio.Event()
         self.workers = Workers(parts, self.execution, self.observations, self.publish)
+        self.roster = Roster(parts, self.workers, self.execution)
+        self.universe = self._make_universe_watch()
         self.supervisor: Supervisor | None = None
         self.hub: CandleHub | None = None
         self.started_ms, self._started_s = 0, 0.0
@@ -93,6 +98,20 @@ class System:
             report=parts.problems.report,
         )
 
+    def _make_universe_watch(self) -> UniverseWatch | None:
+        parts = self.parts
+        if parts.universe is None:
+            return None
+        return UniverseWatch(
+            parts.universe,
+            self.roster,
+            clock=parts.clock,
+            activity=parts.activity,
+            blocks=parts.portfolio.blocks,
+            foreign=self.foreign,
+            problems=parts.problems,
+        )
+
     def _make_watch(self, comparisons: Comparisons) -> VenueWatch:
         parts = self.parts
         return VenueWatch(
@@ -120,12 +139,12 @@ class System:
 
         """
         try:
-            if not await _unless(shutdown.stopping, self._start()):
+            if not await unless(shutdown.stopping, self._start()):
                 return
             async with asyncio.TaskGroup() as tasks:
                 await self._live(tasks, shutdown)
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            raise first_of(group) from group
         finally:
             await self._let_go()
         if self._failure is not None:
@@ -139,6 +158,10 @@ class System:
             "bus": self.bus.run(),
             "supervisor": self._supervise(shutdown),
         }
+        if self.universe is not None:
+            own["universe"] = self.universe.run()
+        if self.workers.contexts.boards:
+            own["contexts"] = self.workers.contexts.run()
         running = [tasks.create_task(work, name=name) for name, work in own.items()]
         await self._until_ready(shutdown)
         feeding = tasks.create_task(self._feed(shutdown), name="feed")
@@ -158,23 +181,25 @@ class System:
         # First: what it says while we recover is not said again.
         parts.exchange.listen_notices(self._notices.of("exchange"))
         parts.feed.listen_notices(self._notices.of("feed"))
+        waits = StartWaits(parts.settings, parts.ledger, parts.history)
         await self.housekeeping.remember()
         recovery = Recovery(
             parts.name,
             store=parts.store,
-            ledger=parts.ledger,
-            history=parts.history,
             exchange=parts.exchange,
             execution=self.execution,
             clock=parts.clock,
+            waits=waits,
         )
         configured = frozenset((name, symbol) for symbol, names in parts.strategies.items() for name in names)
         recovered = await recovery.run(configured)
         self.workers.take_over(recovered)
         self.portfolio.restore(self.portfolio.memory(), recovered.exposures, recovered.closes)
+        if self.universe is not None:
+            self.universe.begin()
         self._report_found(recovered)
-        await self.housekeeping.save()
-        self._connect()
+        await waits.disk(self.housekeeping.save)
+        self.hub = self.roster.connect(self._on_new_close)
         self._make_supervisor(recovered)
         _log.info(
             "recovered",
@@ -200,16 +225,6 @@ class System:
             self.foreign.position(symbol, recovered.snapshot.quantity(symbol), nobody=True)
         self._found = recovered.snapshot
 
-    def _connect(self) -> None:
-        parts, inboxes = self.parts, self.workers.inboxes
-        watchers: dict[str, list[str]] = {}
-        for symbol, inbox in inboxes.items():
-            parts.exchange.listen(symbol, inbox.put)
-            for other in sorted(parts.watched.get(symbol, frozenset()) - {symbol}):
-                watchers.setdefault(other, []).append(symbol)
-        self.hub = CandleHub(parts.feed, inboxes, watchers)
-        self.hub.connect(self.housekeeping.evaluate)
-
     def _make_supervisor(self, recovered: Recovered) -> None:
         workers, settings = self.workers, self.parts.settings
         with_signal = recovered.busy
@@ -231,10 +246,13 @@ class System:
             rng=self.parts.random,
             report=self._on_failure,
             first=busy,
+            stays=self.parts.universe is not None and not self.parts.universe.fixed,
             quarantined={
                 symbol: why for symbol, why in self.portfolio.blocks.quarantined.items() if symbol in workers.strategies
             },
         )
+
+        self.roster.supervise(self.supervisor, recovered.quarantined)
 
     async def _supervise(self, shutdown: Shutdown) -> None:
         assert self.supervisor is not None
@@ -244,7 +262,7 @@ class System:
 
     async def _until_ready(self, shutdown: Shutdown) -> None:
         """All that can be warm are; what fails, waits for its turn or takes long does not hold up the others."""
-        if not await _unless(shutdown.stopping, self._warm_up()):
+        if not await unless(shutdown.stopping, self._warm_up()):
             return
         self.ready.set()
         found, self._found = self._found, None
@@ -254,10 +272,12 @@ class System:
         _log.info("ready", symbols=len(self.workers.warm), took_ms=took_ms, equity=f"{self.portfolio.equity:.2f}")
 
     async def _warm_up(self) -> None:
-        if not await _within(PATIENCE_S, self._until_all_warm):
+        if not await within(PATIENCE_S, self._until_all_warm):
             cold = sorted(self.workers.strategies.keys() - self.workers.warm)
             _log.warning("not_all_ready", symbols=cold, what="the others begin; these follow when they can")
-        if not await _within(PATIENCE_S, self._watch.first_sight):
+        if not await within(PATIENCE_S, self.workers.contexts.until_begun):
+            _log.warning("context_not_ready", what="what looks at other symbols decides once their histories are there")
+        if not await within(PATIENCE_S, self._watch.first_sight):
             _log.warning("account_not_seen", what="nothing opens until the venue has said what the account is worth")
 
     async def _until_all_warm(self) -> None:
@@ -291,17 +311,17 @@ class System:
         await self.workers.close()
         # one share to return when asked, and one to end when cancelled
         stopping = asyncio.ensure_future(self.supervisor.stop(share_s, ask=self.workers.ask_to_stop))
-        if not await _unless(shutdown.hurry, _until_done(stopping)):
+        if not await unless(shutdown.hurry, until_done(stopping)):
             self.supervisor.cancel()
         left = await stopping
         if left:
             _log.error("workers_left", symbols=left, what="they did not end in time; their files are as last saved")
-        await _unless(shutdown.hurry, self._settled(share_s))
+        await unless(shutdown.hurry, self._settled(share_s))
         if self.execution.in_flight:
             _log.warning("not_answered", orders=self.execution.in_flight, what="they are in the state files")
 
     async def _settled(self, timeout_s: float) -> None:
-        await _within(timeout_s, self.execution.settled)
+        await within(timeout_s, self.execution.settled)
 
     async def _drain(self, shutdown: Shutdown) -> None:
         late: list[str] = []
@@ -309,7 +329,7 @@ class System:
         async def drain() -> None:
             late.extend(await self.bus.drain(self.parts.settings.shutdown_s / 4))
 
-        if not await _unless(shutdown.hurry, drain()) or late:
+        if not await unless(shutdown.hurry, drain()) or late:
             _log.warning("not_delivered", listeners=late, what="what the ledger lacks is in the state files")
 
     async def _let_go(self) -> None:
@@ -326,6 +346,11 @@ class System:
                 await self.parts.ledger.close()
 
     # What the supervisor and the workers tell and ask
+
+    def _on_new_close(self) -> None:
+        self.housekeeping.evaluate()
+        if self.universe is not None and self.hub is not None:
+            self.universe.see_close(self.hub.newest_close_ms)
 
     def _may_open(self, symbol: str) -> bool:
         return self.portfolio.trading_state is TradingState.ACTIVE and not self.portfolio.blocks.of(symbol)
@@ -351,41 +376,3 @@ class System:
         self.observations.count(items)
         self.bus.publish(items)
         self.housekeeping.evaluate()
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    """Each of our own tasks is the daemon itself: the first that failed is why it ends."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-async def _until_done(future: "asyncio.Future[Any]") -> None:
-    """What becomes of it is its owner's to see."""
-    await asyncio.wait((future,))
-
-
-async def _within(timeout_s: float, work: Callable[[], Awaitable[None]]) -> bool:
-    """Do the work, but no longer than so long; says whether it was done."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await work()
-    except TimeoutError:
-        return False
-    return True
-
-
-async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Do the work, unless the event happens first; says whether it was done.  Raises what the work raises."""
-    doing, happening = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
-    try:
-        await asyncio.wait((doing, happening), return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            return False
-        await doing
-        return True
-    finally:
-        doing.cancel()
-        happening.cancel()
-        await asyncio.wait((doing, happening))

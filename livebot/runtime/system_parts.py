@@ -21,6 +21,7 @@ from livebot.runtime.inbox import Activity
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import ExecutionSettings, RuntimeSettings
+from livebot.runtime.universe_choice import UniverseParts
 from livebot.strategies.interface import Strategy
 
 
@@ -29,7 +30,8 @@ class SystemParts:
     """`strategies` are the ids that run on each symbol, in order; `watched` are the other symbols they look at.
 
     `make_strategy` makes a new object of a strategy, None if the config does not name it (a signal of it may be open
-    all the same); `rules` are the terms of a strategy on an instrument.
+    all the same); `rules` are the terms of a strategy on an instrument; `universe` None: the symbols never change;
+    `context_symbols` belong to the universe of features made of other symbols whether or not a strategy runs on them.
     """
 
     name: str
@@ -53,3 +55,5 @@ class SystemParts:
     execution_settings: ExecutionSettings
     activity: Activity
     random: Random
+    universe: UniverseParts | None = None
+    context_symbols: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ for, they are `APART_S` apart; each ends with one line of log.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from logging import INFO
 
 import structlog
 
@@ -125,6 +126,8 @@ class VenueWatch:
         """One line of log: what was checked, what was found, and what was changed since the line before."""
         self._observations.counts["comparisons"] += 1
         states, changes = tuple(self._states()), self._comparisons.take()
+        if not _log.is_enabled_for(INFO):
+            return
         _log.info(
             "compared_with_venue",
             occasion=occasion,
@@ -200,7 +203,7 @@ class VenueWatch:
             if await self._see_account(None):
                 return
         account = await self._execution.insisted(self._exchange.fetch_account)
-        self._portfolio.set_wallet(account.wallet)
+        self._portfolio.set_wallet(account.wallet, paid=account.paid)
 
     async def _see_account(self, snapshot: VenueSnapshot | None) -> bool:
         """Take the wallet over, if all that moved it has been heard of: no fact came and nothing waits meanwhile.
@@ -213,7 +216,7 @@ class VenueWatch:
             return False
         if snapshot is not None:
             self._judge(account.wallet, snapshot)
-        self._portfolio.set_wallet(account.wallet)
+        self._portfolio.set_wallet(account.wallet, paid=account.paid)
         return True
 
     def _judge(self, wallet: Decimal, snapshot: VenueSnapshot) -> None:

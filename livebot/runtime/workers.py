@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from livebot.core.facts import Fact
 from livebot.core.inputs import SymbolState
 from livebot.core.market import Instrument
+from livebot.core.rules import Rules, sharing_a_position
 from livebot.core.signal import CloseReason
 from livebot.ports import Decision
+from livebot.runtime.contexts import Contexts
 from livebot.runtime.execution import Execution
 from livebot.runtime.inbox import Inbox, Leave, Stop
 from livebot.runtime.instances import Instances
-from livebot.runtime.recovery import Key, Recovered, moved_on
+from livebot.runtime.recovery import Key, Recovered, fresh_state, moved_on
 from livebot.runtime.standby import Standby
 from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.surroundings import Observer, Surroundings
@@ -50,9 +52,12 @@ class Workers:
         self.states: dict[Key, SymbolState] = {}
         self.warm: set[str] = set()
         self._published: dict[Key, int] = {}
-        self._instruments: Mapping[str, Instrument] = {}
+        self._numbers: Mapping[Key, tuple[int, int]] = {}
+        self._attended = set(parts.strategies)
+        self._instruments: dict[str, Instrument] = {}
         self._guarded: set[str] = set()
         self._standby = Standby(self._guard)
+        self.contexts = Contexts(parts, execution)
         self._shared = self._surroundings()
 
     # Beginning
@@ -63,8 +68,8 @@ class Workers:
         A signal that the config no longer names is guarded to its end; a symbol without an instrument is left out.
         """
         self.states = recovered.states
-        self._published = dict(recovered.told)
-        self._instruments = recovered.instruments
+        self._published, self._numbers = dict(recovered.told), recovered.numbers
+        self._instruments = dict(recovered.instruments)
         strategies = dict(self._parts.strategies)
         for (strategy, symbol), state in recovered.states.items():
             present = strategies.get(symbol, ())
@@ -73,6 +78,29 @@ class Workers:
         self.strategies = {symbol: names for symbol, names in strategies.items() if symbol in recovered.instruments}
         settings, activity = self._parts.settings, self._parts.activity
         self.inboxes.update({symbol: Inbox(settings.queue_size, activity) for symbol in self.strategies})
+
+    def take_on(self, symbol: str, strategies: Sequence[str], instrument: Instrument) -> None:
+        """Have these strategies run on a symbol from now on, from the states that are known of it.
+
+        A strategy that has a signal there and is not among them goes on with it.
+        """
+        self._instruments[symbol] = instrument
+        self._attended.add(symbol)
+        for strategy in strategies:
+            key = strategy, symbol
+            if key not in self.states:
+                self.states[key] = fresh_state(self._parts.name, key, self._numbers)
+        busy = (key[0] for key, state in self.states.items() if key[1] == symbol and state.orders)
+        self.strategies[symbol] = tuple(dict.fromkeys((*strategies, *busy)))
+        if symbol not in self.inboxes:
+            self.inboxes[symbol] = Inbox(self._parts.settings.queue_size, self._parts.activity)
+
+    def let_go(self, symbol: str) -> None:
+        """Nobody runs a symbol any more; its states stay known."""
+        self.evict(symbol)
+        self._attended.discard(symbol)
+        self._guarded.discard(symbol)
+        del self.strategies[symbol], self.inboxes[symbol]
 
     # Running, as the supervisor asks for it
 
@@ -102,6 +130,10 @@ class Workers:
     def ask_to_stop(self, symbol: str) -> None:
         """Have the symbol's worker finish what is at hand and return."""
         self.inboxes[symbol].put(Stop())
+
+    async def stand_down(self, symbol: str) -> None:
+        """Nobody stands by for a symbol any more."""
+        await self._standby.end(symbol)
 
     async def close(self) -> None:
         """Nobody stands by any more."""
@@ -133,17 +165,22 @@ class Workers:
         )
 
     def _worker(self, symbol: str) -> SymbolWorker:
-        attended = symbol in self._parts.strategies
+        attended = symbol in self._attended
         return SymbolWorker(symbol, self.strategies[symbol], self.inboxes[symbol], self._shared, attended=attended)
 
     def _make_instance(self, symbol: str, strategy: str) -> StrategyInstance:
         made = None if symbol in self._guarded else self._parts.make_strategy(strategy)
         return StrategyInstance(
             Unattended(None) if made is None else made,
-            self._parts.rules(strategy, self._instruments[symbol]),
+            self._rules(strategy, symbol),
             self.states[strategy, symbol],
             history=self._parts.settings.history,
+            context=None if made is None else self.contexts.reader(strategy, symbol),
         )
+
+    def _rules(self, strategy: str, symbol: str) -> Rules:
+        rules = self._parts.rules(strategy, self._instruments[symbol])
+        return sharing_a_position(rules) if len(self.strategies[symbol]) > 1 else rules
 
     # States and facts
 

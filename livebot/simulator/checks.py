@@ -6,7 +6,7 @@ Rules of this file: a check returns the refusal, it does not raise; codes are st
 from dataclasses import dataclass
 from decimal import Decimal
 
-from livebot.core.market import Instrument, OrderSide
+from livebot.core.market import Candle, Instrument, OrderSide, decimal_of
 from livebot.core.order import OrderKind, OrderRequest
 
 
@@ -28,12 +28,23 @@ def refuse_shape(request: OrderRequest, instrument: Instrument, price: Decimal) 
     )
 
 
+def only_reduces(request: OrderRequest, instrument: Instrument) -> bool:
+    """Whether it can never trade more than the position."""
+    return request.reduce_only or (not instrument.can_short and request.side is OrderSide.SELL)
+
+
 def crosses(request: OrderRequest, price: Decimal) -> bool:
     """Whether a limit order would trade at once at this price."""
     if request.kind is not OrderKind.LIMIT:
         return False
     limit = _set(request.price)
     return limit >= price if request.side is OrderSide.BUY else limit <= price
+
+
+def stop_start(request: OrderRequest, candle: Candle) -> Decimal:
+    """Where a triggered stop starts to trade: at its trigger, or at the open if that is beyond it."""
+    trigger, begin = _set(request.trigger_price), decimal_of(candle.open)
+    return max(trigger, begin) if request.side is OrderSide.BUY else min(trigger, begin)
 
 
 def _quantity(request: OrderRequest, instrument: Instrument) -> Refusal | None:

@@ -54,6 +54,11 @@ class SimulatedExchange:
         """Far more than a request can be under way."""
         return max(_LEAST_ABSENCE_WINDOW_MS, round(4 * self._one_way_s * 1000))
 
+    @property
+    def refuses_repeated_ids(self) -> bool:
+        """As the engine does, of all orders that it remembers."""
+        return True
+
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Instruments by symbol.  Raises BadInput naming the symbols that the venue lacks."""
         await self._travel()

@@ -49,6 +49,10 @@ class SimulatedFeed:
         """Deliver each closed candle of a symbol from now on; replaces an earlier listener."""
         self._listeners[symbol] = deliver
 
+    def ignore(self, symbol: str) -> None:
+        """Nobody wants candles of a symbol any more."""
+        self._listeners.pop(symbol, None)
+
     def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
         """Deliver what `say` is told; replaces an earlier listener."""
         self._notices = deliver

@@ -8,9 +8,11 @@ of a position closes, and its result is rounded to a fixed step before it is use
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from livebot.core.market import Instrument, OrderSide
 from livebot.core.order import ZERO
 
 MONEY_STEP = Decimal("1e-10")
+COIN_STEP = Decimal("1e-8")  # of fees that are taken in coins
 
 
 @dataclass(slots=True)
@@ -40,8 +42,8 @@ class Holdings:
         held = self.positions.get(symbol)
         return held.quantity if held else ZERO
 
-    def trade(self, symbol: str, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
-        """Book a trade; `quantity` is signed, positive bought."""
+    def trade(self, symbol: str, quantity: Decimal, price: Decimal, fee: Decimal, base_fee: Decimal = ZERO) -> None:
+        """Book a trade; `quantity` is signed, positive bought; `base_fee` is kept of what was bought."""
         held = self.positions.setdefault(symbol, Holding())
         closing = _closing_part(held.quantity, quantity)
         if closing:
@@ -55,6 +57,7 @@ class Holdings:
         opening = quantity - closing
         held.quantity += opening
         held.cost += opening * price
+        held.quantity -= base_fee
         if not held.quantity:
             del self.positions[symbol]
         self.fees += fee
@@ -64,6 +67,15 @@ class Holdings:
         """What closing at `price` would add to the wallet, before fees."""
         held = self.positions[symbol]
         return held.quantity * price - held.cost
+
+
+def fees_of(
+    instrument: Instrument, side: OrderSide, quantity: Decimal, price: Decimal, rate: Decimal
+) -> tuple[Decimal, Decimal]:
+    """What a trade costs at this rate: in quote, and in coins where those of a purchase are taken from what it buys."""
+    if instrument.fee_in_base and side is OrderSide.BUY:
+        return ZERO, (quantity * rate).quantize(COIN_STEP, ROUND_HALF_EVEN)
+    return (quantity * price * rate).quantize(MONEY_STEP, ROUND_HALF_EVEN), ZERO
 
 
 def _closing_part(held: Decimal, traded: Decimal) -> Decimal:

@@ -216,7 +216,9 @@ def _venue_of(options: ExchangeOptions, memory: VenueMemory | None) -> Simulated
     if start_ms is None and options.candles is None:
         now_ms = wall_ms() - (0 if _follows_the_wall(options) else _BEGINS_DAYS_AGO * DAY_MS)
         start_ms = now_ms - now_ms % MINUTE_MS
-    settings = VenueSettings(start_ms=start_ms, wallet=options.wallet, fills=FillModel(seed=options.seed))
+    settings = VenueSettings(
+        start_ms=start_ms, wallet=options.wallet, fills=FillModel(seed=options.seed), fees_in_base=True
+    )
     return SimulatedVenue(_market_of(options), settings, memory)
 
 

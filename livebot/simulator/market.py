@@ -74,6 +74,10 @@ class Market(Protocol):
         """When the last candle that is closed at `now_ms` closed."""
         ...
 
+    def begins_ms(self, symbol: str) -> int | None:
+        """The opening of its first candle, None if it has been there for ever."""
+        ...
+
 
 def parts_of(symbol: str) -> tuple[str, str, bool]:
     """Base, quote, and whether it is a perpetual: `BTC/USDT:USDT` is one, `BTC/USDT` is spot.

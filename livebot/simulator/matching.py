@@ -15,6 +15,7 @@ How orders fill.  The venue's time is inside a candle that is still forming, and
   candle passes it).
 - With `partial_probability` an order is done in two to `partial_pieces` pieces.  A running order (market, or triggered
   stop) does one piece where it starts and one at each following close; a limit one with each candle that reaches it.
+- Where fees are taken in coins (`fee_in_base`), a sale locks what it sells, and more than is free is refused.
 - A reduce-only order, or any sale on a market that cannot be short, never trades more than the position; what is left
   when the position is flat is cancelled.  If nothing can be reduced when the order comes in, it is refused.
 - In an OCO group, what one order fills is taken off the others; one with nothing left is cancelled.  (Without `oco`
@@ -26,7 +27,7 @@ How orders fill.  The venue's time is inside a candle that is still forming, and
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from hashlib import blake2s
 
 from livebot.core.inputs import OrderAccepted, OrderEnded, OrderEvent, OrderFilled, OrderRejected
@@ -36,8 +37,8 @@ from livebot.errors import Rejected
 from livebot.simulator.answers import accepted, rejected, unknown_order
 from livebot.simulator.attached import of_flat_symbol, stop_for
 from livebot.simulator.book import Book, BookOrder, FillShape
-from livebot.simulator.checks import Refusal, crosses, refuse_shape
-from livebot.simulator.holdings import MONEY_STEP, Holding, Holdings
+from livebot.simulator.checks import Refusal, crosses, only_reduces, refuse_shape, stop_start
+from livebot.simulator.holdings import Holding, Holdings, fees_of
 
 _STOP, _LIMIT, _RUNNING = range(3)  # the order of events within a candle
 
@@ -174,7 +175,7 @@ class MatchingEngine:
             if phase == _LIMIT:
                 self._fill(order, _price_of(order), ts_ms, maker=True)
                 continue
-            start = _stop_start(order, candle) if phase == _STOP else decimal_of(candle.close)
+            start = stop_start(order.request, candle) if phase == _STOP else decimal_of(candle.close)
             order.running = True
             self._fill(order, self._slipped(order, start), ts_ms, maker=False)
 
@@ -219,21 +220,33 @@ class MatchingEngine:
             unchanged = request.trigger_price == present.trigger_price
             text = f"{request.client_order_id} has been triggered, its trigger cannot be changed"
             return None if unchanged else Refusal("already_triggered", text)
+        more = request.quantity - order.request.quantity
+        if instrument.fee_in_base and order.sign < 0 and more > self._free_coins(request.symbol):
+            return Refusal("insufficient_funds", f"there is not so much free {instrument.base} to sell")
         return refuse_shape(request, instrument, self._price(request.symbol)) or self._refuse_funds(
             request, instrument, instead_of=order
         )
 
     def _refuse_reduction(self, request: OrderRequest, instrument: Instrument) -> Refusal | None:
-        if not _only_reduces(request, instrument) or self._reducible(request) > 0:
+        if not only_reduces(request, instrument):
+            return None
+        if instrument.fee_in_base and request.quantity > self._free_coins(request.symbol):
+            return Refusal("insufficient_funds", f"there is not so much free {instrument.base} to sell")
+        if self._reducible(request) > 0:
             return None
         if request.reduce_only:
             return Refusal("reduce_only", f"there is no position in {request.symbol} that this would reduce")
         return Refusal("insufficient_funds", f"there is no {instrument.base} to sell")
 
+    def _free_coins(self, symbol: str) -> Decimal:
+        """What no sale has locked."""
+        locked = (order.remaining for order in self.book.working(symbol) if order.sign < 0)
+        return self.holdings.quantity(symbol) - sum(locked, ZERO)
+
     def _refuse_funds(
         self, request: OrderRequest, instrument: Instrument, *, instead_of: BookOrder | None = None
     ) -> Refusal | None:
-        if _only_reduces(request, instrument):
+        if only_reduces(request, instrument):
             return None
         adding = request.quantity - (instead_of.filled if instead_of else ZERO) - self._reducible(request)
         price = request.price or request.trigger_price or self._price(request.symbol)
@@ -255,7 +268,7 @@ class MatchingEngine:
             used += abs(worth) / self._leverage(self._known(symbol))
         for order in self.book.all_working():
             instrument = self._known(order.request.symbol)
-            if order is not leaving_out and not _only_reduces(order.request, instrument):
+            if order is not leaving_out and not only_reduces(order.request, instrument):
                 price = order.request.price or order.request.trigger_price or self._price(instrument.symbol)
                 used += order.remaining * price / self._leverage(instrument)
         return equity - used
@@ -310,7 +323,7 @@ class MatchingEngine:
         quantity = order.remaining
         if order.pieces_left > 1:
             quantity = max(instrument.round_quantity(quantity / order.pieces_left), instrument.lot_step)
-        if _only_reduces(order.request, instrument):
+        if only_reduces(order.request, instrument):
             quantity = min(quantity, self._reducible(order.request))
         return quantity
 
@@ -327,6 +340,7 @@ class MatchingEngine:
             return
         rate = instrument.maker_fee if maker else instrument.taker_fee
         self._trades_made += 1
+        fee, base_fee = fees_of(instrument, request.side, quantity, price, rate)
         fill = Fill(
             trade_id=f"{self._trades_made:012d}",
             client_order_id=request.client_order_id,
@@ -334,9 +348,10 @@ class MatchingEngine:
             side=request.side,
             price=price,
             quantity=quantity,
-            fee=(quantity * price * rate).quantize(MONEY_STEP, ROUND_HALF_EVEN),
+            fee=fee,
+            base_fee=base_fee,
         )
-        self.holdings.trade(request.symbol, order.sign * quantity, price, fill.fee)
+        self.holdings.trade(request.symbol, order.sign * quantity, price, fee, base_fee)
         order.fills.append(fill)
         order.filled += quantity
         order.pieces_left = max(order.pieces_left - 1, 1)
@@ -346,7 +361,7 @@ class MatchingEngine:
             self.book.add(stop_for(order, quantity, self.orders_made))
         if not order.remaining:
             self._end(order, OrderStatus.FILLED, ts_ms)
-        elif _only_reduces(request, instrument) and not self._reducible(request):
+        elif only_reduces(request, instrument) and not self._reducible(request):
             self._end(order, OrderStatus.CANCELED, ts_ms)
         if request.oco_group is not None and self.model.oco:
             self._take_off_the_others(order, quantity, ts_ms)
@@ -377,17 +392,6 @@ class MatchingEngine:
         )
 
 
-def _only_reduces(request: OrderRequest, instrument: Instrument) -> bool:
-    return request.reduce_only or (not instrument.can_short and request.side is OrderSide.SELL)
-
-
 def _price_of(order: BookOrder) -> Decimal:
     assert order.request.price is not None  # a limit order
     return order.request.price
-
-
-def _stop_start(order: BookOrder, candle: Candle) -> Decimal:
-    """Where a triggered stop starts to trade: at its trigger, or at the open if that is beyond it."""
-    trigger, begin = order.request.trigger_price, decimal_of(candle.open)
-    assert trigger is not None  # a stop order
-    return max(trigger, begin) if order.request.side is OrderSide.BUY else min(trigger, begin)

@@ -62,6 +62,11 @@ class PaperMarket:
             )
             raise BadInput(message)
 
+    def include(self, symbol: str, instrument: Instrument) -> None:
+        """A symbol whose candles will come from now on."""
+        self._instruments[symbol] = instrument
+        self._candles.setdefault(symbol, {})
+
     def identity(self, symbol: str) -> str:
         """The venue's candles."""
         return f"paper: {self._name} {symbol}"
@@ -109,6 +114,9 @@ class PaperMarket:
         """The end of the last whole minute."""
         return Timeframe.M1.open_of(now_ms)
 
+    def begins_ms(self, symbol: str) -> None:
+        """Nobody asks: the venue itself tells."""
+
 
 class PaperClock(VenueClock):
     """The real time, for a venue that keeps none of its own."""
@@ -132,6 +140,7 @@ class PaperFeed:
         self._venue = venue
         self._grace_s = grace_s
         self._listeners: dict[str, Callable[[Candle], None]] = {}
+        self._expected = set(market.symbols)
         self._came: dict[int, set[str]] = {}  # by minute: whose candle is there
         self._news = asyncio.Event()
 
@@ -142,6 +151,15 @@ class PaperFeed:
     def listen(self, symbol: str, deliver: Callable[[Candle], None]) -> None:
         """Deliver each closed candle of a symbol from now on; replaces an earlier listener."""
         self._listeners[symbol] = deliver
+        if symbol in self._market.symbols and symbol not in self._expected:
+            self._expect(symbol)
+
+    def ignore(self, symbol: str) -> None:
+        """Nobody wants candles of a symbol any more, and no minute waits for it."""
+        self._listeners.pop(symbol, None)
+        self._expected.discard(symbol)
+        self._inner.ignore(symbol)
+        self._news.set()
 
     def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
         """What the connection says about itself."""
@@ -149,12 +167,16 @@ class PaperFeed:
 
     async def run(self) -> None:
         """Until cancelled."""
-        for symbol in self._market.symbols:
-            self._inner.listen(symbol, lambda candle, symbol=symbol: self._take(symbol, candle))  # type: ignore[misc]
+        for symbol in sorted(self._expected):
+            self._expect(symbol)
         async with asyncio.TaskGroup() as tasks:
             matching = tasks.create_task(self._match(), name="paper-matching")
             await self._inner.run()
             matching.cancel()
+
+    def _expect(self, symbol: str) -> None:
+        self._expected.add(symbol)
+        self._inner.listen(symbol, lambda candle: self._take(symbol, candle))
 
     def _take(self, symbol: str, candle: Candle) -> None:
         self._market.take(symbol, candle, self._venue.minute_ms)
@@ -184,7 +206,7 @@ class PaperFeed:
         """Wait until all symbols have this minute's candle, or the grace is over."""
         try:
             async with asyncio.timeout(self._grace_s):
-                while len(self._came[minute_ms]) < len(self._market.symbols):
+                while not self._expected <= self._came[minute_ms]:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -199,8 +221,16 @@ class PaperFeed:
 class PaperVenue:
     """A paper account and its feed, ready to trade; `close` lets go of the account's folder."""
 
-    def __init__(self, venue: SimulatedVenue, feed: PaperFeed, clock: PaperClock, exchange: SimulatedExchange) -> None:
+    def __init__(
+        self,
+        venue: SimulatedVenue,
+        market: PaperMarket,
+        feed: PaperFeed,
+        clock: PaperClock,
+        exchange: SimulatedExchange,
+    ) -> None:
         self._venue = venue
+        self._market = market
         self.feed = feed
         self.clock = clock
         self.exchange = exchange
@@ -243,7 +273,15 @@ class PaperVenue:
         await _catch_up(venue, market, past, now_ms)
         clock = PaperClock(venue, real)
         exchange = SimulatedExchange(venue, clock, name=name, latency_ms=latency_ms)
-        return cls(venue, PaperFeed(feed, market, venue, grace_s=grace_s), clock, exchange)
+        return cls(venue, market, PaperFeed(feed, market, venue, grace_s=grace_s), clock, exchange)
+
+    async def include(self, symbol: str, instrument: Instrument) -> None:
+        """Let a symbol be traded too.  Raises Transient: the venue does not give its last candle."""
+        last = _rows(await self.feed.history(symbol, Timeframe.M1, 1))
+        self._market.include(symbol, instrument)
+        for candle in last:
+            self._market.take(symbol, candle)
+        self._venue.trade(symbol)
 
     async def close(self) -> None:
         """Let go of the account."""

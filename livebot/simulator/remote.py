@@ -130,6 +130,10 @@ class RemoteFeed:
         """Deliver each closed candle of a symbol from now on; replaces an earlier listener."""
         self._listeners[symbol] = deliver
 
+    def ignore(self, symbol: str) -> None:
+        """Nobody wants candles of a symbol any more."""
+        self._listeners.pop(symbol, None)
+
     def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
         """There is nothing to tell: a link that breaks ends `run`."""
 
@@ -177,6 +181,11 @@ class RemoteExchange:
     def absence_window_ms(self) -> int:
         """As the venue introduced itself."""
         return self._absence_window_ms
+
+    @property
+    def refuses_repeated_ids(self) -> bool:
+        """It is the same engine."""
+        return True
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Instruments by symbol.  Raises BadInput naming the symbols that the venue lacks, Transient."""

@@ -1,5 +1,8 @@
 """A market that has been: candles of one minute from a folder of parquet files, one per symbol.
 
+A folder that says so in its name (`spot_1h`, `15m`) holds longer ones, which are played minute by minute as
+`livebot.history.minutes` has it.
+
 Rules of this file: no candle is invented.  In a minute that a file lacks, that symbol has no candle and its price stays
 the last one; a history never reaches over such a gap.
 """
@@ -10,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from livebot.core.market import MINUTE_MS, Candle, Instrument
+from livebot.core.market import MINUTE_MS, Candle, Instrument, Timeframe
 from livebot.core.series import CandleSeries, Floats
 from livebot.errors import BadInput
 from livebot.history.candle_file import read_candles
-from livebot.history.table import CandleTable
+from livebot.history.minutes import as_minutes, named_timeframe
+from livebot.history.place import symbol_of
+from livebot.history.table import VALUES, CandleTable
 from livebot.simulator.market import Fees, instrument_for, parts_of
 
 _MOST_DECIMALS = 10
@@ -25,13 +30,15 @@ class _Recording:
     """One symbol's candles."""
 
     def __init__(self, symbol: str, path: Path, fees: Fees) -> None:
-        table = read_candles(path)
-        self.ts_ms, self.values = table.ts_ms, table.values
+        base = named_timeframe(path.parent) or Timeframe.M1
+        table = read_candles(path, base)
+        minutes = as_minutes(table.series(), base)
+        self.ts_ms = minutes.ts_ms
+        self.values = table.values if base is Timeframe.M1 else np.stack([getattr(minutes, name) for name in VALUES])
         self.first_ms, self.end_ms = int(self.ts_ms[0]), int(self.ts_ms[-1]) + MINUTE_MS
         self.gaps = np.flatnonzero(np.diff(self.ts_ms) != MINUTE_MS) + 1  # index of the first candle after each
         self.missing = (self.end_ms - self.first_ms) // MINUTE_MS - len(self.ts_ms)
-        price = float(np.median(self.values[3]))
-        self.instrument = instrument_for(symbol, price, _decimals(table), fees)
+        self.instrument = instrument_of(symbol, table, fees)
         checksum = zlib.crc32(self.values[3].tobytes(), zlib.crc32(self.ts_ms.tobytes()))
         self.identity = f"replay: {len(self.ts_ms)} candles from {self.first_ms}, checksum {checksum:08x}"
 
@@ -146,8 +153,12 @@ class ReplayMarket:
         index = recording.index(now_ms)
         return int(recording.ts_ms[index - 1]) + MINUTE_MS if index else recording.first_ms
 
+    def begins_ms(self, symbol: str) -> int:
+        """When its file begins."""
+        return self._recordings[symbol].first_ms
+
     def _path_of(self, symbol: str) -> Path:
-        names = _names_of(symbol)
+        names = names_of(symbol)
         for name in names:
             if (self._folder / name).is_file():
                 return self._folder / name
@@ -158,12 +169,36 @@ class ReplayMarket:
         raise BadInput(message)
 
 
+def instrument_of(symbol: str, table: CandleTable, fees: Fees) -> Instrument:
+    """An instrument with ticks as fine as the prices of these candles."""
+    return instrument_for(symbol, float(np.median(table.values[3])), _decimals(table), fees)
+
+
+def symbols_in(folder: Path, quote: str, *, perpetual: bool) -> tuple[str, ...]:
+    """Every symbol of one kind that the folder has a file of, sorted.
+
+    A short name such as BTCUSDT is one with this quote.  Raises BadInput: there is none.
+    """
+    found = set()
+    for path in folder.glob("*.parquet"):
+        symbol = symbol_of(path.stem)
+        if symbol is None and path.stem.endswith(quote) and path.stem != quote:
+            symbol = f"{path.stem.removesuffix(quote)}/{quote}" + (f":{quote}" if perpetual else "")
+        if symbol is not None and (":" in symbol) == perpetual:
+            found.add(symbol)
+    if not found:
+        kind = "perpetual" if perpetual else "spot"
+        raise BadInput(f"{folder}: no candle files of {kind} symbols, such as BTC{quote}.parquet")
+    return tuple(sorted(found))
+
+
 def has_candles(folder: Path, symbol: str) -> bool:
     """Whether the folder has a file of this symbol."""
-    return any((folder / name).is_file() for name in _names_of(symbol))
+    return any((folder / name).is_file() for name in names_of(symbol))
 
 
-def _names_of(symbol: str) -> tuple[str, str]:
+def names_of(symbol: str) -> tuple[str, str]:
+    """What the file of a symbol may be called."""
     base, quote, _ = parts_of(symbol)
     return f"{symbol.replace('/', '-').replace(':', '_')}.parquet", f"{base}{quote}.parquet"
 

@@ -198,6 +198,9 @@ class SyntheticMarket:
         """There are no gaps."""
         return now_ms - now_ms % MINUTE_MS
 
+    def begins_ms(self, symbol: str) -> None:
+        """It has been there for ever."""
+
     def _place(self, symbol: str, minute_ms: int) -> tuple[Floats, int]:
         profile = self._profiles[symbol]
         part, index = divmod(minute_ms // MINUTE_MS + profile.offset, _HELD)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,25 @@ async def test_facts_are_recorded_once_however_often_they_are_told(ledger: Ledge
     for told in (facts[:400], facts[300:], facts, facts[5:6] + facts[5:6]):
         await ledger.record(told, ())
     assert facts == recorded(path)
+
+
+async def test_a_ledger_from_before_feature_sets_is_read_as_it_is_and_written_with_them(path):
+    """The column is added when a daemon opens it, and empty in the rows from before."""
+    first = SqlLedger(path, "spot")
+    await first.record((), (a_decision(),))
+    await first.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE decisions DROP COLUMN feature_set")
+    connection.close()
+    with LedgerReader(path) as reader:
+        assert list(reader.decisions()) == [a_decision()]
+    later = replace(a_decision(close_ms=1_800_000_060_000), feature_set="ema_cross@1 0123456789ab")
+    for _ in range(2):
+        ledger = SqlLedger(path, "spot")
+        await ledger.record((), (a_decision(), later))
+        await ledger.close()
+    with LedgerReader(path) as reader:
+        assert sorted(reader.decisions(), key=lambda each: each.feature_set or "") == [a_decision(), later]
 
 
 async def test_a_batch_may_hold_many_symbols_and_nothing(ledger, path):
@@ -301,6 +321,16 @@ async def test_tallies_count_each_symbols_wins(ledger, path):
         assert {"A/Y", "B/Y"} == set(tallies)
         assert (3, 1, "0.70000000") == (tallies["A/Y"].trades, tallies["A/Y"].wins, str(tallies["A/Y"].pnl_net))
         assert {"A/Y": SymbolTally(2, 0, closes[1].pnl_net)} == reader.tallies({"A/Y": 20, "B/Y": 11})
+
+
+async def test_what_was_realised_in_a_time_is_exact(ledger, path):
+    """From the first moment on, up to and without the second, over all symbols."""
+    results = [("A/Y", "1.1", 10), ("A/Y", "-0.40", 20), ("B/Y", "0.000000000000000001", 29), ("B/Y", "-2", 30)]
+    closes = [a_close(symbol, number, pnl_net=net, ts_ms=ts) for number, (symbol, net, ts) in enumerate(results)]
+    await ledger.record([a_fact("C/Y"), *closes], ())
+    with LedgerReader(path) as reader:
+        assert Decimal("-0.399999999999999999") == reader.realised(20, 30)
+        assert Decimal(0) == reader.realised(31, 99)
 
 
 async def test_the_last_numbers_of_each_pair_survive_its_file(ledger, path):

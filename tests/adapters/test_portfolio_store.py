@@ -10,7 +10,7 @@ import pytest
 from livebot.adapters.durable_files import DurableFiles
 from livebot.adapters.file_workers import InlineWorkers
 from livebot.adapters.json_text import json_of
-from livebot.adapters.portfolio_store import MEMORY, FilePortfolioStore
+from livebot.adapters.portfolio_store import MEMORY, FilePortfolioStore, seen_memory
 from livebot.adapters.sealed_json import _seal_of, seal
 from livebot.core.market import OrderSide
 from livebot.core.order import OrderKind, OrderStatus, VenueOrder
@@ -57,6 +57,17 @@ def store_on(folder: Path, layer: RecordingFiles | None = None, system: str = "s
     return FilePortfolioStore(folder, system, DurableFiles(layer or RecordingFiles(), InlineWorkers()))
 
 
+async def test_who_only_looks_sees_what_was_saved_or_nothing(tmp_path):
+    """A report must not fail over it, and moves nothing."""
+    path = tmp_path / "portfolio.json"
+    assert seen_memory(path) is None
+    await store_on(tmp_path).save(HALTED)
+    assert seen_memory(path) == HALTED
+    path.write_bytes(path.read_bytes().replace(b"HALTED", b"ACTIVE"))
+    assert seen_memory(path) is None
+    assert [file.name for file in tmp_path.iterdir()] == ["portfolio.json"]
+
+
 async def test_what_was_saved_is_loaded(tmp_path):
     """Exactly, the halt and its reason above all."""
     store: PortfolioStore = store_on(tmp_path)
@@ -64,6 +75,14 @@ async def test_what_was_saved_is_loaded(tmp_path):
     assert HALTED == await store_on(tmp_path).load()
     await store.save(replace(HALTED, trading_state=TradingState.ACTIVE))
     assert replace(HALTED, trading_state=TradingState.ACTIVE) == await store.load()
+
+
+async def test_a_halt_that_was_read_is_there_to_stay(tmp_path):
+    """Its writer may have been killed between the rename and the folder's fsync."""
+    await store_on(tmp_path).save(HALTED)
+    layer = RecordingFiles()
+    await store_on(tmp_path, layer).load()
+    assert layer.names("fsync_folder") == [tmp_path.name]
 
 
 async def test_the_first_start_has_no_memory(tmp_path):

@@ -215,9 +215,9 @@ async def test_files_of_another_version_stop_the_start_and_nothing_is_moved(fold
     for symbol in SYMBOLS:
         await store.save(open_state(symbol))
     path = file_of(folder, SYMBOLS[3])
-    path.write_bytes(seal({"schema": 3}))
+    path.write_bytes(seal({"schema": 4}))
     for reading in (store.load(), store.load_one(STRATEGY, SYMBOLS[3])):
-        with pytest.raises(Fatal, match=r"S3-USDT_USDT\.json: written with schema 3"):
+        with pytest.raises(Fatal, match=r"S3-USDT_USDT\.json: written with schema 4"):
             await reading
     assert 5 == len(list((folder / STRATEGY).iterdir()))
 
@@ -258,6 +258,26 @@ async def test_a_damaged_file_that_cannot_be_set_aside_is_fatal(folder):
     layer.within = ""
     with pytest.raises(Fatal, match="cannot set aside"):
         await store.load()
+
+
+async def test_what_is_read_is_there_to_stay(folder):
+    """A daemon that was killed before the folder's fsync left names that a power cut could take back."""
+    await store_on(folder).save(open_state())
+    layer = RecordingFiles()
+    store = store_on(folder, layer)
+    await store.load()
+    assert [STRATEGY] == layer.names("fsync_folder")
+    await store.load_one(STRATEGY, SYMBOL)
+    assert [STRATEGY, STRATEGY] == layer.names("fsync_folder")
+
+
+async def test_what_cannot_be_made_to_stay_is_not_acted_upon(folder):
+    await store_on(folder).save(open_state())
+    store = store_on(folder, FailingFiles("fsync_folder", errno.EIO))
+    with pytest.raises(Fatal, match="cannot make durable"):
+        await store.load()
+    with pytest.raises(Fatal, match="cannot make durable"):
+        await store.load_one(STRATEGY, SYMBOL)
 
 
 async def test_a_failed_save_leaves_the_state_before_it(folder):

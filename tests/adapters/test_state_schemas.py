@@ -96,3 +96,26 @@ def test_what_never_was_a_state_of_schema_1_is_damage(tree):
     """The symbol alone is affected, as with any damaged file."""
     with pytest.raises(BadInput, match="not a state of schema 1"):
         unseal(seal({"schema": 1, **tree}), SIGNAL_UPGRADES)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("idle", idle(sequence=41)), ("open", open_state())])
+async def test_a_state_file_of_schema_2_is_read_and_next_written_as_it_is_now(tmp_path, name, expected):
+    """Until then no fee was taken in coins, and nothing was left of a position."""
+    store = FileSignalStore(tmp_path, SYSTEM, DurableFiles(RecordingFiles(), InlineWorkers()))
+    path = store.path_of(STRATEGY, SYMBOL)
+    path.parent.mkdir(parents=True)
+    path.write_bytes((WRITTEN.with_name("schema_2") / f"{name}.json").read_bytes())
+    loaded = await store.load()
+    assert ((expected,), ()) == (loaded.states, loaded.damaged)
+
+
+async def test_a_halt_of_schema_2_stays_a_halt(tmp_path):
+    (tmp_path / "portfolio.json").write_bytes((WRITTEN.with_name("schema_2") / "portfolio.json").read_bytes())
+    store = FilePortfolioStore(tmp_path, "spot", DurableFiles(RecordingFiles(), InlineWorkers()))
+    assert PortfolioMemory(trading_state=TradingState.HALTED, state_reason="by hand") == await store.load()
+
+
+@pytest.mark.parametrize("tree", [{}, {"signal": None}, {"signal": {"position": {"entries": 5}}}])
+def test_what_never_was_a_state_of_schema_2_is_damage(tree):
+    with pytest.raises(BadInput, match="not a state of schema 2"):
+        unseal(seal({"schema": 2, **tree}), SIGNAL_UPGRADES)

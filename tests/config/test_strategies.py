@@ -280,3 +280,18 @@ def test_symbols_fit_the_market(market, symbols, sentence):
 def test_the_minimal_config_is_accepted():
     assert complaints(MINIMAL) == []
     assert complaints(MINIMAL.replace("perpetual", "spot").replace(":USDT", "")) == []
+
+
+def test_a_leader_whose_candles_nobody_fetches_is_told(own):
+    """As another symbol that a strategy looks at."""
+    module = own(
+        """
+        from livebot.features.catalogue import leader_return, market_return
+
+        class Follower(Base):
+            features = (leader_return("lead", "SOL/USDT:USDT"), market_return("market", 5))
+        """
+    )
+    assert strategies(f"{{class: {module}:Follower}}") == [
+        "config.yaml:5: strategies[0]: own looks at SOL/USDT:USDT, which is not under symbols; add it there"
+    ]

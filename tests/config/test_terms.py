@@ -118,21 +118,25 @@ def test_runtime():
 
 
 @pytest.mark.parametrize(
-    ("venue", "mode", "attached", "resting"),
+    ("venue", "mode", "attached", "resting", "replaced"),
     [
-        ("exchange: {id: simulator}", "paper", False, True),
-        ("exchange: {id: bybit}", "live", True, True),
-        ("exchange: {id: bybit}", "paper", True, True),
-        ("exchange: {id: binance}", "live", False, True),
+        ("exchange: {id: simulator}", "paper", False, True, False),
+        ("exchange: {id: bybit}", "live", True, True, False),
+        ("exchange: {id: bybit}", "paper", True, True, False),
+        ("exchange: {id: binance}", "live", False, True, True),
+        ("exchange: {id: binanceusdm}", "paper", False, True, True),
     ],
 )
-def test_the_kernel_is_told_what_the_venue_can_do(venue, mode, attached, resting):
+def test_the_kernel_is_told_what_the_venue_can_do(venue, mode, attached, resting, replaced):
     """On paper as live: what is tried is what will trade."""
     config = check(MINIMAL + f"{venue}\nmode: {mode}\n", "c").config
     rules = terms.rules(config, "s", INSTRUMENT)
-    assert (rules.attached_stop, rules.resting_target) == (attached, resting)
+    assert (rules.attached_stop, rules.resting_target, rules.replaces_stops) == (attached, resting, replaced)
 
 
-def test_spot_rests_no_target_beside_the_stop():
-    spot = MINIMAL.replace("perpetual", "spot").replace(":USDT", "") + "exchange: {id: bybit}\n"
-    assert not terms.rules(check(spot, "c").config, "s", INSTRUMENT).resting_target
+@pytest.mark.parametrize("venue", ["bybit", "binance"])
+def test_spot_rests_no_target_beside_the_stop_and_takes_a_stop_back_before_the_next(venue):
+    """Two of them would lock the same coins."""
+    spot = MINIMAL.replace("perpetual", "spot").replace(":USDT", "") + f"exchange: {{id: {venue}}}\n"
+    rules = terms.rules(check(spot, "c").config, "s", INSTRUMENT)
+    assert (rules.resting_target, rules.replaces_stops) == (False, False)

@@ -339,6 +339,7 @@ class Wire:
         self.faults = exchange.faults
         self.sent: list[OrderRequest] = []
         self.window_ms = exchange.absence_window_ms
+        self.refuses_repeated_ids = exchange.refuses_repeated_ids
         self.lacks: set[str] = set()
 
     @property

@@ -9,6 +9,7 @@ import pytest
 from livebot.core.facts import SignalClosed
 from livebot.core.market import MINUTE_MS
 from livebot.core.order import Leg
+from livebot.core.risk import Limits
 from livebot.core.signal import CloseReason, Open
 from livebot.errors import Rejected
 from livebot.runtime.supervisor import ChildState
@@ -108,6 +109,27 @@ def test_a_stop_that_rests_there_says_where_ours_goes():
         assert len(world.orders()) == 5
 
     with_foreign(test)
+
+
+def test_an_adopted_position_beyond_a_limit_is_adopted_named_and_counted():
+    """It is there whether we allow it or not; while it is, nothing else opens."""
+
+    async def test(world, process) -> None:
+        said = await process.control.adopt([BTC], stop=near(world, "0.9"))
+        assert f"as never/{BTC}#1" in said
+        for words in (
+            "more is open than allowed",
+            "risk.limits.open_signals (open signals: 0 used and 1 asked, 0 allowed)",
+            "risk.limits.gross_exposure (gross exposure: 0 used and ",
+            "(0.1 % of equity ",
+        ):
+            assert words in said, (words, said)
+        assert "symbol_exposure" not in said
+        uses = {each.name: each.used for each in process.control.status().limits}
+        assert uses["open_signals"] == 1
+        assert uses["gross_exposure"] > D("0.001")
+
+    with_foreign(test, limits=Limits(open_signals=0, gross_exposure=D("0.001"), symbol_exposure=D(1000)))
 
 
 @pytest.mark.parametrize(

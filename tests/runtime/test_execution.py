@@ -57,6 +57,7 @@ class Venue:
     """Answers as told: each answer is a value, an error, or a number of seconds to wait before the next one."""
 
     name = "venue"
+    refuses_repeated_ids = True
 
     def __init__(self, *, window_ms: int = 1_000) -> None:
         self.absence_window_ms = window_ms
@@ -282,6 +283,48 @@ def test_an_order_that_is_not_found_is_absent_only_after_the_window():
     venue = Venue(window_ms=1_200)
     assert run(execution(venue).ask(STOP)) == (OrderAbsent(client_order_id="stop-1", ts_ms=1_200),)
     assert venue.times("fetch_order") == [0.0, 0.5, 1.2]  # each time after twice the wait, and at the window's end
+
+
+@pytest.mark.parametrize(
+    ("at_s", "answer", "asked"),
+    [
+        (0.7, Transient("the connection was cut"), [0.0, 0.5, 1.0, 2.0]),
+        (1.1, Transient("the connection was cut"), [0.0, 0.5, 1.0, 2.4]),
+        (0.7, 1.5, [0.0, 0.5, 2.2, 3.5]),
+    ],
+    ids=["between-questions", "during-the-last-one", "for-long"],
+)
+def test_an_order_that_is_sent_again_while_it_is_asked_about_has_its_whole_window(at_s, answer, asked):
+    """The copy may arrive until then; while it is in flight nothing is asked.  The third question takes a while."""
+
+    async def main() -> None:
+        answers = [] if isinstance(answer, Exception) else [answer]
+        venue = Venue().will("submit", *answers, Transient("the connection was cut"))
+        venue.will("fetch_order", None, None, 0.3, None)
+        sending = execution(venue)
+        question = asyncio.ensure_future(sending.ask(STOP))
+        await asyncio.sleep(at_s)
+        assert isinstance(await sending.submit(approve_reduction(STOP)), OrderUnknown)
+        sent_s = asyncio.get_running_loop().time()
+        (event,) = await question
+        assert isinstance(event, OrderAbsent)
+        assert event.ts_ms >= (sent_s + 1.0) * 1_000
+        assert venue.times("fetch_order") == asked
+
+    run(main())
+
+
+def test_what_can_no_longer_arrive_is_forgotten():
+    """When something else is sent."""
+
+    async def main() -> None:
+        sending = execution(Venue())
+        for number in range(20):
+            await sending.submit(approve_reduction(replace(STOP, client_order_id=f"stop-{number}")))
+            await asyncio.sleep(1.0)
+        assert list(sending._sent_s) == [f"stop-{number}" for number in range(16, 20)]
+
+    run(main())
 
 
 def test_a_venue_without_delay_is_believed_at_once():

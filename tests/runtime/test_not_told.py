@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from livebot.core.entry import Adjustment, Entry
-from livebot.core.inputs import OrderAccepted
+from livebot.core.inputs import OrderAbsent, OrderAccepted
 from livebot.core.market import MINUTE_MS
 from livebot.core.order import Leg, OrderStatus
 from livebot.core.risk import Approved
@@ -199,6 +199,42 @@ def test_a_stop_that_is_not_answered_for_is_confirmed_by_what_the_venue_tells():
         (record,) = [record for record in world.state("one").orders if record.request.leg is Leg.STOP]
         assert (record.status, record.confirmed) == (OrderStatus.WORKING, True)
         await asyncio.sleep(12.0)
+        assert stop_quantity(world) == world.held() > 0
+        await process.end()
+
+    run(main())
+
+
+def test_a_stop_that_is_sent_again_is_not_called_absent_by_a_question_from_before():
+    """Its copy arrives when that question has been answered; it is the position's one stop."""
+
+    async def main() -> None:
+        world = slow_world(execution=replace(BRIEF, order_timeout_s=20.0, reconcile_s=1_000.0))
+        process = await world.process().until_ready()
+        process.faults.arm(FaultKind.LOSE_REQUEST, leg=Leg.STOP)
+        while not world.held():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        await process.kill()
+        process = world.process()
+        process.wire.window_ms = 20_000
+        submit = process.exchange.submit
+
+        async def arrives_late(approved: Approved) -> object:
+            await asyncio.sleep(0.7 * BRIEF.unprotected_s)
+            return await submit(approved)
+
+        process.exchange.submit = arrives_late
+        process.start()
+        while not process.wire.sent:
+            await asyncio.sleep(0.01)
+        (stop,) = process.wire.sent
+        absent = OrderAbsent(client_order_id=stop.client_order_id, ts_ms=process.clock.now_ms() - 20)
+        process.system.workers.inboxes[BTC].put(absent)
+        await asyncio.sleep(2 * BRIEF.unprotected_s)
+        assert [order.client_order_id for order in world.orders(leg=Leg.STOP)] == [stop.client_order_id]
+        (record,) = [record for record in world.state("one").orders if record.request.leg is Leg.STOP]
+        assert (record.request.client_order_id, record.confirmed) == (stop.client_order_id, True)
         assert stop_quantity(world) == world.held() > 0
         await process.end()
 

@@ -274,6 +274,15 @@ def test_a_wallet_seen_again_takes_deposits_in_and_counts_nothing_twice():
     assert WALLET + 507 == portfolio.equity
 
 
+def test_what_coins_cost_is_missing_in_a_wallet_that_paid_for_them_and_is_worth_as_much():
+    """On spot: bought 10 at 10, and the mark is 11."""
+    portfolio = make()
+    portfolio.hear([Teller().opened(held(10, 10, booked=-1))])
+    portfolio.mark(BTC, 11.0)
+    portfolio.set_wallet(WALLET - 100 - 1, paid=True)
+    assert WALLET - 1 + 10 == portfolio.equity
+
+
 def test_a_fact_heard_twice_counts_once():
     portfolio = make()
     teller = Teller()

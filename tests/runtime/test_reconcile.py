@@ -21,6 +21,7 @@ from livebot.core.order import (
 from livebot.core.position import Position
 from livebot.core.signal import Idle, Open, Signal
 from livebot.runtime.reconcile import (
+    close_enough,
     confirmed_by,
     expected_quantity,
     foreign_orders,
@@ -133,6 +134,36 @@ def test_what_is_missing_is_shared_out_by_name_and_what_is_beyond_is_nobodys(sid
     """The venue nets positions and cannot say whose it was."""
     states = [holding("b", 2, side), IDLE, holding("a", 3, side)]
     assert shortfalls(states, D(actual)) == (missing, beyond)
+
+
+def test_what_closed_positions_have_left_is_ours_and_is_counted_last():
+    """Fees that are taken in coins leave less than a lot of a position; it may be gone, too."""
+    idle = replace(IDLE, remainder=D("0.4"))
+    both = [idle, replace(holding("a", 3), remainder=D("0.1"))]
+    assert expected_quantity(both) == D("3.5")
+    assert shortfalls(both, D("3.5")) == ({}, 0)
+    assert shortfalls(both, D(4)) == ({}, D("0.5"))
+    assert shortfalls(both, D("3.2")) == ({"idle": D("0.3")}, 0)
+    assert shortfalls(both, D(2)) == ({"a": D("1.1"), "idle": D("0.4")}, 0)
+
+
+@pytest.mark.parametrize(
+    ("beyond", "lot_step", "enough"),
+    [
+        ("0", "1", True),
+        ("0.9", "1", True),
+        ("-0.4", "1", True),
+        ("-0.6", "1", False),
+        ("1", "1", False),
+        ("0", "0", False),
+    ],
+)
+def test_less_than_a_lot_of_coins_is_no_difference_as_long_as_all_can_be_sold(beyond, lot_step, enough):
+    """Of 2.5 coins 2 can be sold, so that 0.5 may be missing; where fees are not taken in coins nothing may."""
+    state = holding("a", 2)
+    coins = Position(Side.LONG, lot_step=D(1)).with_entry(fill(3, 100, base_fee=D("0.5")))
+    state = replace(state, signal=replace(state.signal, position=coins))
+    assert close_enough([state, IDLE], D(beyond), D(lot_step)) is enough
 
 
 def test_orders_that_should_work_there_and_do_not():

@@ -13,6 +13,8 @@ from livebot.errors import BadInput, Fatal, Transient
 from livebot.ports import DamagedFile, LoadedStates
 from livebot.runtime.execution import Execution
 from livebot.runtime.recovery import Recovered, Recovery, moved_on
+from livebot.runtime.settings import LedgerSettings, RuntimeSettings
+from livebot.runtime.start_waits import StartWaits
 from livebot.simulator.faults import FaultKind
 from tests.runtime.harness import BRIEF, BTC, ETH, SYSTEM, World, always, never, once, run
 from tests.runtime.samples import Teller
@@ -22,17 +24,19 @@ def holder(**changes):
     return once(1, stop=0.2, target=0.2, **changes)
 
 
+HASTY = RuntimeSettings(ledger=LedgerSettings(backoff_s=0.1, backoff_maximum_s=1.0, start_s=10.0), start_disk_s=5.0)
+
+
 async def recovered(world: World, *keys: tuple[str, str], process=None, **changes) -> Recovered:
     """What recovery finds in the world; `changes` replace its parts."""
     process = process or world.process()
     exchange = process.exchange
     parts = {
         "store": world.store,
-        "ledger": world.ledger,
-        "history": world.ledger,
         "exchange": exchange,
         "execution": Execution(exchange, process.clock, BRIEF, lambda _: True),
         "clock": process.clock,
+        "waits": StartWaits(HASTY, world.ledger, world.ledger),
         **changes,
     }
     return await Recovery(SYSTEM, **parts).run(frozenset(keys))
@@ -118,6 +122,72 @@ def test_a_ledger_and_a_venue_that_fail_for_a_while_are_waited_for():
         assert found.snapshot.quantity(BTC) == world.held()
 
     run(main())
+
+
+def test_a_ledger_that_does_not_come_back_ends_the_start_in_time_with_what_is_open_and_the_mend():
+    """The stop of what is open stays at the venue; whoever restarts us tries again."""
+
+    async def main() -> None:
+        world = World(strategies={"holder": holder})
+        await world.live(3)
+
+        async def unwilling():
+            message = "/srv/livebot/state/ledger.sqlite: the database is locked"
+            raise Transient(message)
+
+        world.ledger.closes = unwilling  # type: ignore[method-assign]
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(Fatal) as caught:
+            await recovered(world, ("holder", BTC))
+        assert 8 < asyncio.get_running_loop().time() - began_s <= 10
+        for words in (
+            "/srv/livebot/state/ledger.sqlite",
+            "10 s",
+            f"{BTC} open there keep their stops",
+            "ledger.start_seconds",
+        ):
+            assert words in str(caught.value)
+        assert world.orders(leg=Leg.STOP)
+
+    run(main())
+
+
+def test_a_ledger_that_never_answers_is_a_ledger_that_failed():
+    async def main() -> None:
+        async def silent() -> None:
+            await asyncio.sleep(10_000)
+
+        world = World(strategies={})
+        world.ledger.last_numbers = silent  # type: ignore[method-assign]
+        with pytest.raises(Fatal, match="has not answered within 60 s; after 10 s the start is given up; see to"):
+            await recovered(world, ("trend", BTC))
+
+    run(main())
+
+
+def test_a_full_disk_has_a_while_to_become_less_full_and_then_ends_the_start():
+    """A state has to be written: its file was damaged."""
+
+    async def main(room_after: int) -> SymbolState:
+        world = World(strategies={"eager": lambda: always(stop=0.001, target=0.001)})
+        await world.live(10)
+        world.store.files["eager", BTC] = replace(world.state("eager"), sequence=1, number=1, outbox=())
+        save, attempts = world.store.save, iter(range(1_000))
+
+        async def full(state: SymbolState) -> None:
+            if next(attempts) < room_after:
+                message = "cannot write /srv/livebot/signals: no space left (ENOSPC). Mend: make room"
+                raise Fatal(message)
+            await save(state)
+
+        world.store.save = full  # type: ignore[method-assign]
+        return (await recovered(world, ("eager", BTC))).states["eager", BTC]
+
+    assert run(main(3)).sequence > 1
+    with pytest.raises(
+        Fatal, match=r"cannot write /srv/livebot/signals.*; after 5 s the start is given up.*start_disk_seconds"
+    ):
+        run(main(900))
 
 
 def test_a_file_older_than_the_ledger_is_lifted_and_its_symbol_quarantined():

@@ -275,14 +275,46 @@ def test_requests_that_never_arrive_are_found_absent_and_the_stop_is_placed_agai
     run(main())
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["while-comparing", "killed"])
-def test_the_clock_of_an_unprotected_position_runs_while_the_venue_is_not_certain_yet(killed):
-    """A venue's window for orders under way is longer than a position may be without a stop: nobody waits it out."""
+@pytest.mark.parametrize("fate", [FaultKind.LOSE_REQUEST, FaultKind.LOSE_ANSWER])
+def test_a_stop_that_perhaps_never_left_is_sent_again_under_its_own_id_when_its_daemon_comes_back(fate):
+    """Once; a venue that has it says so, and the position is not closed for want of a stop."""
 
     async def main() -> None:
         world = World(strategies={"one": lambda: once(1, stop=0.2, target=0.2)}, speed=60, latency_ms=5)
         process = await world.process().until_ready()
+        process.faults.arm(fate, leg=Leg.STOP)
+        while not world.held():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        await process.kill()
+        process = world.process()
         process.wire.window_ms = 20_000
+        process.start()
+        await asyncio.sleep(world.execution.unprotected_s / 4)
+        assert [order.client_order_id[-3:] for order in world.orders(leg=Leg.STOP)] == ["s01"]
+        again = [order.leg for order in process.wire.sent]
+        assert again.count(Leg.STOP) == (1 if fate is FaultKind.LOSE_REQUEST else 0)
+        assert Leg.ENTRY not in again
+        await asyncio.sleep(world.execution.unprotected_s * 2)
+        assert world.held()
+        assert not [fact for fact in story(world, BTC) if isinstance(fact, SignalClosing)]
+        await process.end()
+        assert [] == disagreements(world)
+
+    run(main())
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["while-comparing", "killed"])
+def test_the_clock_of_an_unprotected_position_runs_while_the_venue_is_not_certain_yet(killed):
+    """A venue's window for orders under way is longer than a position may be without a stop: nobody waits it out.
+
+    The stop is not sent again at a venue that might take it twice.
+    """
+
+    async def main() -> None:
+        world = World(strategies={"one": lambda: once(1, stop=0.2, target=0.2)}, speed=60, latency_ms=5)
+        process = await world.process().until_ready()
+        process.wire.window_ms, process.wire.refuses_repeated_ids = 20_000, False
         process.faults.arm(FaultKind.LOSE_REQUEST, leg=Leg.STOP)
         while not world.held():
             await asyncio.sleep(0.01)
@@ -290,7 +322,7 @@ def test_the_clock_of_an_unprotected_position_runs_while_the_venue_is_not_certai
         if killed:
             await process.kill()
             process = world.process()
-            process.wire.window_ms = 20_000
+            process.wire.window_ms, process.wire.refuses_repeated_ids = 20_000, False
             process.start()
         else:
             process.system.workers.inboxes[BTC].put(Ask())

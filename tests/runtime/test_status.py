@@ -72,7 +72,8 @@ def test_a_running_system_shows_what_is_open_and_what_it_is_worth():
         assert (opened.state, opened.signal_id, opened.side) == ("Open", f"one/{BTC}#1", "long")
         assert (opened.quantity, opened.entry_price) == (held.quantity, held.average_price)
         assert opened.stop_loss == world.orders(leg=Leg.STOP)[0].trigger_price
-        assert opened.take_profit == world.orders(leg=Leg.TARGET)[0].price
+        assert opened.take_profit == world.state("one").signal.take_profit
+        assert world.orders(leg=Leg.TARGET) == []  # two strategies share the venue's position
         assert opened.protected is True
         last = D(repr(status.symbols[0].last_price))
         assert opened.unrealised == opened.quantity * (last - opened.entry_price)

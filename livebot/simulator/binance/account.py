@@ -257,7 +257,7 @@ class BinanceAccount:
         holdings = self._holdings[symbol]
         before = holdings.realised
         signed = fill.quantity if fill.side.value == "buy" else -fill.quantity
-        holdings.trade(symbol, signed, fill.price, fill.fee)
+        holdings.trade(symbol, signed, fill.price, fill.fee, fill.base_fee)
         self._moved_ms[symbol] = fill.ts_ms
         self.sequence += 1
         record.book(Trade(fill, holdings.realised - before, is_maker(record, fill), self.sequence))

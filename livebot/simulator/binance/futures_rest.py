@@ -60,6 +60,7 @@ class FuturesRest(Calls):
             ("GET", "/dapi/v1/exchangeInfo"): public(lambda _: {"symbols": []}),
             ("GET", "/fapi/v1/klines"): public(self.klines, _klines_weight),
             ("GET", "/fapi/v1/ticker/24hr"): public(self.tickers, with_symbol(1, 40)),
+            ("GET", "/fapi/v1/ticker/bookTicker"): public(self.books, with_symbol(2, 5)),
             ("GET", "/fapi/v1/premiumIndex"): public(self._funding, with_symbol(1, 10)),
             ("GET", "/fapi/v1/ticker/price"): public(self.prices, with_symbol(1, 2)),
             ("GET", "/fapi/v2/ticker/price"): public(self.prices, with_symbol(1, 2)),

@@ -131,6 +131,19 @@ def ticker_row(listing: Listing, venue: SimulatedVenue) -> Row:
     }
 
 
+def book_row(listing: Listing, venue: SimulatedVenue) -> Row:
+    """The best prices, a tick apart."""
+    last, name = venue.price(listing.symbol), eight if listing.spot else plain
+    row: Row = {
+        "symbol": listing.name,
+        "bidPrice": name(last - listing.instrument.tick_size),
+        "bidQty": name(Decimal(1)),
+        "askPrice": name(last),
+        "askQty": name(Decimal(1)),
+    }
+    return row if listing.spot else row | {"time": venue.now_ms, "lastUpdateId": 1}
+
+
 def funding_row(listing: Listing, venue: SimulatedVenue) -> Row:
     """The mark price, which is the price, and a funding rate that never changes."""
     price = plain(venue.price(listing.symbol))

@@ -105,7 +105,7 @@ class OrderRecord(Asked):
         """Add a trade."""
         self.filled += trade.fill.quantity
         self.value += trade.fill.quantity * trade.fill.price
-        self.fee += trade.fill.fee
+        self.fee += trade.fill.base_fee or trade.fill.fee
         self.trades.append(trade)
         self.status = "FILLED" if self.filled >= self.quantity else "PARTIALLY_FILLED"
         self.updated_ms = trade.fill.ts_ms

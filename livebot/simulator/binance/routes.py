@@ -113,6 +113,13 @@ class Calls:
         ]
         return rows[0] if one else rows
 
+    def books(self, params: Params) -> Json:
+        """The best bid and ask of one, or of all."""
+        one = bool(params.get("symbol"))
+        found = [self.listing(params)] if one else self.listings.of_category(self._category)
+        rows = [markets.book_row(listing, self.account.venue) for listing in found]
+        return rows[0] if one else rows
+
     # What parameters name
 
     def named(self, name: str) -> Listing:

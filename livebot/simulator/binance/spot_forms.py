@@ -76,8 +76,8 @@ def trade_row(record: OrderRecord, trade: Trade) -> Row:
         "price": eight(fill.price),
         "qty": eight(fill.quantity),
         "quoteQty": eight(fill.quantity * fill.price),
-        "commission": eight(fill.fee),
-        "commissionAsset": record.listing.instrument.quote,
+        "commission": eight(fill.base_fee or fill.fee),
+        "commissionAsset": _fee_coin(record),
         "time": fill.ts_ms,
         "isBuyer": record.side == "BUY",
         "isMaker": trade.maker,
@@ -111,8 +111,8 @@ def report(record: OrderRecord, execution: str, now_ms: int, sequence: int, trad
         "l": eight(fill.quantity if fill else None),
         "z": eight(None if new else record.filled),
         "L": eight(fill.price if fill else None),
-        "n": eight(fill.fee) if fill else "0",
-        "N": record.listing.instrument.quote if fill else None,
+        "n": eight(fill.base_fee or fill.fee) if fill else "0",
+        "N": _fee_coin(record) if fill else None,
         "T": fill.ts_ms if fill else record.updated_ms,
         "t": trade.number if trade else -1,
         "I": sequence,
@@ -189,10 +189,16 @@ def _fill_row(record: OrderRecord, trade: Trade) -> Row:
     return {
         "price": eight(fill.price),
         "qty": eight(fill.quantity),
-        "commission": eight(fill.fee),
-        "commissionAsset": record.listing.instrument.quote,
+        "commission": eight(fill.base_fee or fill.fee),
+        "commissionAsset": _fee_coin(record),
         "tradeId": trade.number,
     }
+
+
+def _fee_coin(record: OrderRecord) -> str:
+    """On spot the fee of a purchase is taken from what it buys."""
+    instrument = record.listing.instrument
+    return instrument.base if instrument.fee_in_base and record.side == "BUY" else instrument.quote
 
 
 def _limit(record: OrderRecord) -> Decimal:

@@ -29,6 +29,7 @@ class SpotRest(Calls):
             ("GET", "/api/v3/exchangeInfo"): public(self.exchange_info, 20),
             ("GET", "/api/v3/klines"): public(self.klines, 2),
             ("GET", "/api/v3/ticker/24hr"): public(self.tickers, with_symbol(2, 80)),
+            ("GET", "/api/v3/ticker/bookTicker"): public(self.books, with_symbol(2, 4)),
             ("GET", "/api/v3/ticker/price"): public(self.prices, with_symbol(2, 4)),
             ("POST", "/api/v3/order"): trading(self._create, counts=True),
             ("DELETE", "/api/v3/order"): trading(self._cancel),

@@ -90,8 +90,9 @@ def remembered(order: VenueOrder, fills: Sequence[Fill], listings: Listings, ven
 
 def is_maker(record: OrderRecord, fill: Fill) -> bool:
     """Whether the trade paid the maker's fee for a resting order."""
-    dear = fill.quantity * fill.price * record.listing.instrument.taker_fee
-    return record.request.kind is OrderKind.LIMIT and record.algo is None and fill.fee < dear
+    whole = fill.quantity if fill.base_fee else fill.quantity * fill.price
+    cheap = (fill.base_fee or fill.fee) < whole * record.listing.instrument.taker_fee
+    return record.request.kind is OrderKind.LIMIT and record.algo is None and cheap
 
 
 def working_namelessly(venue: SimulatedVenue) -> list[VenueOrder]:

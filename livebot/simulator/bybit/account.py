@@ -225,7 +225,7 @@ class BybitAccount:
         before = self.held(symbol)
         signed = fill.quantity if fill.side.value == "buy" else -fill.quantity
         closed = min(abs(before), fill.quantity) if before * signed < 0 else ZERO
-        self._holdings[symbol].trade(symbol, signed, fill.price, fill.fee)
+        self._holdings[symbol].trade(symbol, signed, fill.price, fill.fee, fill.base_fee)
         if before * self.held(symbol) <= 0:
             self._since[symbol] = fill.ts_ms
             self.guards.forsake(symbol)

@@ -16,6 +16,8 @@ from livebot.simulator.bybit.records import (
     Execution,
     OrderRecord,
     Records,
+    fee_coin,
+    fee_of,
     identifier,
     side_of,
 )
@@ -80,7 +82,7 @@ def order_row(record: OrderRecord, *, message: bool = False) -> Row:
         "cumExecQty": text(record.filled),
         "cumExecValue": text(record.value),
         "cumExecFee": text(record.fee),
-        "cumFeeDetail": {record.listing.instrument.quote: text(record.fee)} if record.fee else {},
+        "cumFeeDetail": {fee_coin(record): text(record.fee)} if record.fee else {},
         "timeInForce": "IOC" if record.order_type == "Market" else record.time_in_force,
         "orderType": record.order_type,
         "stopOrderType": record.stop_order_type,
@@ -122,7 +124,7 @@ def _attached(record: OrderRecord) -> Row:
 def _of_message(record: OrderRecord) -> Row:
     return {
         "category": record.listing.category,
-        "feeCurrency": record.listing.instrument.quote,
+        "feeCurrency": fee_coin(record),
         "createType": record.create_type,
     }
 
@@ -133,6 +135,7 @@ def execution_row(record: OrderRecord, execution: Execution, *, message: bool = 
     value = fill.quantity * fill.price
     maker = record.request.kind is OrderKind.LIMIT and fill.price == record.request.price
     instrument = record.listing.instrument
+    rate = fee_of(fill) / (fill.quantity if fill.base_fee else value)
     row: Row = {
         "symbol": record.listing.name,
         "orderId": record.order_id,
@@ -144,16 +147,16 @@ def execution_row(record: OrderRecord, execution: Execution, *, message: bool = 
         "createType": "" if spot else record.create_type,
         "orderType": record.order_type,
         "stopOrderType": record.stop_order_type or ("" if spot else "UNKNOWN"),
-        "execFee": text(fill.fee),
+        "execFee": text(fee_of(fill)),
         "execId": identifier("execution", fill.trade_id, spot=spot),
         "execPrice": text(fill.price),
         "execQty": text(fill.quantity),
         "execType": "Trade",
         "execValue": text(value),
         "execTime": str(fill.ts_ms),
-        "feeCurrency": instrument.quote,
-        "isMaker": maker and fill.fee < value * instrument.taker_fee,
-        "feeRate": text((fill.fee / value).quantize(_CENT, ROUND_HALF_EVEN)),
+        "feeCurrency": fee_coin(record),
+        "isMaker": maker and rate < instrument.taker_fee,
+        "feeRate": text(rate.quantize(_CENT, ROUND_HALF_EVEN)),
         "tradeIv": "",
         "markIv": "",
         "markPrice": text(fill.price),

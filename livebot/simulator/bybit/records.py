@@ -107,7 +107,7 @@ class OrderRecord:
         fill = execution.fill
         self.filled += fill.quantity
         self.value += fill.quantity * fill.price
-        self.fee += fill.fee
+        self.fee += fee_of(fill)
         self.executions.append(execution)
         self.status, self.updated_ms = "PartiallyFilled", ts_ms
 
@@ -164,6 +164,17 @@ class Records:
         """The working ones and the last 500 that ended, newest first, as order/realtime knows them."""
         ended = list(self._ended.values())[-500:]
         return sorted((*self._live.values(), *ended), key=lambda record: record.created_ms, reverse=True)
+
+
+def fee_of(fill: Fill) -> Decimal:
+    """What it cost, in whichever coin it was taken."""
+    return fill.base_fee or fill.fee
+
+
+def fee_coin(record: OrderRecord) -> str:
+    """The coin that fees of the order are taken in: on spot, of a purchase, what it buys."""
+    instrument = record.listing.instrument
+    return instrument.base if instrument.fee_in_base and record.side == "Buy" else instrument.quote
 
 
 def identifier(kind: str, key: str, *, spot: bool) -> str:

@@ -151,7 +151,7 @@ async def local_binance(
     """`candles` of one contract, or by symbol."""
     market = TwoMarkets(candles if isinstance(candles, Mapping) else {BTC: candles})
     kept = VenueMemory(memory) if memory else None
-    venue = SimulatedVenue(market, VenueSettings(wallet=Decimal(wallet), fills=model), kept)
+    venue = SimulatedVenue(market, VenueSettings(wallet=Decimal(wallet), fills=model, fees_in_base=True), kept)
     server = BinanceServer(venue, VenueClock(venue, speed=6_000), ca_file=folder / "ca.pem", settings=settings)
     await server.start()
     desk = Desk(server, venue, folder / "ca.pem")

@@ -24,13 +24,13 @@ async def test_coins_are_bought_and_every_list_says_so(tmp_path):
         assert (found["id"], found["status"], found["average"]) == (made["id"], "closed", 100)
         trades = await client.fetch_my_trades(SPOT, params={"orderId": made["id"]})
         assert [(each["amount"], each["symbol"], each["takerOrMaker"], each["fee"]["cost"]) for each in trades] == [
-            (2, SPOT, "taker", 0.1)
+            (2, SPOT, "taker", 0.001)
         ]
         balance = await client.fetch_balance()
-        assert (balance["BTC"]["free"], balance["USDT"]["free"]) == (3, 9_699.85)
+        assert (balance["BTC"]["free"], balance["USDT"]["free"]) == (2.9985, 9_700)
         assert [each["id"] for each in await client.fetch_closed_orders(SPOT)] == [made["id"], by_cost["id"]]
-        await client.create_order(SPOT, "market", "sell", 3)
-        assert "BTC" not in (await client.fetch_balance())["total"]
+        await client.create_order(SPOT, "market", "sell", 2.998)
+        assert (await client.fetch_balance())["BTC"]["total"] == 0.0005
         assert (await client.fetch_open_orders(SPOT)) == []
 
 
@@ -57,8 +57,10 @@ async def test_limit_orders_rest_lock_fill_and_are_cancelled_by_client_id(tmp_pa
         await desk.step(3)
         (trade,) = await client.fetch_my_trades(SPOT)
         assert (trade["order"], trade["price"], trade["takerOrMaker"]) == (made["id"], 90, "maker")
-        await client.create_order(SPOT, "limit", "sell", 1, 200, {"clientOrderId": "c"})
-        assert (await client.fetch_balance())["BTC"]["used"] == 1
+        with pytest.raises(ccxt.InsufficientFunds):  # a fee was taken from it
+            await client.create_order(SPOT, "limit", "sell", 1, 200, {"clientOrderId": "c"})
+        await client.create_order(SPOT, "limit", "sell", 0.999, 200, {"clientOrderId": "c"})
+        assert (await client.fetch_balance())["BTC"]["used"] == 0.999
         assert [each["status"] for each in await client.cancel_all_orders(SPOT)] == ["canceled"]
         with pytest.raises(ccxt.OrderNotFound, match="-2011"):
             await client.cancel_all_orders(SPOT)
@@ -70,7 +72,9 @@ async def test_a_stop_is_an_order_like_any_other(tmp_path):
     async with local_binance(tmp_path, {SPOT: FALLS, BTC: FALLS}) as desk:
         client = desk.spot()
         await client.create_order(SPOT, "market", "buy", 1)
-        made = await client.create_order(SPOT, "market", "sell", 1, None, {"stopLossPrice": 90, "clientOrderId": "s"})
+        made = await client.create_order(
+            SPOT, "market", "sell", 0.999, None, {"stopLossPrice": 90, "clientOrderId": "s"}
+        )
         assert made["clientOrderId"] == "s"
         (opened,) = await client.fetch_open_orders(SPOT)
         assert (opened["triggerPrice"], opened["info"]["type"], opened["clientOrderId"]) == (90, "STOP_LOSS", "s")
@@ -83,7 +87,7 @@ async def test_a_take_profit_trades_at_its_trigger(tmp_path):
     async with local_binance(tmp_path, {SPOT: RISES}) as desk:
         client = desk.spot()
         await client.create_order(SPOT, "market", "buy", 1)
-        await client.create_order(SPOT, "market", "sell", 1, None, {"takeProfitPrice": 120, "clientOrderId": "t"})
+        await client.create_order(SPOT, "market", "sell", 0.999, None, {"takeProfitPrice": 120, "clientOrderId": "t"})
         assert (await client.fetch_open_orders(SPOT))[0]["takeProfitPrice"] == 120
         await desk.step(3)
         assert (await client.fetch_order(None, SPOT, {"clientOrderId": "t"}))["average"] == 120

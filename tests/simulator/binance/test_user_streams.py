@@ -297,10 +297,13 @@ async def test_spot_orders_and_balances_are_pushed(tmp_path):
         trade = (await soon(trades))[-1]
         assert (trade["symbol"], trade["amount"], trade["cost"]) == (SPOT, 2, 200)
         await soon(balance)
-        await until(lambda: client.balance["spot"].get("BTC", {}).get("free") == 2)
-        stop = await client.create_order(SPOT, "market", "sell", 2, None, {"stopLossPrice": 90, "clientOrderId": "s"})
+        await until(lambda: client.balance["spot"].get("BTC", {}).get("free", 2) < 2)  # the fee is taken from it
+        held = float(client.amount_to_precision(SPOT, client.balance["spot"]["BTC"]["free"]))
+        stop = await client.create_order(
+            SPOT, "market", "sell", held, None, {"stopLossPrice": 90, "clientOrderId": "s"}
+        )
         await client.cancel_order(None, SPOT, {"clientOrderId": "s"})
-        await client.create_order(SPOT, "market", "sell", 2, None, {"stopLossPrice": 85, "clientOrderId": "t"})
+        await client.create_order(SPOT, "market", "sell", held, None, {"stopLossPrice": 85, "clientOrderId": "t"})
         await desk.step(3)
         await until(lambda: len(seen) == 6)
         assert [(each["x"], each["X"], each["C"] or each["c"]) for each in seen] == [

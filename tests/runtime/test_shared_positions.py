@@ -1,0 +1,86 @@
+"""Strategies that share a symbol's position: no order of one may close what is the other's."""
+
+import asyncio
+
+from livebot.core.facts import OrderFailed, SignalClosed
+from livebot.core.order import Leg
+from livebot.core.rules import sharing_a_position
+from livebot.core.signal import CloseReason
+from livebot.simulator.faults import FaultKind
+from tests.core.kernel_driver import RULES
+from tests.runtime.harness import BTC, World, once, run, story
+
+
+def two(**changes) -> World:
+    """Both buy with the same candle and hold for long."""
+    strategies = {name: lambda: once(1, stop=0.2, target=0.2) for name in ("a", "b")}
+    return World(**{"strategies": strategies, "speed": 60, "latency_ms": 5, **changes})
+
+
+async def both_protected(world: World):
+    process = await world.process().until_ready()
+    while len(world.orders(leg=Leg.STOP)) < 2:
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
+    return process
+
+
+def test_no_two_orders_that_could_close_the_same_share_rest_at_once():
+    rules = sharing_a_position(RULES)
+    assert (rules.resting_target, rules.attached_stop, rules.replaces_stops) == (False, False, False)
+
+    async def main() -> None:
+        world = two()
+        process = await both_protected(world)
+        assert world.orders(leg=Leg.TARGET) == []
+        await process.end()
+        alone = World(strategies={"one": lambda: once(1, stop=0.2, target=0.2)}, speed=60)
+        process = await alone.process().until_ready()
+        while not alone.orders(leg=Leg.TARGET):
+            await asyncio.sleep(0.02)
+        await process.end()
+
+    run(main())
+
+
+def test_an_exit_leaves_when_it_is_certain_that_the_stop_is_gone():
+    """It is asked for by its id; the other strategy's share stays."""
+
+    async def main() -> None:
+        world = two()
+        process = await both_protected(world)
+        share = world.state("a").signal.position.quantity
+        await process.control.flatten([BTC])
+        await asyncio.sleep(1)
+        assert world.held() == 0
+        closes = {
+            fact.strategy: (fact.reason, fact.quantity) for fact in story(world, BTC) if isinstance(fact, SignalClosed)
+        }
+        assert closes == dict.fromkeys(("a", "b"), (CloseReason.OPERATOR, share))
+        await process.end()
+
+    run(main())
+
+
+def test_while_nobody_knows_what_became_of_the_stop_no_exit_leaves():
+    """It may have closed the share already; the exit comes again, and the other's share is never touched."""
+
+    async def main() -> None:
+        world = two()
+        process = await both_protected(world)
+        held, sent = world.held(), len(process.wire.sent)
+        process.faults.arm(FaultKind.FAIL_FETCH, times=10_000)
+        await process.control.flatten([BTC])
+        await asyncio.sleep(world.execution.unprotected_s * 1.4)
+        assert [order for order in process.wire.sent[sent:] if order.leg is Leg.EXIT] == []
+        assert world.held() == held
+        assert [fact.leg for fact in story(world, BTC) if isinstance(fact, OrderFailed)].count(Leg.EXIT) >= 1
+        await process.kill()
+        process = await world.process().until_ready()
+        await process.control.flatten([BTC])
+        while world.held():
+            await asyncio.sleep(0.1)
+        assert world.held() == 0
+        await process.kill()
+
+    run(main())
