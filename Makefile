@@ -13,7 +13,7 @@ READY := .venv/.ready
 PIP   := $(BIN)/pip install --disable-pip-version-check --quiet --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run rehearse test simulate lint format bench lock clean
+.PHONY: help setup browser run rehearse test simulate lint format bench lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 9
@@ -25,6 +25,14 @@ $(READY): requirements.lock pyproject.toml
 	$(PIP) --require-hashes -r requirements.lock
 	$(PIP) --no-build-isolation -e .
 	@touch $@
+
+browser:  ## headless Chromium for the tests of the report's page, from the system's packages; without it they are skipped
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then root=; else root="sudo -n"; fi; \
+	  $$root apt-get update -qq && \
+	  $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core \
+	    >/dev/null; \
+	} || echo "no Chromium could be installed (it takes apt-get, and root or sudo): tests that open a page are skipped"
 
 run: setup  ## run the daemon in the foreground; Ctrl-C stops it. CONFIG=other.yaml ARGS="--root DIR"
 	@exec $(BIN)/livebot run --config $(CONFIG) $(ARGS)

@@ -15,6 +15,7 @@ from livebot.core.market import Candle, Instrument, Timeframe
 from livebot.core.order import Account, Fill, VenueOrder, VenuePosition
 from livebot.core.risk import Approved, TradingState
 from livebot.core.series import CandleSeries
+from livebot.core.universe_memory import UniverseStatus
 
 
 class Clock(Protocol):
@@ -52,10 +53,12 @@ class Exchange(Protocol):
 
     @property
     def absence_window_ms(self) -> int:
-        """How long after sending an order the venue may still accept it; only later does "not found" prove absence.
+        """How long (by the wall clock) after sending it the venue may accept an order; then "not found" proves absence."""
+        ...
 
-        Of the wall clock, whatever time the market keeps.
-        """
+    @property
+    def refuses_repeated_ids(self) -> bool:
+        """Whether a stop that the venue has is refused if it is sent again under its client order id."""
         ...
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
@@ -115,7 +118,14 @@ class CandleFeed(Protocol):
         ...
 
     def listen(self, symbol: str, deliver: Callable[[Candle], None]) -> None:
-        """Deliver each closed base candle of a symbol from now on, on the event loop; replaces an earlier listener."""
+        """Deliver each closed base candle of a symbol from now on, on the event loop; replaces an earlier listener.
+
+        While `run` runs, a symbol that nobody listened to is subscribed.
+        """
+        ...
+
+    def ignore(self, symbol: str) -> None:
+        """Nobody wants candles of a symbol any more: it is asked for no longer, and nothing is said of it."""
         ...
 
     def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
@@ -123,7 +133,7 @@ class CandleFeed(Protocol):
         ...
 
     async def run(self) -> None:
-        """Push candles until cancelled, or return when the data ends.  Started once, after all listeners are in place."""
+        """Push candles until cancelled, or return when the data ends.  Started once."""
         ...
 
 
@@ -164,7 +174,10 @@ class SignalStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What became of an entry a strategy wanted, or why it could not decide; one per (strategy, symbol, close)."""
+    """What became of an entry a strategy wanted, or why it could not decide; one per (strategy, symbol, close).
+
+    `feature_set` is what it was decided with (`name@version` and the hash); None in records from before there were any.
+    """
 
     strategy: str
     symbol: str
@@ -175,6 +188,7 @@ class Decision:
     text: str
     side: str | None
     confidence: float | None
+    feature_set: str | None = None
 
 
 class Ledger(Protocol):
@@ -306,6 +320,7 @@ class SystemStatus:
     counts: Mapping[str, int]  # opened, closed, denied, refused, restarts, slow_calls, ...
     slow_calls: Mapping[str, float]  # strategy name -> longest call in ms
     symbols: tuple[SymbolStatus, ...]
+    universe: UniverseStatus | None = None  # None: the symbols are listed in the config
 
 
 class SystemControl(Protocol):

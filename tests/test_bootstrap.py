@@ -22,8 +22,10 @@ from livebot.adapters.ledger_reader import LedgerReader
 from livebot.adapters.root_lock import RootLock
 from livebot.bootstrap.loading import load
 from livebot.config.root import resolve
+from livebot.core.facts import SignalClosed
 from livebot.errors import BadInput, Fatal
 from livebot.ops.control_client import ControlClient, DaemonNotReached
+from livebot.reporting.figure import NotAvailable
 from livebot.reporting.signals_report import Selection
 from livebot.simulator.clock import VenueClock
 from livebot.simulator.exchange import SimulatedExchange
@@ -153,7 +155,9 @@ def test_a_run_trades_until_its_data_end_and_leaves_a_report(tmp_path, run):
     assert list((tmp_path / "state" / "journal").glob("*.jsonl"))
     assert not (tmp_path / "state" / "control.sock").exists()
     report = bootstrap.report(path, None, Selection())
-    assert report.events == len(found)
+    assert report.ledger.events == len(found)
+    closes = [fact for fact in found if isinstance(fact, SignalClosed)]
+    assert report.performance.pooled.trades.signals == len(closes) > 0
 
 
 def test_a_screen_is_shown_the_log_and_the_status(tmp_path):
@@ -349,6 +353,44 @@ def test_a_report_that_cannot_be_written_fails_nothing_else(tmp_path, run):
     (tmp_path / "state" / "report.md").mkdir()
     log = run(path)
     assert log.told("report_not_written")
+
+
+def test_a_report_takes_the_stores_candles_when_it_is_asked_to(tmp_path, run):
+    """The finest there are of this venue; a file that cannot be used is a note in it."""
+    path = root_of(tmp_path)
+    run(path)
+    elsewhere = tmp_path / "candles" / "bybit" / "perpetual" / "1m"
+    elsewhere.mkdir(parents=True)
+    write_candles(elsewhere, BTC, 300)
+    without = bootstrap.report(path, None, Selection(), candles=True)
+    assert (without.record.candles, len(without.record.notes)) == ({}, 2)
+    store = tmp_path / "candles" / "simulator" / "perpetual"
+    for timeframe in ("1h", "1m"):
+        (store / timeframe).mkdir(parents=True)
+    write_candles(store / "1m", BTC, 300)
+    write_candles(store / "1h", BTC, 300)
+    (store / "1m" / "ETH-USDT_USDT.parquet").write_bytes(b"no candles")
+    assert bootstrap.report(path, None, Selection()).record.candles == {}
+    made = bootstrap.report(path, None, Selection(), candles=True)
+    assert list(made.record.candles) == [BTC]
+    assert (np.diff(made.record.candles[BTC].ts_ms) == 60_000).all()
+    (note,) = [note for note in made.record.notes if "were not used" in note]
+    assert note.startswith(f"The candles of {ETH} were not used: ")
+    assert not isinstance(made.performance.by_regime, NotAvailable)
+
+
+def test_the_capital_of_a_report_is_what_the_account_had_then(tmp_path, run):
+    """Worked back from the last day's start; without a memory of it nobody knows."""
+    path = root_of(tmp_path)
+    run(path)
+    made = bootstrap.report(path, None, Selection()).performance
+    assert made.pooled.equity.start_equity == 1_000_000
+    half = (made.start_ms + made.end_ms) // 2
+    later = bootstrap.report(path, None, Selection(since_ms=half)).performance
+    before = sum(float(trade.pnl_net) for trade in made.trades if trade.closed_ms < half)
+    assert later.pooled.equity.start_equity == pytest.approx(1_000_000 + before)
+    (tmp_path / "state" / "portfolio.json").unlink()
+    assert isinstance(bootstrap.report(path, None, Selection()).performance.pooled.equity.start_equity, NotAvailable)
 
 
 def test_a_report_before_the_first_run_is_refused(tmp_path):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from livebot.adapters.durable_files import DurableFiles
 from livebot.bootstrap import commands, real_venue
+from livebot.bootstrap.choice import Choice
 from livebot.bootstrap.real_venue import real_venue_of
 from livebot.config.load import check
 from livebot.config.root import resolve
@@ -39,7 +41,9 @@ def written(desk: Desk, folder: Path, mode: str, *symbols: str) -> Path:
 
 async def composed(path: Path, opened: AsyncExitStack):
     loaded = check(path.read_text(), str(path))
-    return await real_venue_of(loaded, resolve(loaded.config, path, None, {}), opened)
+    paths = resolve(loaded.config, path, None, {})
+    choice = Choice(loaded, paths, DurableFiles(), lambda source, text: None)
+    return await real_venue_of(loaded, paths, opened, choice)
 
 
 @pytest.fixture

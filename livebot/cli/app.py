@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
-from livebot.cli import data, exchange, rehearse
+from livebot.cli import backtest, data, exchange, rehearse, universe
 from livebot.cli.interrupt import leaving_at_once
 from livebot.cli.report_format import ReportFormat
 from livebot.cli.telling import StopOption, StrategyOption, TargetOption, tell, tell_symbols
@@ -379,7 +379,8 @@ def report(
 
     begin_ms = None if since is None else since_ms(since, SystemClock().now_ms())
     selection = Selection(strategy=strategy, symbol=symbol, since_ms=begin_ms)
-    text = rendered(bootstrap.report(config, root, selection), ReportFormat.JSON if as_json else form)
+    made = bootstrap.report(config, root, selection, candles=True)
+    text = rendered(made, ReportFormat.JSON if as_json else form)
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -392,8 +393,10 @@ def report(
 
 # ------------------------------------------------------------------ trying it out
 
+command("backtest", example=backtest.EXAMPLE)(backtest.backtest)
 command("rehearse", example=rehearse.EXAMPLE)(rehearse.rehearse)
 command("exchange", example=exchange.EXAMPLE)(exchange.exchange)
+command("universe", example=universe.EXAMPLE)(universe.universe)
 
 # ------------------------------------------------------------------ candles
 

@@ -83,3 +83,15 @@ class FilesProgress(_Shown):
         """A file is done."""
         self._done += 1
         self._show(self._done, f"{self._deed} {self._done} of {self._count} files: {path.name}")
+
+
+class RunProgress(_Shown):
+    """Of a run through a stretch of time."""
+
+    def __init__(self, deed: str) -> None:
+        super().__init__(_SCALE)
+        self._deed = deed
+
+    def tell(self, done: int, whole: int) -> None:
+        """So much of the whole is done."""
+        self._show(_SCALE * done / whole if whole else _SCALE, self._deed, f", {done / max(whole, 1):.0%} done")

@@ -8,12 +8,13 @@ from typing import assert_never
 from livebot import bootstrap
 from livebot.cli.report_format import ReportFormat
 from livebot.reporting import formats
-from livebot.reporting.signals_report import Report, Selection
+from livebot.reporting.live_report import LiveReport
+from livebot.reporting.signals_report import Selection
 
 SIGNALS_AT_THE_END = 40
 
 
-def rendered(report: Report, form: ReportFormat) -> str:
+def rendered(report: LiveReport, form: ReportFormat) -> str:
     """The whole report."""
     match form:
         case ReportFormat.TEXT:
@@ -21,7 +22,10 @@ def rendered(report: Report, form: ReportFormat) -> str:
         case ReportFormat.MD:
             return formats.as_markdown(report)
         case ReportFormat.HTML:
-            return formats.as_html(report)
+            # its script and style are read when a page is wanted, not at the end of every run
+            from livebot.reporting.performance_page import live_page
+
+            return live_page(report)
         case ReportFormat.JSON:
             return json.dumps(formats.as_json(report), indent=2) + "\n"
         case _:
@@ -36,8 +40,9 @@ def last_report(config: Path, root: Path | None) -> str:
 
     """
     report = bootstrap.report(config, root, Selection())
-    more = len(report.signals) - SIGNALS_AT_THE_END
+    more = len(report.ledger.signals) - SIGNALS_AT_THE_END
     if more <= 0:
         return formats.as_text(report)
-    text = formats.as_text(replace(report, signals=report.signals[-SIGNALS_AT_THE_END:]))
+    ledger = replace(report.ledger, signals=report.ledger.signals[-SIGNALS_AT_THE_END:])
+    text = formats.as_text(replace(report, ledger=ledger))
     return f"{text}(the last {SIGNALS_AT_THE_END} signals; `livebot report` shows {more} more)\n"

@@ -172,6 +172,7 @@ def status_view(status: SystemStatus, width: int) -> RenderableType:
     parts += _section("What is wrong", problem_lines(status, PROBLEMS_MAX) + wrong_symbols(status.symbols))
     parts += _open_section(shown, width)
     parts += _quiet_line(status, rows)
+    parts += universe_line(status)
     parts += titled("Limits", limit_parts(status.limits), width)
     parts += titled("Counts", count_parts(status), width)
     return Group(*parts)
@@ -193,6 +194,20 @@ def _open_section(rows: list[Row], width: int) -> list[RenderableType]:
     if len(rows) > ROWS_MAX:
         parts.append(Text(f"... and {len(rows) - ROWS_MAX} more; `livebot status --json` shows all", "dim"))
     return [*parts, Text()]
+
+
+def universe_line(status: SystemStatus) -> list[Text]:
+    """How many symbols the universe holds, who is on the way out, and when it is looked at next."""
+    universe = status.universe
+    if universe is None:
+        return []
+    parts = [f"{len(universe.members)} in, looked at {moment(universe.asked_ms)}, next {moment(universe.next_ms)}"]
+    if universe.departing:
+        parts.append(f"leaving: {', '.join(universe.departing)}")
+    if universe.resting:
+        parts.append(f"no longer listed: {', '.join(universe.resting)}")
+    text = clean("; ".join(parts))
+    return titled("Universe", [Text(text)], _TITLE_WIDTH + len(text))
 
 
 def _quiet_line(status: SystemStatus, rows: list[Row]) -> list[Text]:

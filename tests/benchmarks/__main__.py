@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from tests.benchmarks import (
     admit,
+    backtest,
     candle_to_decision,
+    features,
     feed,
     memory,
     opening_burst,
@@ -24,9 +26,11 @@ from tests.benchmarks.frame import Benchmark, line_of, machine
 
 ALL: tuple[Benchmark, ...] = (
     step.BENCHMARK,
+    backtest.BENCHMARK,
     admit.BENCHMARK,
     candle_to_decision.BENCHMARK,
     opening_burst.BENCHMARK,
+    features.BENCHMARK,
     feed.BENCHMARK,
     order_wire.BENCHMARK,
     memory.BENCHMARK,

@@ -20,6 +20,7 @@ from livebot.cli import main
 from livebot.cli.app import app
 from livebot.errors import Fatal, Transient
 from livebot.ops.status_json import encode_status
+from livebot.reporting.live_report import live_report
 from livebot.reporting.signals_report import FactRow, Selection, make_report
 from tests.ops.fake_control import REFUSAL, TROUBLE, FakeControl, a_signal, a_status, a_symbol
 from tests.ops.served import Served
@@ -366,9 +367,9 @@ def reported(monkeypatch):
     """Reports of so many open signals; remembers what was asked for."""
     ledger = SimpleNamespace(count=3, asked=[])
 
-    def report(config, root, selection):
+    def report(config, root, selection, *, candles=False):
         ledger.asked.append(selection)
-        return make_report("demo", facts(ledger.count), [], selection)
+        return live_report(make_report("demo", facts(ledger.count), [], selection), [])
 
     monkeypatch.setattr(bootstrap, "report", report)
     return ledger
