@@ -13,9 +13,9 @@ import gc
 from collections.abc import Callable
 from typing import Final
 
-EVERY_S: Final = 0.2
-WORTH: Final = 2_000  # new objects (less those gone) that are worth a collection at a quiet moment
-MOST: Final = 200_000  # new objects after which it collects at any moment
+EVERY_S: Final = 1.0
+WORTH: Final = 20_000  # more objects than after the last collection: worth one at a quiet moment
+MOST: Final = 200_000  # more objects, and it collects at any moment
 GROWTH: Final = 1  # times as many objects frozen since the last thorough collection as then: time for the next one
 
 
