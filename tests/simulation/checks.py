@@ -118,6 +118,8 @@ class Checker:
 
     def event(self, symbol: str, event: OrderEvent) -> None:
         self.truth.event(symbol, event)
+        if self.truth.over_closed:
+            self.wrong("share", self.truth.over_closed)
         self.cover.look_at(symbol)
 
     def minute(self) -> None:

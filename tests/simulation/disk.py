@@ -99,7 +99,8 @@ class SimulatedDisk:
 
     def create(self, path: Path) -> int:
         self._operation()
-        name, folder = str(path), str(path.parent)
+        name = str(path)
+        folder = _folder_of(name)
         if folder not in self.names:
             raise _error(errno.ENOENT, name)
         node = self.names.get(name)
@@ -132,7 +133,8 @@ class SimulatedDisk:
         name = str(source)
         if name not in self.names:
             raise _error(errno.ENOENT, name)
-        self._change(str(target.parent), ((str(target), self.names[name]),), (name,))
+        new = str(target)
+        self._change(_folder_of(new), ((new, self.names[name]),), (name,))
 
     def fsync_folder(self, folder: Path) -> None:
         self._operation()
@@ -146,11 +148,12 @@ class SimulatedDisk:
         name = str(path)
         if self.names.get(name) is None:
             raise _error(errno.ENOENT, name)
-        self._change(str(path.parent), (), (name,))
+        self._change(_folder_of(name), (), (name,))
 
     def make_folder(self, folder: Path) -> None:
         self._operation()
-        name, parent = str(folder), str(folder.parent)
+        name = str(folder)
+        parent = _folder_of(name)
         if name in self.names:
             return
         if parent not in self.names:
@@ -175,6 +178,11 @@ class SimulatedDisk:
             for name, node in self.names.items()
             if (node is None) is of_folders and name.rpartition("/")[0] == folder
         )
+
+
+def _folder_of(name: str) -> str:
+    """As `Path.parent` has it, many times faster."""
+    return name.rpartition("/")[0] or "/"
 
 
 def _error(code: int, name: str) -> OSError:

@@ -8,15 +8,17 @@ Rules of this file: the order of everything is a function of the seed and of wha
 """
 
 import asyncio
-import contextvars
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from functools import partial
 from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Any
 
 MOST_STEPS = 2_000_000  # of one run; then some task repeats for ever
 _DEATHS = 20  # how often a task is cancelled until it must have ended
+WHEN, CALLBACK, OF_WORLD = 0, 2, 5  # places in a handle
 
 
 class Crash(BaseException):
@@ -27,25 +29,23 @@ class TooManySteps(RuntimeError):
     """Some task repeats for ever."""
 
 
-class _Handle:
-    __slots__ = ("_args", "_callback", "_context", "_when", "cancelled_", "of_world")
+class _Handle(list[Any]):
+    """[when, number, callback, arguments, context, of the world]: sorts by time and then by age; None is not called.
 
-    def __init__(self, callback, args, context, when=0.0, *, of_world=False):
-        self._callback = callback
-        self._args = args
-        self._context = context
-        self._when = when
-        self.cancelled_ = False
-        self.of_world = of_world
+    A list, because a run makes ten thousand of them, and a list is made and compared without a line of Python.
+    """
+
+    __slots__ = ()
 
     def cancel(self) -> None:
-        self.cancelled_ = True
+        self[CALLBACK] = None
 
     def cancelled(self) -> bool:
-        return self.cancelled_
+        return self[CALLBACK] is None
 
     def when(self) -> float:
-        return self._when
+        when: float = self[WHEN]
+        return when
 
 
 class SimulationLoop(asyncio.AbstractEventLoop):
@@ -56,14 +56,15 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self._shuffled = shuffled
         self._now = 0.0
         self._ready: deque[_Handle] = deque()
-        self._timers: list[tuple[float, int, _Handle]] = []
+        self._timers: list[_Handle] = []
         self._made = 0
-        self._outside = contextvars.copy_context()
+        self._outside = copy_context()
         self._tasks: list[asyncio.Task[Any]] = []
         self.steps = 0
         self.crash_after: int | None = None
         self.stopped = False
         self.problems: list[str] = []
+        self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign]
 
     # What asyncio asks of a loop
 
@@ -71,23 +72,20 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         return self._now
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Any = None) -> _Handle:  # type: ignore[override]
-        handle = _Handle(callback, args, context or contextvars.copy_context())
+        handle = _Handle((0.0, 0, callback, args, context or copy_context(), False))
         self._ready.append(handle)
         return handle
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> _Handle:  # type: ignore[override]
-        handle = _Handle(callback, args, context or contextvars.copy_context(), when)
         self._made += 1
-        heappush(self._timers, (when, self._made, handle))
+        handle = _Handle((when, self._made, callback, args, context or copy_context(), False))
+        heappush(self._timers, handle)
         return handle
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None) -> _Handle:  # type: ignore[override]
         return self.call_at(self._now + delay, callback, *args, context=context)
-
-    def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
 
     def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Any = None):  # type: ignore[override]
         task = asyncio.Task(coro, loop=self, name=name, context=context)
@@ -96,8 +94,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
             self._tasks = [each for each in self._tasks if not each.done()]
         return task
 
-    def get_debug(self) -> bool:
-        return False
+    get_debug = staticmethod(bool)  # False, for every future that is made
 
     def is_running(self) -> bool:
         return True
@@ -118,7 +115,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         try:
             while not self.stopped:
                 self._make_ready()
-                self._work_off(len(self._ready))
+                self._work_off()
         except Crash:
             return False
         finally:
@@ -131,14 +128,13 @@ class SimulationLoop(asyncio.AbstractEventLoop):
 
     def world_at(self, when: float, callback: Callable[..., object], *args: Any) -> None:
         """Something that happens whether a daemon lives or not."""
-        handle = _Handle(callback, args, self._outside, when, of_world=True)
         self._made += 1
-        heappush(self._timers, (when, self._made, handle))
+        heappush(self._timers, _Handle((when, self._made, callback, args, self._outside, True)))
 
     def end_tasks(self) -> None:
         """What a dead process leaves in memory: every task is cancelled and runs to its end, while time stands still."""
-        of_world = [handle for handle in self._ready if handle.of_world]
-        self._ready = deque(handle for handle in self._ready if not handle.of_world)
+        of_world = [handle for handle in self._ready if handle[OF_WORLD]]
+        self._ready = deque(handle for handle in self._ready if not handle[OF_WORLD])
         running = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         try:
@@ -147,9 +143,9 @@ class SimulationLoop(asyncio.AbstractEventLoop):
                 for task in self._tasks:
                     task.cancel()
                 while self._ready:
-                    handle = self._ready.popleft()
-                    if not handle.cancelled_:
-                        handle._context.run(handle._callback, *handle._args)
+                    _, _, callback, args, context, _ = self._ready.popleft()
+                    if callback is not None:
+                        context.run(callback, *args)
                 if not self._tasks:
                     break
         finally:
@@ -157,36 +153,38 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         left = [task.get_name() for task in self._tasks if not task.done()]
         if left:
             self.problems.append(f"tasks do not end when they are cancelled: {', '.join(left)}")
-        self._timers = [timer for timer in self._timers if timer[2].of_world]
+        self._timers = [timer for timer in self._timers if timer[OF_WORLD]]
         heapify(self._timers)
         self._ready = deque(of_world)
 
     def _make_ready(self) -> None:
         """Move what is due from the timers; if nothing is ready, let time jump."""
         ready, timers = self._ready, self._timers
-        while not ready or (timers and timers[0][0] <= self._now):
+        while not ready or (timers and timers[0][WHEN] <= self._now):
             if not timers:
                 raise RuntimeError("nothing is ready and no timer is set")
-            when, _, handle = heappop(timers)
-            if not handle.cancelled_:
-                self._now = max(self._now, when)
+            handle = heappop(timers)
+            if handle[CALLBACK] is not None:
+                self._now = max(self._now, handle[WHEN])
                 ready.append(handle)
 
-    def _work_off(self, count: int) -> None:
+    def _work_off(self) -> None:
         ready = self._ready
+        count = len(ready)
         if count > 1 and self._shuffled:
             self._shuffle(count)
         for _ in range(count):
             handle = ready.popleft()
-            if handle.cancelled_:
+            _, _, callback, args, context, _ = handle
+            if callback is None:
                 continue
             if self.crash_after is not None:
                 self._count_down(handle)
             self.steps += 1
             try:
-                handle._context.run(handle._callback, *handle._args)
+                context.run(callback, *args)
             except Exception as error:
-                self.call_exception_handler({"message": f"exception in {handle._callback}", "exception": error})
+                self.call_exception_handler({"message": f"exception in {callback}", "exception": error})
             if self.stopped:
                 return
         if self.steps > MOST_STEPS:
@@ -212,5 +210,5 @@ class SimulationLoop(asyncio.AbstractEventLoop):
 
 def _may_swap(handle: _Handle) -> bool:
     """Whether it is a step of a task that has begun: tasks begin in the order in which they were made."""
-    task = getattr(handle._callback, "__self__", None)
+    task = getattr(handle[CALLBACK], "__self__", None)
     return isinstance(task, asyncio.Task) and getattr(task.get_coro(), "cr_suspended", False)

@@ -6,6 +6,7 @@ Rules of this file: `ports` and venue see the same candles; everything is a func
 from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,8 @@ class PreparedMarket:
         self.end_ms = START_MS + minutes * MINUTE_MS
         self._first = START_MS // MINUTE_MS - BEFORE
         self._series: dict[str, CandleSeries] = {}
-        self._candles: dict[str, list[Candle]] = {}
+        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self._candles: dict[tuple[str, int], Candle] = {}  # those that were looked at
         generator = np.random.Generator(np.random.PCG64(seed))
         for symbol in SYMBOLS:
             self._make(symbol, generator, minutes + BEFORE)
@@ -56,8 +58,8 @@ class PreparedMarket:
         ts_ms = (np.arange(count, dtype=np.int64) + self._first) * MINUTE_MS
         volume = np.full(count, 10.0)
         self._series[symbol] = CandleSeries(ts_ms=ts_ms, open=begin, high=high, low=low, close=close, volume=volume)
-        rows = zip(*(column.tolist() for column in (ts_ms, begin, high, low, close, volume)), strict=True)
-        self._candles[symbol] = [Candle(*row) for row in rows]
+        columns = (ts_ms, begin, high, low, close, volume)
+        self._rows[symbol] = list(zip(*(column.tolist() for column in columns), strict=True))
 
     def add(self, symbols: tuple[str, ...]) -> None:
         """There are no others."""
@@ -69,10 +71,15 @@ class PreparedMarket:
         return replace(_instrument(symbol), can_short=self._can_short)
 
     def price(self, symbol: str, minute_ms: int) -> float:
-        return self._candles[symbol][minute_ms // MINUTE_MS - self._first].open
+        begin: float = self._rows[symbol][minute_ms // MINUTE_MS - self._first][1]
+        return begin
 
     def candle(self, symbol: str, minute_ms: int) -> Candle | None:
-        return self._candles[symbol][minute_ms // MINUTE_MS - self._first]
+        key = (symbol, minute_ms)
+        candle = self._candles.get(key)
+        if candle is None:
+            candle = self._candles[key] = Candle(*self._rows[symbol][minute_ms // MINUTE_MS - self._first])
+        return candle
 
     def candles(self, symbol: str, first_ms: int, stop_ms: int) -> CandleSeries:
         first = max(first_ms // MINUTE_MS - self._first, 0)

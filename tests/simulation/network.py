@@ -54,7 +54,7 @@ class Network:
     def __init__(self, world: "World", random: Random, weather: Weather) -> None:
         self.world = world
         self.random = random
-        self.weather = weather
+        self._shares = {name: getattr(weather, name) for name in Weather.__dataclass_fields__}
         self.jitter = world.plan.jitter
         self.calm = False
         self.dying = False  # a crash is near
@@ -76,7 +76,7 @@ class Network:
     def happens(self, what: str) -> bool:
         if self.calm:
             return False
-        share = getattr(self.weather, what)
+        share = self._shares[what]
         if self.dying and what in ("late", "hidden"):
             share = max(share, DYING)
         if self.random.random() >= share:
@@ -221,6 +221,7 @@ class Line:
 
     name = "simulation"
     absence_window_ms = int(WINDOW_S * 1000)
+    refuses_repeated_ids = True
 
     def __init__(self, network: Network) -> None:
         self.alive = True

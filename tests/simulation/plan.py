@@ -82,6 +82,8 @@ def plan_of(seed: int) -> Plan:
     """The plan of a seed."""
     random = Random(f"plan {seed}")
     rules, commands = _rules(Random(f"rules {seed}")), _commands(Random(f"commands {seed}"))
+    if rules.get("resting_target", True) and Random(f"replaces {seed}").random() < 0.4:
+        rules["replaces_stops"] = True
     return Plan(
         seed=seed,
         shuffled=random.random() < 0.7,
@@ -103,8 +105,15 @@ def plan_of(seed: int) -> Plan:
         settings=_settings(Random(f"settings {seed}")),
         oco=random.random() < 0.7,
         # nothing stands beside an exit there: one that takes minutes would leave what is added meanwhile without a stop
-        slow_fills=random.random() < 0.15 and rules.get("resting_target", True),
+        slow_fills=random.random() < 0.15 and rules.get("resting_target", True) and not _shared(seed),
     )
+
+
+def _shared(seed: int) -> bool:
+    """Whether strategies share a symbol: there, too, nothing stands beside an exit."""
+    random = Random(f"plan {seed}")
+    random.random()
+    return any(len(names) > 1 for names in _strategies(random).values())
 
 
 def _strategies(random: Random) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from livebot.core import leaving
 from livebot.core.facts import Fact
 from livebot.core.inputs import OrderAbsent
-from livebot.runtime import venue_watch
+from livebot.runtime import venue_watch, workers
 from livebot.runtime.execution import Execution
 from livebot.runtime.exposure_book import ExposureBook
 from livebot.runtime.follow_up import FollowUp
@@ -176,6 +176,20 @@ def facts_dropped() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def two_exits_of_a_share() -> Iterator[None]:
+    """Strategies that share a position leave as if each had its own."""
+
+    async def may_leave(*_: Any) -> bool:
+        return True
+
+    with (
+        patch.object(workers, "sharing_a_position", lambda rules: rules),
+        patch.object(SymbolStates, "_may_leave", may_leave),
+    ):
+        yield
+
+
 SABOTAGES: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     each.__name__: each
     for each in (
@@ -191,5 +205,6 @@ SABOTAGES: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
         no_comparison,
         late_changes_unseen,
         facts_dropped,
+        two_exits_of_a_share,
     )
 }

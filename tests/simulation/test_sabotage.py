@@ -27,6 +27,7 @@ FOUND = {
     "no_comparison": (range(1, 40), WHAT_FOLLOWS),
     "facts_dropped": (range(1, 20), {"I8"}),
     "late_changes_unseen": (range(1, 40), {"I3", "I4"}),
+    "two_exits_of_a_share": (range(70_015, 70_060), {"share"}),
 }
 # What is rare is made frequent, so that few seeds will do whatever else changes.
 LATE = replace(FAIR, late_changes=0.3)

@@ -68,6 +68,7 @@ class Truth:
     def __init__(self, system: str, root: str, symbols: Iterable[str]) -> None:
         self.signals: dict[SignalKey, SignalTruth] = {}
         self.mixed: set[SignalKey] = set()
+        self.over_closed = ""
         self.files: dict[Key, str] = {}
         self._mixing: set[str] = set()  # symbols on which a signal that is mixed up may still hold something
         self._alive: set[SignalKey] = set()
@@ -85,7 +86,10 @@ class Truth:
         return self._keys[order_id[:16]], int(order_id[16:22], 16)
 
     def signal(self, key: SignalKey) -> SignalTruth:
-        return self.signals.setdefault(key, SignalTruth())
+        found = self.signals.get(key)
+        if found is None:
+            found = self.signals[key] = SignalTruth()
+        return found
 
     # Openings
 
@@ -120,7 +124,9 @@ class Truth:
     def read_again(self, key: Key, content: bytes) -> None:
         """What was approved and is not in the file has never left, and never will."""
         for (of, _), truth in self.signals.items():
-            for order_id, opening in truth.openings.items() if of == key else ():
+            if of != key:
+                continue
+            for order_id, opening in truth.openings.items():
                 if not opening.ended and order_id.encode() not in content:
                     opening.ended = True
 
@@ -162,10 +168,8 @@ class Truth:
             self._mixed_up(symbol, signal, beyond)
 
     def _mixed_up(self, symbol: str, by: SignalKey, beyond: Decimal) -> None:
-        """Two exits of one signal have traded and closed what is another strategy's: venues net, and cannot tell.
-
-        The daemon is known to count that as closed outside; what each of the two has made cannot be checked then.
-        """
+        """Two exits of one signal have traded and closed what is another strategy's: venues net, and cannot tell."""
+        self.over_closed = self.over_closed or f"{by}: its orders have closed {beyond} of {symbol} more than it held"
         self.mixed.add(by)
         self._mixing.add(symbol)
         for signal, truth in self.signals.items():

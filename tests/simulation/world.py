@@ -77,9 +77,12 @@ class World:
     @property
     def waits_for_ledger(self) -> bool:
         """A daemon reads and writes the ledger before it looks after anything."""
+        return self._ledger_is_away and self.process is not None and not self.process.system.ready.is_set()
+
+    @property
+    def _ledger_is_away(self) -> bool:
         from_s, until_s = self.plan.ledger_away
-        away = from_s <= self.loop.time() < until_s + LEDGER_BACK_S
-        return away and self.process is not None and not self.process.system.ready.is_set()
+        return from_s <= self.loop.time() < until_s + LEDGER_BACK_S
 
     def now_ms(self) -> int:
         return START_MS + int(self.loop.time() * 1000)
@@ -184,7 +187,8 @@ class World:
         self.note("ended", repr(error))
         self.loop.crash_after = self.disk.crash_after = None
         self._armed = self.network.dying = False
-        if error is not None and not (isinstance(error, Fatal) and self.disk.full):
+        excused = self.disk.full or self._ledger_is_away
+        if error is not None and not (isinstance(error, Fatal) and excused):
             self.checker.wrong("alive", f"the daemon ended by itself: {type(error).__name__}: {error}")
         elif error is None and not asked:
             self.checker.wrong("alive", f"the daemon stopped by itself: {self.process.shutdown.cause}")
