@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 
-from livebot.backtest.engine import Progress, in_order, moment_of_verdict, still_open, tapes_of
+from livebot.backtest.engine import Progress, TooYoung, in_order, moment_of_verdict, still_open, tapes_of
 from livebot.backtest.equity import courses_of, equity_curve
 from livebot.backtest.margin import independent, margin_suffices
 from livebot.backtest.plan import BacktestPlan
@@ -36,7 +36,10 @@ def run_apart(plan: BacktestPlan, run_part: RunPart, progress: Progress, jobs: i
     parts = _parts(plan)
     if len(parts) < 2 or not independent(plan):  # noqa: PLR2004 - one part is the whole
         return None
-    results = _run_parts(plan, parts, run_part, progress, jobs)
+    try:
+        results = _run_parts(plan, parts, run_part, progress, jobs)
+    except TooYoung:
+        return None  # on this symbol; there may be others
     tapes = tapes_of(plan)
     facts = in_order(fact for result in results for fact in result.facts)
     courses = courses_of(facts)

@@ -82,6 +82,15 @@ def from_store(store: CandleStore, venue: str | None, market: str, symbols: Sequ
     return Found(whole[0], tables, store.folder / venues[0] / market / whole[0].value)
 
 
+def most_held(store: CandleStore, venue: str | None, market: str) -> tuple[str, ...]:
+    """The symbols that a store has in the timeframe in which it has most, the shortest of those; sorted."""
+    held: dict[Timeframe, set[str]] = {}
+    for place in store.places():
+        if place.market == market and venue in (None, place.venue):
+            held.setdefault(place.timeframe, set()).add(place.symbol)
+    return tuple(sorted(max(held.items(), key=lambda item: (len(item[1]), -item[0].ms))[1])) if held else ()
+
+
 def _lacking(folder: Path, market: str, symbols: Sequence[str], held: dict[Timeframe, set[str]]) -> str:
     if not held:
         return (

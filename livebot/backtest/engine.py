@@ -17,6 +17,7 @@ from livebot.backtest.funding import Funding
 from livebot.backtest.horizon import NEVER
 from livebot.backtest.instance import Instance
 from livebot.backtest.losses import Losses
+from livebot.backtest.membership import Membership
 from livebot.backtest.plan import BacktestPlan
 from livebot.backtest.result import BacktestResult
 from livebot.backtest.symbol_run import Surroundings, SymbolRun
@@ -31,6 +32,11 @@ from livebot.features.declaration import context_features
 from livebot.ports import Decision
 from livebot.runtime.portfolio import Portfolio
 from livebot.strategies.interface import looks_at
+
+
+class TooYoung(BadInput):
+    """A strategy can be asked on none of its symbols, for lack of candles."""
+
 
 Progress = Callable[[int, int], None]
 TOLD = 200  # how often progress is told at most
@@ -69,8 +75,9 @@ def tapes_of(plan: BacktestPlan) -> dict[str, Tape]:
     """The candles of every symbol that the plan's strategies look at.  Raises BadInput: they are unfit."""
     wanted = needed_symbols(plan)
     tapes = {symbol: _tape(plan, symbol) for symbol in plan.symbols if symbol in wanted}
-    for tape in tapes.values():
-        check_gaps(tape, plan.start_ms // MINUTE_MS, plan.end_ms // MINUTE_MS)
+    for symbol, tape in tapes.items():
+        for first_ms, stop_ms in plan.members.get(symbol, ((plan.start_ms, plan.end_ms),)):
+            check_gaps(tape, max(first_ms, plan.start_ms) // MINUTE_MS, min(stop_ms, plan.end_ms) // MINUTE_MS)
     return tapes
 
 
@@ -161,7 +168,8 @@ class _Backtest:
                 Instance(plan, each, symbol, frames) for each in plan.strategies if symbol in each.symbols
             )
             if instances:
-                made.append(SymbolRun(symbol, len(made), tapes[symbol], instances, surroundings))
+                membership = Membership(plan.members, symbol)
+                made.append(SymbolRun(len(made), tapes[symbol], instances, membership, surroundings))
         self._young = young(instance for each in made for instance in each.instances)
         return made
 
@@ -296,7 +304,7 @@ def young(instances: Iterable[Instance]) -> tuple[str, ...]:
     """What is to be said of strategies that can never be asked on some symbols, for lack of candles.
 
     Raises:
-        BadInput: one of them can be asked on none.
+        TooYoung: one of them can be asked on none.
 
     """
     lacking: dict[str, list[Instance]] = {}
@@ -308,7 +316,7 @@ def young(instances: Iterable[Instance]) -> tuple[str, ...]:
             asked.add(instance.name)
     for name, each in lacking.items():
         if name not in asked:
-            raise BadInput(f"{_too_young(each[0])}; fetch more candles, or choose shorter periods or a later end")
+            raise TooYoung(f"{_too_young(each[0])}; fetch more candles, or choose shorter periods or a later end")
     return tuple(f"{_too_young(instance)}: it is never asked" for each in lacking.values() for instance in each)
 
 

@@ -5,7 +5,7 @@ time, so that features are the same to the last bit; a candle is shown when its 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from livebot.backtest.feature_cache import FeatureCache
 from livebot.backtest.tape import Flags, Tape
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.core.series import CandleSeries, Floats
-from livebot.features.context import ContextColumns, compute_context
+from livebot.features.context import PATIENCE, ContextColumns, compute_context, members_of
 from livebot.features.declaration import Feature, context_features, own_features
 
 
@@ -26,7 +26,8 @@ class Frame:
     tape: Tape
     first: int  # the minute with which candle 0 opens
     minutes: int  # of each candle
-    incomplete: Flags | None = None  # of each candle, whether a feature of the other symbols lacks some of them
+    context: tuple[str, ...] = ()  # the features that are made of other symbols
+    awaited: Mapping[str, Flags] = field(default_factory=dict)  # by symbol: at which candles they lack it, for a while
 
     @property
     def broken(self) -> bool:
@@ -37,12 +38,15 @@ class Frame:
         """Whether a candle closes with this minute, and in its time."""
         return self.index_at(minute) is not None and self.tape.has(minute)
 
-    def lacking(self, minute: int) -> tuple[str, ...]:
-        """What is to be said of a close at which other symbols are lacking for a feature."""
+    def late(self, minute: int) -> tuple[str, ...]:
+        """The symbols that features are made of which were there lately and are not at this close."""
         index = self.index_at(minute)
-        if self.incomplete is None or index is None or not self.incomplete[index]:
-            return ()
-        return ("other symbols of the universe",)
+        return () if index is None else tuple(symbol for symbol, flags in self.awaited.items() if flags[index])
+
+    def without_value(self, minute: int) -> tuple[str, ...]:
+        """The features made of other symbols that say nothing at this close."""
+        index = self.index_at(minute)
+        return () if index is None else tuple(name for name in self.context if np.isnan(self.features[name][index]))
 
     def close_minute(self, index: int) -> int:
         """The last minute of a candle."""
@@ -83,12 +87,24 @@ class Frames:
         first = self._first(tape, minutes, wanted)
         series = _candles(tape, first, self._end, minutes)
         values = dict(self._cache.features(own_features(features), timeframe, series))
-        incomplete = None
-        if context_features(features):
-            context = self._context_of(timeframe, wanted, tuple(features))[symbol]
-            values |= context.values
-            incomplete = ~context.complete
-        return Frame(series=series, features=values, tape=tape, first=first, minutes=minutes, incomplete=incomplete)
+        frame = Frame(series=series, features=values, tape=tape, first=first, minutes=minutes)
+        if not context_features(features):
+            return frame
+        context = self._context_of(timeframe, wanted, tuple(features))[symbol].values
+        awaited = self._awaited(frame, members_of(features, tuple(self._tapes)))
+        return replace(frame, features={**values, **context}, context=tuple(context), awaited=awaited)
+
+    def _awaited(self, frame: Frame, members: Sequence[str]) -> Mapping[str, Flags]:
+        """At which candles of a frame each member is waited for; those that never are left out."""
+        closes = frame.first + np.arange(1 - PATIENCE, len(frame.series) + 1) * frame.minutes - 1
+        found = {}
+        for symbol in members:
+            there = self._tapes[symbol].present(closes)
+            lately = np.logical_or.reduce([there[back : len(there) - PATIENCE + back] for back in range(PATIENCE)])
+            flags = lately & ~there[PATIENCE:]
+            if flags.any():
+                found[symbol] = flags
+        return found
 
     def _context_of(
         self, timeframe: Timeframe, wanted: int, features: tuple[Feature, ...]

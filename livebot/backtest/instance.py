@@ -23,11 +23,19 @@ from livebot.strategies.interface import Strategy, View, feature_set_of
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a strategy said about a close; `lacking`: it could not be asked, these symbols had no candle."""
+    """What a strategy said about a close; `skipped`: it could not be asked, and why (a code and a sentence).
+
+    Neither of both: it wants nothing before this minute, and it is not known what it wants from then on.
+    """
 
     minute: int
     entry: Entry | None
-    lacking: tuple[str, ...] = ()
+    skipped: tuple[str, str] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the strategy has still to be asked about this minute."""
+        return self.entry is None and self.skipped is None and self.minute < NEVER
 
 
 _NOTHING = Wish(NEVER, None)
@@ -37,7 +45,6 @@ class Instance:
     """`state` is that of the kernel; `rules` its terms; `needed` closed candles come before its first decision."""
 
     __slots__ = (
-        "_alone",
         "_decide",
         "_end",
         "_first",
@@ -70,7 +77,6 @@ class Instance:
         wanted, history = max(plan.history, strategy.warmup), strategy.history
         self._frame = frames.frame(symbol, strategy.timeframe, wanted, strategy.features)
         self._others = {other: frames.frame(other, strategy.timeframe, wanted) for other in strategy.others}
-        self._alone = not self._others and not self._frame.broken and self._frame.incomplete is None
         self._view = _view(symbol, strategy, self._frame, history, self._others)
         start = plan.start_ms // MINUTE_MS
         self.timeframe = strategy.timeframe.value
@@ -89,15 +95,19 @@ class Instance:
         """How many candles of its timeframe there are."""
         return self._end
 
-    def next_wish(self, minute: int) -> int:
-        """The first minute, this one or later, at whose close it would enter (or could not be asked)."""
-        if self._wish.minute < minute:
-            self._wish = self._look_for(minute)
+    def next_wish(self, minute: int, stop: int = NEVER) -> int:
+        """The first minute, this one or later, at whose close it would enter (or could not be asked).
+
+        It is not asked about the minutes from `stop` on: that or a later one is the answer if there is none before.
+        """
+        wish = self._wish
+        if wish.minute < minute or (wish.open and wish.minute < stop):
+            self._wish = self._look_for(max(minute, wish.minute), stop)
         return self._wish.minute
 
     def wish_at(self, minute: int) -> Wish | None:
         """What it says about the close of this minute, None if nothing."""
-        return self._wish if self.next_wish(minute) == minute else None
+        return self._wish if self.next_wish(minute, minute + 1) == minute else None
 
     def next_managed(self, minute: int) -> int:
         """The first minute, this one or later, at whose close `manage` is asked."""
@@ -109,11 +119,17 @@ class Instance:
         index = self._frame.index_at(minute)
         return index is not None and index >= self._first
 
-    def lacking_at(self, minute: int) -> tuple[str, ...]:
-        """The symbols it looks at, its own included, of which the last minute of this close is not there."""
+    def skipped_at(self, minute: int) -> tuple[str, str] | None:
+        """Why it cannot be asked about this close: symbols or values that it looks at are not there."""
         frames = {self.symbol: self._frame, **self._others}
-        lacking = tuple(name for name, frame in frames.items() if not frame.shows(minute))
-        return lacking or self._frame.lacking(minute)
+        lacking = tuple(name for name, frame in frames.items() if not frame.shows(minute)) or self._frame.late(minute)
+        if lacking:
+            return "context_missing", f"the candles of {', '.join(lacking)} up to this close did not come in time"
+        unknown = self._frame.without_value(minute)
+        if unknown:
+            text = f"{', '.join(unknown)}: too few of the other symbols have candles enough up to this close"
+            return "context_incomplete", text
+        return None
 
     def manage(self, minute: int, signal: Open) -> Adjustment | None:
         """Ask it about its open signal.  Raises BadInput: it raised, or answered what is no adjustment."""
@@ -145,32 +161,31 @@ class Instance:
 
     # Looking ahead for it, so that the others need not wait
 
-    def _look_for(self, minute: int) -> Wish:
+    def _look_for(self, minute: int, stop: int) -> Wish:
         begin = max(self._frame.index_from(minute), self._first)
-        return (
-            self._look_carefully(begin)
-            if self._others or self._frame.broken or self._frame.incomplete is not None
-            else self._look_alone(begin)
-        )
+        end = self._end if stop >= NEVER else min(self._frame.index_from(stop), self._end)
+        alone = not (self._others or self._frame.broken or self._frame.context)
+        found = self._look_alone(begin, end) if alone else self._look_carefully(begin, end)
+        return Wish(stop, None) if found is None and end < self._end else found or _NOTHING
 
-    def _look_alone(self, begin: int) -> Wish:
+    def _look_alone(self, begin: int, stop: int) -> Wish | None:
         move, decide, view, end = self._view.move, self._decide, self._view, begin
         try:
-            for end in range(begin + 1, self._end + 1):
+            for end in range(begin + 1, stop + 1):
                 move(end, end)
                 entry = decide(view)
                 if entry is not None:
                     return self._wish_of(end - 1, entry)
         except Exception as error:
             raise self._failed("decide", self._frame.close_minute(end - 1), error) from error
-        return _NOTHING
+        return None
 
-    def _look_carefully(self, begin: int) -> Wish:
-        for index in range(begin, self._end):
+    def _look_carefully(self, begin: int, stop: int) -> Wish | None:
+        for index in range(begin, stop):
             minute = self._frame.close_minute(index)
-            lacking = self.lacking_at(minute)
-            if lacking:
-                return Wish(minute, None, lacking)
+            skipped = self.skipped_at(minute)
+            if skipped is not None:
+                return Wish(minute, None, skipped)
             self._show(index, minute)
             if not self._seen_enough(minute):
                 continue
@@ -180,7 +195,7 @@ class Instance:
                 raise self._failed("decide", minute, error) from error
             if entry is not None:
                 return self._wish_of(index, entry)
-        return _NOTHING
+        return None
 
     def _wish_of(self, index: int, entry: Entry) -> Wish:
         minute = self._frame.close_minute(index)

@@ -19,6 +19,7 @@ from livebot.backtest.frames import Frames
 from livebot.backtest.horizon import NEVER, Watch, first_touch, minute_of
 from livebot.backtest.instance import Instance
 from livebot.backtest.margin import independent, margin_suffices
+from livebot.backtest.membership import Membership
 from livebot.backtest.plan import BacktestPlan, StrategyRun
 from livebot.backtest.result import BacktestResult
 from livebot.backtest.tape import Tape
@@ -39,7 +40,7 @@ from livebot.core.market import MINUTE_MS, OrderSide, Side, decimal_of
 from livebot.core.order import ZERO, Fill, Leg
 from livebot.core.position import Position
 from livebot.core.propose import Circumstances, propose
-from livebot.core.risk import Approved, Denied, TradingState, Usage, judge
+from livebot.core.risk import Approved, DenialCode, Denied, TradingState, Usage, judge
 from livebot.core.signal import CloseReason, Signal
 from livebot.ports import Decision
 from livebot.simulator.checks import refuse_shape
@@ -86,6 +87,7 @@ class PlainLives:
         self.facts: list[Fact] = []
         self.verdicts: list[Decision] = []
         self.instance = Instance(plan, run, symbol, frames)
+        self._membership = Membership(plan.members, symbol)
         self._plan = plan
         self._symbol = symbol
         self._tape = tape
@@ -101,12 +103,23 @@ class PlainLives:
         """From the first to the last; `progress` hears at which minute it is.  Raises NotPlain, BadInput."""
         minute = self._plan.start_ms // MINUTE_MS
         while True:
-            minute = self.instance.next_wish(max(minute, self._tape.first))
+            minute = self._next_wish(max(minute, self._tape.first))
             if minute >= self._end:
                 return
             progress(minute)
             candidate = self._proposed(minute)
             minute = minute + 1 if candidate is None else self._life(candidate, minute)
+
+    def _next_wish(self, minute: int) -> int:
+        """The first minute, this one or later, at which it is asked and wants to enter."""
+        if self._left is not None and self._left[0] == minute and self.instance.wish_at(minute) is not None:
+            return minute  # also of one that has left the universe: until now something was open
+        while minute < self._end:
+            first, stop = self._membership.span_from(minute)
+            minute = self.instance.next_wish(first, stop)
+            if minute < stop:
+                return minute
+        return NEVER
 
     def _proposed(self, minute: int) -> Candidate | None:
         wish, close_ms, instance = self.instance.wish_at(minute), (minute + 1) * MINUTE_MS, self.instance
@@ -121,19 +134,19 @@ class PlainLives:
             self.verdicts.append(instance.verdict(close_ms, entry, "refused", (candidate.code, candidate.text)))
             return None
         if self._left is not None and self._left[0] == minute:
-            verdict = self._judged(candidate, self._left[1])
+            verdict = self._judged(candidate, self._left[1], minute)
             if isinstance(verdict, Denied):
                 self.verdicts.append(instance.verdict(close_ms, entry, "denied", (verdict.code.value, verdict.text)))
                 return None
         self.verdicts.append(instance.verdict(close_ms, entry, "approved", ("approved", "")))
         return candidate
 
-    def _judged(self, candidate: Candidate, held: Side) -> Approved | Denied:
+    def _judged(self, candidate: Candidate, held: Side, minute: int) -> Approved | Denied:
         """The portfolio's verdict.  It has not heard yet of a signal that ended at this very close, on the side `held`."""
         wallet = self._plan.wallet
         usage = Usage(
             trading_state=TradingState.ACTIVE,
-            blocks=(),
+            blocks=() if self._membership.has(minute) else (DenialCode.UNIVERSE,),
             symbol_side=held,
             open_signals=0,
             open_signals_of_strategy=0,

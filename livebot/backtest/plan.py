@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from livebot.backtest.membership import Spans, check_members
 from livebot.backtest.tape import Tape
 from livebot.core.market import MINUTE_MS, Instrument, Timeframe
 from livebot.core.performance import WinRate
@@ -17,6 +18,7 @@ from livebot.core.risk import Limits
 from livebot.core.rules import Rules, sharing_a_position
 from livebot.core.series import CandleSeries, Floats, Times
 from livebot.errors import BadInput
+from livebot.features.context import members_of
 from livebot.runtime.settings import LossLimit
 from livebot.simulator.matching import FillModel
 from livebot.strategies.interface import Strategy, looks_at
@@ -57,6 +59,8 @@ class BacktestPlan:
     A market order arrives `latency_ms` late: the price has then moved against it by that share of the candle's range.
     `history` is how many candles a strategy loads at least, as in the live daemon.  `cache` None: features are computed
     each time.  `skip` False looks at every candle; the facts are the same.
+    `members`: from when until when (UTC ms, whole minutes) each symbol was in the universe, and so might open something; a
+    symbol that is not named never was; none named at all: every one always.
     `tapes` are what somebody has made of candles already: used for as long as the candles are that very object.
     """
 
@@ -81,13 +85,15 @@ class BacktestPlan:
     cache_bytes: int = 0
     skip: bool = True
     tapes: Mapping[str, tuple[CandleSeries, Tape]] = field(default_factory=dict)
+    members: Mapping[str, Spans] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run.
 
         Raises:
-            BadInput: the range is empty, a symbol has no candles or instrument, or two strategies have one id.
+            BadInput: the range is empty, a symbol has no candles or instrument, two strategies have one id, or one of
+                them looks at a whole universe that changes.
 
         """
         if self.start_ms >= self.end_ms or self.start_ms % MINUTE_MS or self.end_ms % MINUTE_MS:
@@ -100,10 +106,21 @@ class BacktestPlan:
         twice = sorted({each for each in ids if ids.count(each) > 1})
         if twice:
             raise BadInput(f"more than one strategy has the id {', '.join(twice)}; give each its own")
+        self._check_universe()
         wanted = dict.fromkeys(symbol for run in self.strategies for symbol in (*run.symbols, *looks_at(run.make())))
         for symbol in wanted:
             if symbol not in self.symbols or symbol not in self.candles or symbol not in self.instruments:
                 raise BadInput(f"{symbol}: the plan has no candles or no instrument of it; add both, or leave it out")
+
+    def _check_universe(self) -> None:
+        check_members(self.members)
+        for run in self.strategies if self.members else ():
+            features = run.make().features
+            if members_of(features, self.symbols) != members_of(features, ()):
+                raise BadInput(
+                    f"strategy {run.id} has features made of all symbols of the universe, and a backtest knows them only "
+                    "where the universe stays the same; say which symbols with --symbols, or leave the strategy out"
+                )
 
     def rules_of(self, strategy_id: str, symbol: str) -> Rules:
         """The fixed terms of one (strategy id, symbol)."""

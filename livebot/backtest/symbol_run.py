@@ -12,6 +12,7 @@ from decimal import Decimal
 from livebot.backtest.account import Account
 from livebot.backtest.horizon import NEVER, Watch, add_state, first_touch
 from livebot.backtest.instance import Instance, Wish
+from livebot.backtest.membership import Membership
 from livebot.backtest.tape import Tape
 from livebot.core.candidate import Refused
 from livebot.core.entry import Entry
@@ -69,15 +70,16 @@ class SymbolRun:
     """`place` is its place among the symbols; `marked` the minute at whose close the portfolio last valued it."""
 
     def __init__(
-        self, symbol: str, place: int, tape: Tape, instances: tuple[Instance, ...], shared: Surroundings
+        self, place: int, tape: Tape, instances: tuple[Instance, ...], membership: Membership, shared: Surroundings
     ) -> None:
         """Nothing is open."""
-        self.symbol = symbol
+        self.symbol = tape.symbol
         self.place = place
         self.tape = tape
         self.instances = instances
-        self.inbox = shared.account.inboxes[symbol]
+        self.inbox = shared.account.inboxes[tape.symbol]
         self.marked = -1
+        self._membership = membership
         self._shared = shared
         self._account = shared.account
         self._portfolio = shared.portfolio
@@ -124,10 +126,10 @@ class SymbolRun:
     def next_minute(self, after: int) -> int:
         """The first minute later than this one at whose close something can happen; NEVER if none is left."""
         begin = max(after + 1, self.tape.first)
-        if begin >= self._end:
-            return NEVER
-        if not self._shared.skip:
-            return begin
+        if begin >= self._end or not self._shared.skip:
+            return begin if begin < self._end else NEVER
+        if self.idle and not self._account.working(self.symbol):
+            return self._next_wished(begin)
         watch, nearest = Watch(), NEVER
         for instance in self.instances:
             signal = instance.state.signal
@@ -148,6 +150,15 @@ class SymbolRun:
             nearest = first_touch(watch, self.tape, begin, self._end)
         return self._present(nearest) if nearest < self._end else NEVER
 
+    def _next_wished(self, begin: int) -> int:
+        """The first minute at which a member that has nothing open wants something."""
+        while True:
+            first, stop = self._membership.span_from(begin)
+            nearest = min((each.next_wish(first, stop) for each in self.instances), default=NEVER)
+            if nearest < stop or stop >= self._end:
+                return self._present(nearest) if nearest < min(stop, self._end) else NEVER
+            begin = stop
+
     def _present(self, minute: int) -> int:
         """This minute, or if it is missing the next one that is not."""
         while minute < self._end and not self.tape.has(minute):
@@ -158,12 +169,15 @@ class SymbolRun:
 
     def take(self, minute: int, *, leave: CloseReason | None) -> None:
         """Order events, then the wish to leave, then the candle of this minute; nothing is sent yet."""
+        member = self._membership.has(minute)
+        self._portfolio.blocks.outside(self.symbol, stands=not member)
+        asked = member or not self.idle  # who has left is asked as long as something is open, and opens nothing
         self._take_events()
         close_ms = (minute + 1) * MINUTE_MS
         if leave is not None:
             self.leave(leave)
         if self.tape.has(minute):
-            self._take_candle(minute, close_ms)
+            self._take_candle(minute, close_ms, asked=asked)
 
     def leave(self, reason: CloseReason) -> None:
         """Someone with the right to do so wants its signals ended."""
@@ -192,14 +206,14 @@ class SymbolRun:
                     return instance
         return None
 
-    def _take_candle(self, minute: int, close_ms: int) -> None:
+    def _take_candle(self, minute: int, close_ms: int, *, asked: bool) -> None:
         self.mark(minute)
         for instance in self.instances:
             if type(instance.state.signal) is not Idle:
                 self._show_candles(instance, minute)
             signal = instance.state.signal
             if type(signal) is Idle:
-                wish = instance.wish_at(minute)
+                wish = instance.wish_at(minute) if asked else None
                 if wish is not None:
                     self._wished(instance, wish, close_ms)
             elif type(signal) is Open and instance.manages and instance.closes_with(minute):
@@ -215,10 +229,9 @@ class SymbolRun:
             self._apply(instance, CandleClosed(self.tape.candle(each), (each + 1) * MINUTE_MS))
 
     def _wished(self, instance: Instance, wish: Wish, close_ms: int) -> None:
-        if wish.entry is None:
-            text = f"the candles of {', '.join(wish.lacking)} up to this close did not come in time"
-            self._tell(instance, close_ms, None, "skipped", ("context_missing", text))
-        else:
+        if wish.skipped is not None:
+            self._tell(instance, close_ms, None, "skipped", wish.skipped)
+        elif wish.entry is not None:
             self._enter(instance, wish.entry, close_ms)
 
     def _enter(self, instance: Instance, entry: Entry, close_ms: int) -> None:
@@ -239,10 +252,9 @@ class SymbolRun:
         self._apply(instance, Admitted(verdict, close_ms))
 
     def _manage(self, instance: Instance, signal: Open, minute: int, close_ms: int) -> None:
-        lacking = instance.lacking_at(minute)
-        if lacking:
-            text = f"the candles of {', '.join(lacking)} up to this close did not come in time"
-            self._tell(instance, close_ms, None, "skipped", ("context_missing", text))
+        skipped = instance.skipped_at(minute)
+        if skipped is not None:
+            self._tell(instance, close_ms, None, "skipped", skipped)
             return
         adjustment = instance.manage(minute, signal)
         if adjustment is not None:

@@ -51,6 +51,13 @@ class Tape:
         """Whether there is a candle of this minute."""
         return self.first <= minute < self.stop and (self.missing is None or not self.missing[minute - self.first])
 
+    def present(self, minutes: npt.NDArray[np.int64]) -> Flags:
+        """`has` of each of these minutes."""
+        there: Flags = (minutes >= self.first) & (minutes < self.stop)
+        if self.missing is not None:
+            there[there] = ~self.missing[minutes[there] - self.first]
+        return there
+
     def price(self, minute: int) -> float:
         """The price as this minute begins: its open, or the last close where it has none."""
         at = minute - self.first

@@ -14,20 +14,23 @@ from pathlib import Path
 
 import numpy as np
 
+from livebot.adapters.ccxt_venue.capabilities import PERPETUAL
 from livebot.adapters.file_layer import SystemFiles
 from livebot.adapters.logs import configure_logs
-from livebot.backtest.candles import Found, from_folder, from_store, is_flat
+from livebot.backtest.candles import Found, from_folder, from_store, is_flat, most_held
 from livebot.backtest.funding_rates import read_rates
 from livebot.backtest.plan import BacktestPlan, FundingRates, StrategyRun
 from livebot.backtest.record import record_of, write
 from livebot.backtest.result import BacktestResult
 from livebot.backtest.run import run
 from livebot.bootstrap.loading import load
+from livebot.bootstrap.past_members import NAMED, PastMembers, candidates, past_members
 from livebot.bootstrap.venue import account_settings
 from livebot.config import terms
 from livebot.config.load import LoadedConfig
 from livebot.config.model import Config
 from livebot.config.root import Paths, resolve
+from livebot.config.universe import UniverseConfig
 from livebot.config.venue import SIMULATOR
 from livebot.core.market import MINUTE_MS
 from livebot.errors import BadInput
@@ -35,7 +38,7 @@ from livebot.history.store import CandleStore
 from livebot.reporting.performance_report import PerformanceReport, performance
 from livebot.reporting.run_record import RunRecord
 from livebot.simulator.market import Fees
-from livebot.simulator.replay import has_candles, instrument_of, names_of
+from livebot.simulator.replay import has_candles, instrument_of, names_of, symbols_in
 from livebot.strategies.interface import looks_at
 
 FOLDER = "backtests"
@@ -121,19 +124,20 @@ def plan_of(loaded: LoadedConfig, paths: Paths, found: Found, request: BacktestR
     """The plan of a config over these candles.  Raises BadInput: the range is empty, or a strategy needs other candles."""
     config = loaded.config
     _require_parallel(config)
-    symbols = tuple(found.tables)
     simulator = config.exchange.simulator
     fees = Fees(taker=simulator.taker_fee, maker=simulator.maker_fee)
-    instruments = {symbol: instrument_of(symbol, table, fees) for symbol, table in found.tables.items()}
     start_ms, end_ms, notes = _range(config, found, request)
+    universe = _members(config, found, request, (start_ms, end_ms))
+    strategies = _strategies(loaded, tuple(found.tables if universe is None else universe.spans), found)
+    symbols = _needed(strategies, found) if universe is not None else tuple(found.tables)
+    instruments = {symbol: instrument_of(symbol, found.tables[symbol], fees) for symbol in symbols}
     account = account_settings(simulator, None)
-    strategies = _strategies(loaded, symbols, found)
     return BacktestPlan(
         system=config.system,
         strategies=strategies,
         symbols=symbols,
         instruments=instruments,
-        candles={symbol: table.between(0, end_ms + found.base.ms).series() for symbol, table in found.tables.items()},
+        candles={symbol: found.tables[symbol].between(0, end_ms + found.base.ms).series() for symbol in symbols},
         start_ms=start_ms,
         end_ms=end_ms,
         wallet=account.wallet,
@@ -148,8 +152,38 @@ def plan_of(loaded: LoadedConfig, paths: Paths, found: Found, request: BacktestR
         history=config.runtime.history,
         cache=paths.state / CACHE if config.backtest.cache_megabytes else None,
         cache_bytes=config.backtest.cache_megabytes * _MEGABYTE,
-        notes=(*notes, *_left_out(config, symbols)),
+        members={} if universe is None else universe.spans,
+        notes=(*notes, *_left_out(config, symbols), *(_unchosen(config) if universe is None else universe.notes)),
     )
+
+
+# The universe
+
+
+def _universe(config: Config, request: BacktestRequest) -> UniverseConfig | None:
+    """What symbols are found by; None if they are named."""
+    return config.universe if request.symbols is None else None
+
+
+def _members(config: Config, found: Found, request: BacktestRequest, span_ms: tuple[int, int]) -> PastMembers | None:
+    """Who was in the universe when; None if the symbols are named."""
+    section = _universe(config, request)
+    return None if section is None else past_members(config, section, found.tables, found.base, *span_ms)
+
+
+def _needed(strategies: Sequence[StrategyRun], found: Found) -> tuple[str, ...]:
+    """The symbols that are traded or looked at.  Raises BadInput: no strategy runs on any of them."""
+    needed = {symbol for each in strategies for symbol in (*each.symbols, *looks_at(each.make()))}
+    if not needed:
+        raise BadInput(
+            "no strategy of the config runs on a symbol that was in the universe; write `symbols: all` for one of them"
+        )
+    return tuple(symbol for symbol in found.tables if symbol in needed)
+
+
+def _unchosen(config: Config) -> tuple[str, ...]:
+    said = ("the universe was not looked at: --symbols says which symbols, all the time",)
+    return () if config.universe is None else said
 
 
 def _left_out(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
@@ -171,19 +205,34 @@ def _require_parallel(config: Config) -> None:
 
 
 def _candles_of(loaded: LoadedConfig, paths: Paths, request: BacktestRequest) -> Found:
-    symbols = _symbols(loaded, request)
     folder = request.candles or paths.candles or paths.candle_store
     if request.candles is not None and not request.candles.is_dir():
         raise BadInput(
             f"--candles: {request.candles} is no folder; name one that holds candle files, or a candle store"
         )
     if is_flat(folder):
-        if _plays(loaded.config, request):  # one folder may serve many configs: the daemon leaves out what it lacks
-            symbols = tuple(symbol for symbol in symbols if has_candles(folder, symbol)) or symbols
-        return from_folder(folder, symbols)
-    config = loaded.config
+        return from_folder(folder, _symbols_of_folder(loaded, request, folder))
+    config, store = loaded.config, CandleStore(folder, SystemFiles())
     venue = None if config.exchange.id == SIMULATOR else config.exchange.id
-    return from_store(CandleStore(folder, SystemFiles()), venue, config.market, symbols)
+    universe = _universe(config, request)
+    if universe is None:
+        symbols = _symbols(loaded, request)
+    else:
+        there = most_held(store, venue, config.market)
+        symbols = _with_others(loaded, candidates(config, universe, there, folder))
+    return from_store(store, venue, config.market, symbols)
+
+
+def _symbols_of_folder(loaded: LoadedConfig, request: BacktestRequest, folder: Path) -> tuple[str, ...]:
+    config, plays, universe = loaded.config, _plays(loaded.config, request), _universe(loaded.config, request)
+    if universe is not None:
+        there = symbols_in(folder, universe.quote, perpetual=config.market == PERPETUAL)
+        found = candidates(config, universe, there, folder)
+        return _with_others(loaded, there if plays else found)  # the daemon plays as long as all of the folder lasts
+    symbols = _symbols(loaded, request)
+    if plays:  # one folder may serve many configs: the daemon leaves out what it lacks
+        return tuple(symbol for symbol in symbols if has_candles(folder, symbol)) or symbols
+    return symbols
 
 
 def _plays(config: Config, request: BacktestRequest) -> bool:
@@ -193,13 +242,14 @@ def _plays(config: Config, request: BacktestRequest) -> bool:
 
 def _symbols(loaded: LoadedConfig, request: BacktestRequest) -> tuple[str, ...]:
     symbols = request.symbols or loaded.config.symbols
-    if not symbols:
-        raise BadInput(
-            "which symbols? the config finds them by its universe; say them, such as --symbols BTC/USDT:USDT"
-        )
     unused = [symbol for symbol in symbols if not any(plan.runs_on(symbol) for plan in loaded.strategies)]
     if unused:
         raise BadInput(f"no strategy of the config runs on {', '.join(unused)}; name it there, or leave it out")
+    return _with_others(loaded, symbols)
+
+
+def _with_others(loaded: LoadedConfig, symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """With those that strategies on these symbols look at."""
     others = {
         other
         for plan in loaded.strategies
@@ -234,6 +284,8 @@ def _range(config: Config, found: Found, request: BacktestRequest) -> tuple[int,
     if start_ms is None and plays and simulator.start is not None:
         start_ms = int(simulator.start.timestamp() * 1000)
     shared_start_ms, shared_stop_ms = max(firsts.values()), min(stops.values())
+    if _universe(config, request) is not None and not plays:  # symbols come and go: each counts while it has candles
+        shared_start_ms, shared_stop_ms = min(firsts.values()), max(stops.values())
     begin_ms = shared_start_ms if start_ms is None else max(start_ms, min(firsts.values()))
     end_ms = shared_stop_ms if request.to_ms is None else min(request.to_ms, max(stops.values()))
     if request.to_ms is None and plays and simulator.minutes is not None:
@@ -258,7 +310,9 @@ def _range_notes(firsts: Mapping[str, int], stops: Mapping[str, int], begin_ms: 
     early = [f"{symbol} until {_day(stop_ms)}" for symbol, stop_ms in stops.items() if stop_ms < end_ms]
     notes = []
     if late or early:
-        notes.append(f"not all symbols have candles for the whole time: {', '.join((*late, *early))}")
+        said, more = (*late, *early)[:NAMED], len(late) + len(early) - NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        notes.append(f"not all symbols have candles for the whole time: {', '.join(said)}{rest}")
     return tuple(notes)
 
 

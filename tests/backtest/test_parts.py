@@ -9,17 +9,20 @@ import pytest
 
 from livebot.backtest.feature_cache import FeatureCache
 from livebot.backtest.plan import FundingRates
+from livebot.backtest.result import BacktestResult
 from livebot.backtest.run import run
 from livebot.backtest.tape import tape_of
 from livebot.core.entry import Entry
 from livebot.core.facts import SignalClosed, SignalOpened
 from livebot.core.market import MINUTE_MS, Side, Timeframe
+from livebot.core.risk import Limits
 from livebot.core.rules import FractionOfEquity
 from livebot.errors import BadInput
+from livebot.features import feature_set
 from livebot.features.declaration import Feature, ema
 from livebot.features.surroundings import market_return
 from livebot.runtime.settings import LossAction, LossLimit
-from livebot.strategies.interface import Strategy, View
+from livebot.strategies.interface import Strategy, View, feature_set_of
 from tests.backtest.plans import START_MS, SYMBOLS, candles, plan, rules, strategy, without
 from tests.backtest.whims import Whim, WhimParams
 
@@ -56,6 +59,52 @@ def test_features_of_the_other_symbols() -> None:
     holed = whole.with_candles({**whole.candles, SYMBOLS[2]: without(whole.candles[SYMBOLS[2]], {200})})
     assert any(isinstance(fact, SignalOpened) for fact in run(whole).facts)
     assert run(holed).facts == run(replace(holed, skip=False)).facts
+
+
+def codes(result: BacktestResult) -> set[tuple[str, str]]:
+    return {(each.code, each.text) for each in result.verdicts if each.outcome == "skipped"}
+
+
+def test_a_symbol_that_is_late_is_named() -> None:
+    """As live: the others, whose feature is made of it and who have nothing open, are not asked about that close."""
+    whole = plan(strategies=(strategy(Crowd, CrowdParams()),), start_ms=START_MS + 150 * MINUTE_MS)
+    holed = whole.with_candles({**whole.candles, SYMBOLS[2]: without(whole.candles[SYMBOLS[2]], {203})})
+    found = run(holed)
+    assert codes(found) == {
+        ("context_missing", f"the candles of {SYMBOLS[2]} up to this close did not come in time"),
+    }
+    assert {each.close_ms for each in found.verdicts if each.outcome == "skipped"} == {START_MS + 204 * MINUTE_MS}
+
+
+def test_a_symbol_that_ends_is_waited_for_no_longer_than_live() -> None:
+    """Three closes; after that features are made of those that are left."""
+    whole = plan(strategies=(strategy(Crowd, CrowdParams()),), start_ms=START_MS + 150 * MINUTE_MS)
+    ended = whole.with_candles({**whole.candles, SYMBOLS[2]: whole.candles[SYMBOLS[2]].part(0, 203)})
+    found = run(ended)
+    assert {code for code, _ in codes(found)} == {"context_missing"}
+    skipped = {each.close_ms for each in found.verdicts if each.outcome == "skipped"}
+    assert skipped == {START_MS + minute * MINUTE_MS for minute in (204, 205, 206)}
+    assert found.facts == run(replace(ended, skip=False)).facts
+
+
+def test_too_few_symbols_for_a_feature_have_a_code_of_their_own() -> None:
+    """The one that is there alone, as long as the others are too young."""
+    whole = plan(strategies=(strategy(Crowd, CrowdParams()),), start_ms=START_MS + 150 * MINUTE_MS)
+    young = {symbol: whole.candles[symbol].part(180, 300) for symbol in SYMBOLS[1:]}
+    found = run(whole.with_candles({**whole.candles, **young}))
+    text = "market: too few of the other symbols have candles enough up to this close"
+    assert ("context_incomplete", text) in codes(found)
+    incomplete = {each.close_ms for each in found.verdicts if each.code == "context_incomplete"}
+    assert min(incomplete) == START_MS + 151 * MINUTE_MS
+    assert max(incomplete) < START_MS + 185 * MINUTE_MS
+
+
+def test_each_verdict_names_the_features_it_was_made_with() -> None:
+    """Also where the whole lives of plain signals are written down at once."""
+    for kind, params in ((Whim, WhimParams()), (Crowd, CrowdParams())):
+        result = run(plan(strategies=(strategy(kind, params),)))
+        named = str(feature_set_of(kind(params)))
+        assert {each.feature_set for each in result.verdicts} == {named}
 
 
 def test_other_parameters_and_other_candles() -> None:
@@ -118,6 +167,20 @@ def test_a_loss_closes_everything() -> None:
     assert any(row.code == "halted" for row in result.decisions)
 
 
+def test_a_signal_that_opens_in_the_last_but_one_minute_of_a_day() -> None:
+    """Under a limit on the day's loss: nothing lies between that close and the one with which the next day begins."""
+    patient = WhimParams(rarity=1, minutes=200, stop=0.05, target=0.05)
+    limited = plan(
+        1_500,
+        start_ms=START_MS + 1_438 * MINUTE_MS,
+        limits=Limits(daily_loss=Decimal("0.5")),
+        strategies=(strategy(Whim, patient),),
+    )
+    result = run(limited)
+    assert result.facts == run(replace(limited, skip=False)).facts
+    assert any(isinstance(fact, SignalOpened) and fact.ts_ms == START_MS + 1_439 * MINUTE_MS for fact in result.facts)
+
+
 def test_equity_ends_with_the_wallet_once_all_is_closed() -> None:
     """To the cent, funding included."""
     hours = START_MS + np.arange(2, 5, dtype=np.int64) * 3_600_000
@@ -152,6 +215,11 @@ class TestFeatureCache:
     def test_other_candles_are_others(self, tmp_path: Path) -> None:
         self.compute(tmp_path)
         assert self.compute(tmp_path, seed=2)[0].hits == 0
+
+    def test_functions_that_have_changed_are_computed_anew(self, tmp_path: Path, monkeypatch) -> None:
+        self.compute(tmp_path)
+        monkeypatch.setattr(feature_set, "CATALOGUE_VERSION", feature_set.CATALOGUE_VERSION + 1)
+        assert self.compute(tmp_path)[0].hits == 0
 
     def test_a_damaged_file_is_computed_anew(self, tmp_path: Path) -> None:
         _, computed = self.compute(tmp_path)

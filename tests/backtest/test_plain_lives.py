@@ -11,12 +11,13 @@ from livebot.backtest.engine import run_whole
 from livebot.backtest.plain_lives import plain, run_plain
 from livebot.backtest.plan import BacktestPlan
 from livebot.core.entry import BreakEven, ExitPlan
+from livebot.core.facts import SignalClosed
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.core.risk import Limits
 from livebot.core.rules import FixedNotional, FractionOfEquity
 from livebot.simulator.matching import FillModel
 from tests.backtest.plans import START_MS, SYMBOLS, candles, instrument, plan, rules, strategy, without
-from tests.backtest.test_skipping import told
+from tests.backtest.test_skipping import memberships, told
 from tests.backtest.whims import Restless, Whim, WhimParams
 
 
@@ -39,8 +40,9 @@ def quiet(_done: int, _all: int) -> None:
     through=st.booleans(),
     notional=st.integers(3, 2_000),
     tick=st.sampled_from(["0.01", "0.25"]),
+    members=memberships(150),
 )
-def test_every_fact_is_the_kernels(params, volatility, through, notional, tick) -> None:
+def test_every_fact_is_the_kernels(params, volatility, through, notional, tick, members) -> None:
     """Also how its numbers are written, since that is what stands in a ledger."""
     drawn = plan(
         150,
@@ -52,6 +54,7 @@ def test_every_fact_is_the_kernels(params, volatility, through, notional, tick) 
         instruments={symbol: instrument(symbol, tick_size=Decimal(tick)) for symbol in SYMBOLS},
         rules=rules(sizing=FixedNotional(Decimal(notional))),
         fills=FillModel(through=through),
+        members=members,
     )
     at_once, stepped = run_plain(drawn, quiet), run_whole(replace(drawn, skip=False), quiet)
     if at_once is not None:  # a signal whose stop is passed by the very next open is not plain
@@ -97,3 +100,17 @@ def test_a_hole_in_the_candles_is_not_plain() -> None:
 
 def test_margin_that_might_not_suffice_is_not_plain() -> None:
     assert run_plain(plan(rules=rules(sizing=FixedNotional(Decimal(60_000)))), quiet) is None
+
+
+def test_a_symbol_that_leaves_while_its_signal_is_open_is_denied_once_it_has_closed() -> None:
+    """At that very close, as live; after it, it is not asked at all."""
+    times = [(START_MS + minute * MINUTE_MS, START_MS + (minute + 3) * MINUTE_MS) for minute in range(100, 300, 10)]
+    params = WhimParams(rarity=1, stop=0.003, target=0.003, minutes=30)
+    leaving = plan(strategies=(strategy(params=params),), members=dict.fromkeys(SYMBOLS, tuple(times)))
+    at_once = run_plain(leaving, quiet)
+    assert at_once is not None
+    assert told(at_once) == told(run_whole(leaving, quiet)) == told(run_whole(replace(leaving, skip=False), quiet))
+    denied = [each for each in at_once.verdicts if each.code == "universe"]
+    assert len(denied) > 5
+    ended = {(fact.symbol, fact.ts_ms) for fact in at_once.facts if isinstance(fact, SignalClosed)}
+    assert {(each.symbol, each.ts_ms) for each in denied} <= ended

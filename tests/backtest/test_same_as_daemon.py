@@ -3,18 +3,21 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from livebot.adapters.codec import Codec
 from livebot.backtest.run import run
 from livebot.bootstrap.backtest import BacktestRequest, prepare
-from livebot.core.facts import Fact, SignalClosed
+from livebot.core.facts import Fact, SignalClosed, SignalOpening
+from livebot.core.series import CandleSeries
 from tests.backtest.files import write_candles
 from tests.backtest.plans import candles
 from tests.process import daemons
@@ -162,6 +165,44 @@ def test_hourly_candles(tmp_path: Path) -> None:
     config["exchange"]["simulator"] |= {"candles": str(tmp_path / "tried_1h"), "start": "2026-01-01T08:00Z"}
     facts = compare(Root(tmp_path / "root", config))
     assert sum(isinstance(fact, SignalClosed) for fact in facts) > 5
+
+
+BASES = ("AAA", "BBB", "CCC", "DDD", "EEE")
+BLOCK = 40  # minutes for which two of them have most of the volume
+
+
+def test_a_universe_that_changes(tmp_path: Path) -> None:
+    """Symbols come and go by their volume, and some of them leave while something is open there."""
+    config = small_config(tmp_path / "unused", "managed")
+    for place, base in enumerate(BASES):
+        write_candles(tmp_path / "data" / f"{base}USDT.parquet", with_turns(candles(60 + place, MINUTES), place))
+    del config["symbols"]
+    config["strategies"] = config["strategies"][:2]
+    config["universe"] = {"top": 2, "refresh_minutes": 30, "hysteresis": {"rank": 0, "minimum_stay_minutes": 0}}
+    config["exchange"]["simulator"]["candles"] = str(tmp_path / "data")
+    root = Root(tmp_path / "root", config)
+    facts = compare(root)
+    members = prepare(root.config, None, BacktestRequest()).plan.members
+    # An entry decided at the very close at which its symbol leaves may still be on its way when the daemon looks.
+    leaves = {(symbol, stop_ms) for symbol, spans in members.items() for _, stop_ms in spans}
+    assert not any(isinstance(each, SignalOpening) and (each.symbol, each.ts_ms) in leaves for each in facts)
+    closed = [fact for fact in facts if isinstance(fact, SignalClosed)]
+    assert len(closed) > 10
+    assert len(members) == len(BASES)
+    assert sum(map(len, members.values())) > len(BASES)
+    assert any(not is_member(members[each.symbol], each.ts_ms) for each in closed)  # managed to its close
+    assert all(is_member(members[each.symbol], each.ts_ms) for each in facts if isinstance(each, SignalOpening))
+
+
+def with_turns(series: CandleSeries, place: int) -> CandleSeries:
+    """With a volume that is by far the largest so far whenever it is this one's turn."""
+    blocks = np.arange(len(series)) // BLOCK
+    turns = (blocks % len(BASES) == place) | ((2 * blocks + 1) % len(BASES) == place)
+    return replace(series, volume=(1 + series.volume) * np.where(turns, 4.0**blocks, 1.0))
+
+
+def is_member(spans: tuple[tuple[int, int], ...], close_ms: int) -> bool:
+    return any(first_ms < close_ms <= stop_ms for first_ms, stop_ms in spans)
 
 
 @pytest.mark.slow

@@ -87,6 +87,19 @@ WIN_RATE = st.none() | st.builds(
 )
 
 
+@st.composite
+def memberships(draw: st.DrawFn, minutes: int) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Symbols that come and go, some of them for a few minutes only, or never; of a universe that stays nothing is said."""
+    if draw(st.booleans()):
+        return {}
+    found = {}
+    for symbol in SYMBOLS:
+        edges = sorted(draw(st.sets(st.integers(0, minutes), max_size=8)))
+        times = [START_MS + edge * MINUTE_MS for edge in edges[: len(edges) // 2 * 2]]
+        found[symbol] = tuple(zip(times[::2], times[1::2], strict=True))
+    return found
+
+
 class Case:
     """A plan that shows in a failure's text without its candles."""
 
@@ -142,6 +155,7 @@ def cases(draw: st.DrawFn) -> Case:
         funding=funding,
         start_ms=START_MS + start * MINUTE_MS,
         end_ms=START_MS + minutes * MINUTE_MS,
+        members=draw(memberships(minutes)),
     )
     return Case(made)
 
@@ -149,7 +163,7 @@ def cases(draw: st.DrawFn) -> Case:
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], max_examples=25)
 @given(cases())
 def test_skipping_changes_no_fact(case: Case) -> None:
-    """With every kind of entry, exit, limit and hole in the data."""
+    """With every kind of entry, exit, limit and hole in the data, and a universe that changes."""
     assert told(run(case.plan)) == told(run(replace(case.plan, skip=False)))
 
 
