@@ -16,7 +16,8 @@ import uvloop
 from aiohttp import WSMsgType, web
 
 from livebot.core.market import MINUTE_MS
-from livebot.simulator.bybit.certificates import make_context
+from livebot.simulator.bybit.server import HOSTS
+from livebot.simulator.certificates import make_context
 
 CA_FILE = "ca.pem"
 EVERY_S = 0.5
@@ -141,7 +142,7 @@ async def serve(folder: Path, symbols: int) -> None:
     server = CandleServer(symbols)
     runner = web.AppRunner(server.app(), access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=make_context(folder / CA_FILE)).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=make_context(folder / CA_FILE, HOSTS)).start()
     scratch = folder / "port.part"
     scratch.write_text(str(runner.addresses[0][1]))
     scratch.rename(folder / "port")

@@ -31,9 +31,9 @@ from livebot.simulator.binance.records import (
 from livebot.simulator.binance.reducing import displaced_by, reduces
 from livebot.simulator.binance.settings import BinanceSettings
 from livebot.simulator.binance.strangers import is_maker, read_order, remembered, trader_of, working_namelessly
-from livebot.simulator.bybit.listings import Listing, Listings
 from livebot.simulator.holdings import Holding, Holdings
 from livebot.simulator.venue import SimulatedVenue
+from livebot.simulator.venue_listings import Listing, Listings
 
 Change = tuple[Listing, dict[str, Any]]
 

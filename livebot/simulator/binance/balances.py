@@ -11,10 +11,10 @@ from livebot.core.order import ZERO
 from livebot.simulator.binance.forms import money
 from livebot.simulator.binance.records import Records
 from livebot.simulator.binance.settings import BinanceSettings
-from livebot.simulator.bybit.listings import Listing, Listings
-from livebot.simulator.bybit.listings import text as plain
 from livebot.simulator.holdings import Holding
 from livebot.simulator.venue import SimulatedVenue
+from livebot.simulator.venue_listings import Listing, Listings
+from livebot.simulator.venue_listings import text as plain
 
 Row = dict[str, Any]
 MAINTENANCE = Decimal("0.005")

@@ -6,7 +6,7 @@ spot the text decides what a client makes of it (-2010 and -1013 stand for many 
 
 from livebot.core.inputs import OrderRejected
 from livebot.core.market import Instrument
-from livebot.simulator.bybit.listings import text as plain
+from livebot.simulator.venue_listings import text as plain
 
 INTERNAL = -1001
 TOO_MANY_REQUESTS = -1003

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from livebot.errors import Rejected
 from livebot.simulator.binance.account import BinanceAccount
-from livebot.simulator.bybit.listings import Listing
+from livebot.simulator.venue_listings import Listing
 
 
 class AccountDeeds:

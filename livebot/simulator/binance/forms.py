@@ -10,7 +10,7 @@ from typing import Any
 
 from livebot.core.order import ZERO, OrderKind
 from livebot.simulator.binance.records import AlgoRecord, OrderRecord, Trade
-from livebot.simulator.bybit.listings import text as plain
+from livebot.simulator.venue_listings import text as plain
 
 Row = dict[str, Any]
 STP = "EXPIRE_MAKER"

@@ -24,7 +24,7 @@ from livebot.simulator.binance.listen_keys import ListenKeys
 from livebot.simulator.binance.orders import Params, amend, check_position_side, new_algo, new_order, number, true
 from livebot.simulator.binance.records import AlgoRecord
 from livebot.simulator.binance.routes import Calls, Json, Route, Routes, private, public, trading, with_symbol
-from livebot.simulator.bybit.listings import text as plain
+from livebot.simulator.venue_listings import text as plain
 
 _ALL_CANCELLED = "The operation of cancel all open order is done."
 _FEW, _SOME, _MANY = 100, 500, 1000

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from livebot.simulator.api_key import ApiKey, signature
 from livebot.simulator.binance.codes import (
     BAD_KEY,
     BAD_KEY_FORMAT,
@@ -19,8 +20,7 @@ from livebot.simulator.binance.codes import (
     Refused,
     missing,
 )
-from livebot.simulator.binance.settings import ApiKey, BinanceSettings, Limits
-from livebot.simulator.bybit.gate import signature
+from livebot.simulator.binance.settings import BinanceSettings, Limits
 
 AHEAD_MS = 1000  # how far before the exchange's clock a request may be
 _DEFAULT_WINDOW = "5000"

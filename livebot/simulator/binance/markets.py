@@ -12,10 +12,10 @@ from livebot.core.market import DAY_MS, MINUTE_MS, Candle, Timeframe, decimal_of
 from livebot.simulator.binance import orders, spot_orders
 from livebot.simulator.binance.codes import BAD_INTERVAL, Refused
 from livebot.simulator.binance.spot_forms import eight
-from livebot.simulator.bybit.listings import Listing
-from livebot.simulator.bybit.listings import text as plain
-from livebot.simulator.bybit.markets import candles, forming
 from livebot.simulator.venue import SimulatedVenue
+from livebot.simulator.venue_candles import candles, forming
+from livebot.simulator.venue_listings import Listing
+from livebot.simulator.venue_listings import text as plain
 
 Row = dict[str, Any]
 INTERVALS = {frame.value: frame for frame in Timeframe}

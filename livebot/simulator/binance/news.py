@@ -8,9 +8,9 @@ from typing import Any
 
 from livebot.core.market import Candle, Timeframe
 from livebot.simulator.binance import markets
-from livebot.simulator.bybit.listings import LINEAR, SPOT, Listing, Listings
-from livebot.simulator.bybit.markets import candles, forming, joined
 from livebot.simulator.venue import SimulatedVenue
+from livebot.simulator.venue_candles import candles, forming, joined
+from livebot.simulator.venue_listings import LINEAR, SPOT, Listing, Listings
 
 ALL_TICKERS = {"!miniTicker@arr": True, "!ticker@arr": False}  # whether it is the short one
 _TICKERS = {"miniTicker": True, "ticker": False}

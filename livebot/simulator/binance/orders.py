@@ -33,8 +33,8 @@ from livebot.simulator.binance.codes import (
     too_precise,
 )
 from livebot.simulator.binance.records import AlgoRecord, OrderRecord
-from livebot.simulator.bybit.listings import Listing
-from livebot.simulator.bybit.listings import text as plain
+from livebot.simulator.venue_listings import Listing
+from livebot.simulator.venue_listings import text as plain
 
 Params = Mapping[str, str]
 UP, DOWN = Decimal("1.05"), Decimal("0.95")  # how far over (under) the market one may buy (sell)

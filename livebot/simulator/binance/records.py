@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from livebot.core.market import OrderSide
 from livebot.core.order import ZERO, Fill, OrderRequest
-from livebot.simulator.bybit.listings import Listing
+from livebot.simulator.venue_listings import Listing
 
 TAKE_PROFIT, CLOSE = "t", "c"
 _FIRST_ORDER, _FIRST_ALGO, _FIRST_FOREIGN = 8_000_000_000, 1_000_000_000_000_000, 9_000_000_000

@@ -12,7 +12,7 @@ from livebot.simulator.binance.account import BinanceAccount
 from livebot.simulator.binance.codes import BAD_SYMBOL, MISSING, Refused, missing
 from livebot.simulator.binance.orders import Params, whole
 from livebot.simulator.binance.records import OrderRecord, Trade
-from livebot.simulator.bybit.listings import LINEAR, SPOT, Listing
+from livebot.simulator.venue_listings import LINEAR, SPOT, Listing
 
 Json = Any
 Call = Callable[[Params], Json] | Callable[[Params], Awaitable[Json]]

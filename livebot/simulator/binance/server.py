@@ -7,16 +7,15 @@ again, and answered.
 """
 
 import asyncio
-import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from livebot.core.market import Candle
 from livebot.simulator.binance import markets
 from livebot.simulator.binance.account import BinanceAccount
 from livebot.simulator.binance.codes import INTERNAL, TOO_MANY_REQUESTS, Refused
@@ -29,12 +28,11 @@ from livebot.simulator.binance.routes import Json, Route
 from livebot.simulator.binance.settings import BinanceSettings, Limits
 from livebot.simulator.binance.spot_rest import SpotRest
 from livebot.simulator.binance.streams import REQUESTS, USER, Streams
-from livebot.simulator.bybit.certificates import make_context
-from livebot.simulator.bybit.listings import LINEAR, SPOT, Listing, Listings
 from livebot.simulator.clock import VenueClock
-from livebot.simulator.control_port import ControlPort
-from livebot.simulator.venue import Minute, SimulatedVenue
+from livebot.simulator.loopback_server import LoopbackServer, json_response
+from livebot.simulator.venue import SimulatedVenue
 from livebot.simulator.venue_faults import Fault, Faults, Place
+from livebot.simulator.venue_listings import LINEAR, SPOT, Listing, names_of
 
 Params = dict[str, str]
 HOSTS = (
@@ -43,14 +41,17 @@ HOSTS = (
 )
 _VERBS = {"POST": "/create", "PUT": "/amend", "DELETE": "/cancel"}
 _ELSEWHERE = {"api": ("/fapi/", "/dapi/"), "fapi": ("/api/", "/sapi/"), "dapi": ("/api/", "/sapi/", "/fapi/")}
-_TOPICS_AT_ONCE = 32
-_HELD_S = 120.0  # a client that was not answered is let go after this
-_HOST = "127.0.0.1"
 _PLAIN_BAN = 403
 
 
-class BinanceServer:
-    """One exchange; `start` it, let time pass by `run` (or hand each minute to `push`), and `close` it."""
+class BinanceServer(LoopbackServer):
+    """Binance's protocols, USD-M futures and spot."""
+
+    refusal = Refused
+    key_header = "X-MBX-APIKEY"
+    hosts = HOSTS
+    _account: BinanceAccount
+    _streams: Streams
 
     def __init__(
         self,
@@ -63,11 +64,9 @@ class BinanceServer:
     ) -> None:
         """`ca_file` is written at the start: the authority that clients have to trust."""
         self.settings = settings or BinanceSettings()
-        self.faults = faults or Faults(self.settings.fault_seed)
-        self.port = self.control_port = 0
-        self._venue, self._clock, self._ca_file = venue, clock, ca_file
-        self._listings = Listings(venue)
-        venue.shape_fills = lambda request: self.faults.fill_shape(_names(self._listings.of_symbol(request.symbol)))
+        super().__init__(
+            venue, clock, ca_file=ca_file, keys=self.settings.keys, faults=faults or Faults(self.settings.fault_seed)
+        )
         self._account = BinanceAccount(venue, self._listings, self.settings, clock.now_ms, self._wake)
         self._news = News(venue, self._listings, clock.now_ms)
         self._keys = ListenKeys(self.settings.listen_key_seconds, _loop_time, _loop_later, self._key_expired)
@@ -79,83 +78,32 @@ class BinanceServer:
         self._streams = Streams(self.settings, self.faults, self.now_ms, self._news.greet, self._keys.valid)
         self._banned: Fault | None = None
         self._banned_until = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._runners: list[web.AppRunner] = []
-        self._flush_due = False
-        self._closing = asyncio.Event()
 
-    def now_ms(self) -> int:
-        """The exchange's clock: the wall's, and its skew."""
-        return time.time_ns() // 1_000_000 + self.faults.skew_ms
-
-    async def start(self, *, port: int = 0, control_port: int = 0) -> None:
-        """Listen on loopback; 0 takes any free port, and `port` and `control_port` say which."""
-        app = web.Application(client_max_size=2**20)
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
         for path in ("/ws", "/ws/{name}", "/stream", "/market/ws", "/market/ws/{name}", "/market/stream"):
-            app.router.add_get(path, self._market_stream)
+            router.add_get(path, self._market_stream)
         for path in ("/public/ws", "/public/ws/{name}", "/public/stream"):
-            app.router.add_get(path, self._market_stream)
-        app.router.add_get("/private/ws", self._user_stream)
-        app.router.add_get("/ws-api/v3", self._request_socket)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self.port = await self._listen(app, port, make_context(self._ca_file, HOSTS))
-        control = ControlPort(self._venue, self._clock, self.faults)
-        self.control_port = await self._listen(control.app, control_port, None)
-        self.faults.begin(AccountDeeds(self._account, self._expire_user_streams))
+            router.add_get(path, self._market_stream)
+        router.add_get("/private/ws", self._user_stream)
+        router.add_get("/ws-api/v3", self._request_socket)
+        router.add_route("*", "/{path:.*}", self._handle)
 
-    async def run(self, *, minutes: int | None = None) -> None:
-        """Let the venue's time pass, until cancelled, or data or `minutes` are used up.  Raises Fatal."""
-        await self._clock.drive(self.push, minutes=minutes)
-
-    async def push(self, minute: Minute) -> None:
-        """Tell of a minute that has just closed; what it did to orders first."""
-        self._flush()
-        closed = dict(minute.candles)
-        for market in (LINEAR, SPOT):
-            for index, topic in enumerate(sorted(self._streams.wanted(market))):
-                if index % _TOPICS_AT_ONCE == _TOPICS_AT_ONCE - 1:
-                    await asyncio.sleep(0)
-                listing = self._news.listing_of(market, topic)
-                candle = closed.get(listing.symbol) if listing else None
-                for message in await self._news.of_minute(market, topic, candle):
-                    self._streams.push(market, topic, message, _names(listing) if listing else ())
-
-    async def close(self) -> None:
-        """Let go of everything; the venue stays as it is."""
-        self._closing.set()
-        self.faults.end()
-        self._venue.shape_fills = lambda _: None
-        self._account.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await self._streams.close()
-        for runner in self._runners:
-            await runner.cleanup()
-
-    async def _listen(self, app: web.Application, port: int, context: Any) -> int:  # noqa: ANN401 - ssl's or None
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
-        await runner.setup()
-        site = web.TCPSite(runner, _HOST, port, ssl_context=context)
-        await site.start()
-        self._runners.append(runner)
-        return int(runner.addresses[0][1])
+    def _deeds(self) -> AccountDeeds:
+        return AccountDeeds(self._account, self._expire_user_streams)
 
     # What the account has to tell
-
-    def _wake(self) -> None:
-        """Something happened in the venue, by whomever: tell it as soon as that is over."""
-        if not self._flush_due:
-            try:
-                asyncio.get_running_loop().call_soon(self._flush)
-            except RuntimeError:
-                return  # nobody listens yet
-            self._flush_due = True
 
     def _flush(self) -> None:
         self._flush_due = False
         self._account.settle()
         for listing, message in self._account.take_changes():
-            self._streams.push_account(message, _names(listing), spot=listing.spot)
+            self._streams.push_account(message, names_of(listing), spot=listing.spot)
+
+    def _listing_of(self, market: str, topic: str) -> Listing | None:
+        return self._news.listing_of(market, topic)
+
+    async def _news_of(self, market: str, topic: str, listing: Listing | None, candle: Candle | None) -> list[Any]:
+        return await self._news.of_minute(market, topic, candle)
 
     def _key_expired(self, key: str) -> None:
         self._streams.key_expired(key)
@@ -206,11 +154,7 @@ class BinanceServer:
         except Refused as refused:
             status, answer = refused.status, {"code": refused.code, "msg": refused.text}
         fault = None if observed else self.faults.take(Place.ANSWER, endpoint, names)
-        return await self._spoil(fault, request, answer, headers) if fault else _response(answer, headers, status)
-
-    def _is_observer(self, request: web.Request) -> bool:
-        key = self.settings.keys.get(request.headers.get("X-MBX-APIKEY", ""))
-        return key is not None and key.observer
+        return await self._spoil(fault, request, answer, headers) if fault else json_response(answer, headers, status)
 
     def _weigh(self, market: str, route: Route, params: Params, headers: dict[str, str]) -> web.Response | None:
         verdict = self._traffic[market].ask(route.weight(params), time.time())
@@ -218,7 +162,7 @@ class BinanceServer:
             headers["X-MBX-USED-WEIGHT-1M"] = str(verdict.used)
             return None
         answer = {"code": TOO_MANY_REQUESTS, "msg": verdict.text}
-        return _response(answer, {"Retry-After": str(verdict.retry_s)}, verdict.status)
+        return json_response(answer, {"Retry-After": str(verdict.retry_s)}, verdict.status)
 
     def _check(self, request: web.Request, route: Route, payload: str, params: Params) -> None:
         if not (route.signed or route.keyed):
@@ -238,8 +182,7 @@ class BinanceServer:
         return result
 
     def _names_of(self, market: str, params: Params) -> tuple[str, ...]:
-        listing = self._listings.find(market, params.get("symbol", ""))
-        return _names(listing) if listing else ()
+        return names_of(self._listings.find(market, params.get("symbol", "")))
 
     # What goes wrong
 
@@ -250,11 +193,7 @@ class BinanceServer:
         if fault.kind == "ban":
             self._banned, self._banned_until = fault, asyncio.get_running_loop().time() + fault.seconds
             return self._ban_answer()
-        if fault.kind == "late":
-            task = asyncio.create_task(self._carry_out_late(route, params, fault.seconds))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return await self._say_nothing(request)
+        return await self._lose(fault, request, lambda: self._carry_out(route, params))
 
     def _ban_answer(self) -> web.Response:
         assert self._banned is not None  # who has banned
@@ -263,41 +202,12 @@ class BinanceServer:
             return web.Response(status=_PLAIN_BAN, text="<html><body><h1>403 Forbidden</h1></body></html>")
         until_ms = self.now_ms() + round(left * 1000)
         answer = {"code": TOO_MANY_REQUESTS, "msg": f"Way too many requests; IP banned until {until_ms}."}
-        return _response(answer, {"Retry-After": str(max(math.ceil(left), 1))}, self._banned.status)
+        return json_response(answer, {"Retry-After": str(max(math.ceil(left), 1))}, self._banned.status)
 
-    async def _carry_out_late(self, route: Route, params: Params, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        with contextlib.suppress(Refused):
-            await self._carry_out(route, params)
-
-    async def _say_nothing(self, request: web.Request) -> web.StreamResponse:
-        """Until the client goes, or is thrown out."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), _HELD_S)
-        _abort(request)
-        return web.Response()
-
-    async def _spoil(
-        self, fault: Fault, request: web.Request, answer: Json, headers: dict[str, str]
-    ) -> web.StreamResponse:
-        text = orjson.dumps(answer)
-        if fault.kind == "silence":
-            return await self._say_nothing(request)
-        if fault.kind == "cut":
-            _abort(request)
-        if fault.kind == "delay":
-            await asyncio.sleep(fault.seconds)
-        if fault.kind == "unfinished" and isinstance(answer, list) and answer and isinstance(answer[0], list):
+    def _half_form(self, answer: Json) -> None:
+        if isinstance(answer, list) and answer and isinstance(answer[0], list):
             last = max(len(answer) - 2, 0)
             answer[last] = markets.half_formed(answer[last])
-        if fault.kind in {"status", "html"}:
-            page = "<html><body><h1>Service Unavailable</h1></body></html>"
-            return web.Response(status=fault.status or 200, text=page, content_type="text/html")
-        if fault.kind == "empty":
-            return web.Response(body=b"", content_type="application/json", headers=headers)
-        if fault.kind == "truncate":
-            return await _half(request, text, headers)
-        return _response(answer, headers)
 
 
 _INTERNAL_TEXT = "Internal error; unable to process your request. Please try again."
@@ -314,33 +224,9 @@ def _told_limits(limits: Limits) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _names(listing: Listing) -> tuple[str, ...]:
-    return (listing.symbol, listing.name)
-
-
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
 def _loop_later(seconds: float, call: Callable[[], object]) -> None:
     asyncio.get_running_loop().call_later(seconds, call)
-
-
-def _response(body: Json, headers: Mapping[str, str], status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json", headers=headers)
-
-
-async def _half(request: web.Request, text: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
-    """The first half of a body whose length was announced in full."""
-    response = web.StreamResponse(headers=headers)
-    response.content_type, response.content_length = "application/json", len(text)
-    await response.prepare(request)
-    await response.write(text[: len(text) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return response
-
-
-def _abort(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

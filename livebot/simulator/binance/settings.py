@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from livebot.simulator.bybit.listings import LINEAR, SPOT
-from livebot.simulator.bybit.settings import ApiKey
-
-__all__ = ["ApiKey", "BinanceSettings", "Limits"]
+from livebot.simulator.api_key import ApiKey
+from livebot.simulator.venue_listings import LINEAR, SPOT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,8 @@ from livebot.simulator.binance.codes import (
 )
 from livebot.simulator.binance.orders import Params, client_id, needed, number, side_of
 from livebot.simulator.binance.records import OrderRecord
-from livebot.simulator.bybit.listings import Listing
-from livebot.simulator.bybit.listings import text as plain
+from livebot.simulator.venue_listings import Listing
+from livebot.simulator.venue_listings import text as plain
 
 UP, DOWN = Decimal(5), Decimal("0.2")
 TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")

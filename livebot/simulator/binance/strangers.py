@@ -20,8 +20,8 @@ from livebot.simulator.binance.records import (
     order_number,
     parts_of_key,
 )
-from livebot.simulator.bybit.listings import Listings
 from livebot.simulator.venue import HAND, SimulatedVenue
+from livebot.simulator.venue_listings import Listings
 
 _BEFORE = 10**12  # trades from before this process come before all others
 

@@ -17,10 +17,9 @@ from aiohttp import WSMsgType, web
 from livebot.simulator.binance.codes import Refused
 from livebot.simulator.binance.gate import check_key, check_signature, signed_parameters
 from livebot.simulator.binance.settings import BinanceSettings
-from livebot.simulator.bybit.streams import Session
+from livebot.simulator.stream_session import Message, Session
 from livebot.simulator.venue_faults import Faults, Place
 
-Message = dict[str, Any]
 Greet = Callable[[str, str], Awaitable[list[Any]]]
 USER, REQUESTS = "user", "requests"
 _MOST_TOPICS = 1024

@@ -16,11 +16,11 @@ from livebot.errors import Rejected
 from livebot.simulator.bybit import forms
 from livebot.simulator.bybit.codes import refusal_of, unknown_order
 from livebot.simulator.bybit.guards import Guards, with_level
-from livebot.simulator.bybit.listings import Listings
 from livebot.simulator.bybit.records import OWN, STOP_LOSS, TAKE_PROFIT, Execution, OrderRecord, Records
 from livebot.simulator.bybit.settings import BybitSettings
 from livebot.simulator.holdings import Holding, Holdings
 from livebot.simulator.venue import SimulatedVenue
+from livebot.simulator.venue_listings import Listings
 
 Row = dict[str, Any]
 Change = tuple[str, str, Row]  # topic, symbol, row

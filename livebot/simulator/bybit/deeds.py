@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from livebot.errors import Rejected
 from livebot.simulator.bybit.account import BybitAccount
-from livebot.simulator.bybit.listings import Listing
+from livebot.simulator.venue_listings import Listing
 
 
 class AccountDeeds:

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from livebot.core.order import ZERO, OrderKind
 from livebot.simulator.bybit.guards import Guards
-from livebot.simulator.bybit.listings import SPOT, Listing, Listings, text
 from livebot.simulator.bybit.records import (
     STOP_LOSS,
     TAKE_PROFIT,
@@ -24,6 +23,7 @@ from livebot.simulator.bybit.records import (
 from livebot.simulator.bybit.settings import BybitSettings
 from livebot.simulator.holdings import Holding
 from livebot.simulator.venue import SimulatedVenue
+from livebot.simulator.venue_listings import SPOT, Listing, Listings, text
 
 Row = dict[str, Any]
 _CENT = Decimal("1e-8")

@@ -3,8 +3,8 @@
 import hmac
 from collections import deque
 from collections.abc import Mapping
-from hashlib import sha256
 
+from livebot.simulator.api_key import signature
 from livebot.simulator.bybit.codes import (
     BAD_KEY,
     BAD_SIGNATURE,
@@ -15,8 +15,8 @@ from livebot.simulator.bybit.codes import (
     Refused,
     bad_parameter,
 )
-from livebot.simulator.bybit.listings import LINEAR, SPOT
 from livebot.simulator.bybit.settings import BybitSettings
+from livebot.simulator.venue_listings import LINEAR, SPOT
 
 AHEAD_MS = 1000  # how far before the exchange's clock a request may be
 _DEFAULT_WINDOW = "5000"
@@ -35,11 +35,6 @@ RATES: dict[tuple[str, str], int] = {
     ("/v5/position/set-leverage", LINEAR): 10,
     ("/v5/user/query-api", ""): 10,
 }
-
-
-def signature(secret: str, payload: str) -> str:
-    """HMAC-SHA256 in hexadecimal."""
-    return hmac.new(secret.encode(), payload.encode(), sha256).hexdigest()
 
 
 def check_request(

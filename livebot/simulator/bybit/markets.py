@@ -4,28 +4,31 @@ Rules of this file: the candle that is forming is always the newest of an answer
 open; all others are closed.  Day figures of a ticker are estimates from the market's prices, not sums over the day.
 """
 
-import asyncio
-import math
-from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from typing import Any
 
 from livebot.core.market import DAY_MS, MINUTE_MS, Candle, Timeframe, decimal_of
-from livebot.core.series import CandleSeries
-from livebot.features.timeframes import aggregate
 from livebot.simulator.bybit.codes import bad_parameter
-from livebot.simulator.bybit.listings import Listing, text
 from livebot.simulator.venue import SimulatedVenue
+from livebot.simulator.venue_candles import candles, forming
+from livebot.simulator.venue_listings import Listing, Listings, text
 
 Row = dict[str, Any]
 INTERVALS = {"D": Timeframe.D1} | {
     str(frame.ms // MINUTE_MS): frame for frame in Timeframe if frame is not Timeframe.D1
 }
 MOST_CANDLES = 1000
-_CHUNK_MINUTES = 10_080
 _FUNDING_MS = 8 * 60 * MINUTE_MS
 _MINUTES_PER_DAY = DAY_MS // MINUTE_MS
 _LOTS = 1_000_000  # the largest order
+
+
+def listing_of(listings: Listings, category: str, name: str) -> Listing:
+    """By category and Bybit's name.  Raises Refused if there is none."""
+    found = listings.find(category, name)
+    if found is None:
+        raise bad_parameter("Not supported symbols" if name else "params error: symbol invalid")
+    return found
 
 
 def instrument_row(listing: Listing) -> Row:
@@ -150,50 +153,6 @@ async def kline_rows(
     return rows[::-1]
 
 
-async def candles(
-    listing: Listing, venue: SimulatedVenue, frame: Timeframe, first: int, stop: int
-) -> AsyncIterator[Candle]:
-    """Closed candles that open in [first, stop), oldest first; a gap of the market is left out."""
-    stop = min(stop, frame.open_of(venue.minute_ms))
-    most = max(_CHUNK_MINUTES * MINUTE_MS // frame.ms, 1) * frame.ms
-    parts: list[CandleSeries] = []
-    while stop > first:
-        begin = max(first, frame.open_of(stop - 1) + frame.ms - most)
-        part = venue.market.candles(listing.symbol, begin, stop)
-        if not len(part):
-            earlier = venue.market.latest_close(listing.symbol, stop)
-        else:
-            parts.append(part if frame is Timeframe.M1 else aggregate(part, frame))
-            opened = int(part.ts_ms[0])
-            earlier = begin if opened <= begin else venue.market.latest_close(listing.symbol, opened)
-        if earlier >= stop:
-            break  # the market is younger
-        stop = earlier
-        await asyncio.sleep(0)
-    for part in reversed(parts):
-        for candle in _of_series(part):
-            yield candle
-
-
-async def forming(listing: Listing, venue: SimulatedVenue, frame: Timeframe) -> Candle:
-    """The candle that is not closed yet: its whole minutes so far, and the present price."""
-    opened, price = frame.open_of(venue.minute_ms), float(venue.price(listing.symbol))
-    minutes = [each async for each in candles(listing, venue, Timeframe.M1, opened, venue.minute_ms)]
-    return joined(opened, [*minutes, Candle(venue.minute_ms, price, price, price, price, 0.0)])
-
-
-def joined(opened: int, minutes: list[Candle]) -> Candle:
-    """Minutes of one candle in one."""
-    return Candle(
-        opened,
-        minutes[0].open,
-        max(each.high for each in minutes),
-        min(each.low for each in minutes),
-        minutes[-1].close,
-        math.fsum(each.volume for each in minutes),
-    )
-
-
 def kline_row(candle: Candle, interval: str, *, closed: bool, now_ms: int) -> Row:
     """As a stream tells it."""
     row = _row(candle)
@@ -223,12 +182,6 @@ def half_formed(row: list[str]) -> list[str]:
 def _row(candle: Candle) -> list[str]:
     prices = [text(decimal_of(value)) for value in (candle.open, candle.high, candle.low, candle.close)]
     return [str(candle.ts_ms), *prices, text(decimal_of(candle.volume)), text(decimal_of(candle.volume * candle.close))]
-
-
-def _of_series(series: CandleSeries) -> Iterator[Candle]:
-    columns = (series.ts_ms, series.open, series.high, series.low, series.close, series.volume)
-    for ts_ms, *values in zip(*(column.tolist() for column in columns), strict=True):
-        yield Candle(ts_ms, *values)
 
 
 def _last_closed(listing: Listing, venue: SimulatedVenue) -> Candle | None:

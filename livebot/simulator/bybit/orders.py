@@ -19,8 +19,8 @@ from livebot.simulator.bybit.codes import (
     Refused,
     bad_parameter,
 )
-from livebot.simulator.bybit.listings import Listing
 from livebot.simulator.bybit.records import STOP_LOSS, TAKE_PROFIT, Attached, OrderRecord
+from livebot.simulator.venue_listings import Listing
 
 Params = dict[str, str]
 _LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")

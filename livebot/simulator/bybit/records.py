@@ -11,7 +11,7 @@ from uuid import UUID
 
 from livebot.core.market import OrderSide
 from livebot.core.order import ZERO, Fill, OrderRequest
-from livebot.simulator.bybit.listings import Listing
+from livebot.simulator.venue_listings import Listing
 
 OWN = "~"
 STOP_LOSS, TAKE_PROFIT = "StopLoss", "TakeProfit"

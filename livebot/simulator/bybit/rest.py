@@ -17,9 +17,9 @@ from livebot.simulator.bybit.codes import (
     bad_parameter,
     unknown_order,
 )
-from livebot.simulator.bybit.listings import LINEAR, SPOT, Listing
 from livebot.simulator.bybit.orders import HEDGE, Params, amended, check_position_mode, new_order, number, trading_stop
 from livebot.simulator.bybit.records import OrderRecord
+from livebot.simulator.venue_listings import LINEAR, SPOT, Listing
 
 Result = dict[str, Any]
 Call = Callable[[Params], Result] | Callable[[Params], Awaitable[Result]]
@@ -247,10 +247,11 @@ class Rest:
     # What parameters name
 
     def _listing(self, params: Params) -> Listing:
-        return self._listings.get(_category(params), params.get("symbol", ""))
+        return markets.listing_of(self._listings, _category(params), params.get("symbol", ""))
 
     def _of(self, params: Params) -> list[Listing]:
-        return self._listings.of_category(params.get("category", ""), params.get("symbol", ""))
+        category, name = params.get("category", ""), params.get("symbol", "")
+        return [markets.listing_of(self._listings, category, name)] if name else self._listings.of_category(category)
 
     def _working(self, params: Params, verb: str) -> OrderRecord:
         listing = self._listing(params)

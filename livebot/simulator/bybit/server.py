@@ -6,7 +6,6 @@ again, and answered; nothing is awaited between carrying out an order and having
 """
 
 import asyncio
-import contextlib
 import math
 import time
 from collections.abc import Mapping
@@ -18,29 +17,38 @@ import orjson
 from aiohttp import web
 
 from livebot.core.market import Candle, Timeframe
+from livebot.simulator import venue_candles
 from livebot.simulator.bybit import markets
 from livebot.simulator.bybit.account import BybitAccount
-from livebot.simulator.bybit.certificates import make_context
 from livebot.simulator.bybit.codes import NO_SUCH_PATH, Refused, bad_parameter
 from livebot.simulator.bybit.deeds import AccountDeeds
 from livebot.simulator.bybit.faults import Fault, Faults, Place
 from livebot.simulator.bybit.gate import RateLimits, check_request, too_many_visits
-from livebot.simulator.bybit.listings import LINEAR, SPOT, Listing, Listings
 from livebot.simulator.bybit.rest import Rest, Route
 from livebot.simulator.bybit.settings import BybitSettings
-from livebot.simulator.bybit.streams import PRIVATE, Message, Streams
+from livebot.simulator.bybit.streams import PRIVATE, Streams
 from livebot.simulator.clock import VenueClock
-from livebot.simulator.control_port import ControlPort
-from livebot.simulator.venue import Minute, SimulatedVenue
+from livebot.simulator.loopback_server import LoopbackServer, json_response
+from livebot.simulator.stream_session import Message
+from livebot.simulator.venue import SimulatedVenue
+from livebot.simulator.venue_listings import Listing, names_of
 
 Params = dict[str, str]
-_TOPICS_AT_ONCE = 32
-_HELD_S = 120.0  # a client that was not answered is let go after this
-_HOST = "127.0.0.1"
+HOSTS = (
+    *(f"{name}.{domain}" for domain in ("bybit.com", "bytick.com") for name in ("api", "stream")),
+    *(f"{name}-{net}.bybit.com" for name in ("api", "stream") for net in ("testnet", "demo")),
+    "localhost",
+)
 
 
-class BybitServer:
-    """One exchange; `start` it, let time pass by `run` (or hand each minute to `push`), and `close` it."""
+class BybitServer(LoopbackServer):
+    """Bybit's protocol, linear and spot."""
+
+    refusal = Refused
+    key_header = "X-BAPI-API-KEY"
+    hosts = HOSTS
+    _account: BybitAccount
+    _streams: Streams
 
     def __init__(
         self,
@@ -53,84 +61,24 @@ class BybitServer:
     ) -> None:
         """`ca_file` is written at the start: the authority that clients have to trust."""
         self.settings = settings or BybitSettings()
-        self.faults = faults or Faults(self.settings.fault_seed)
-        self.port = self.control_port = 0
-        self._venue, self._clock, self._ca_file = venue, clock, ca_file
-        self._listings = Listings(venue)
-        venue.shape_fills = lambda request: self.faults.fill_shape(_names(self._listings.of_symbol(request.symbol)))
+        super().__init__(
+            venue, clock, ca_file=ca_file, keys=self.settings.keys, faults=faults or Faults(self.settings.fault_seed)
+        )
         self._account = BybitAccount(venue, self._listings, self.settings, clock.now_ms, self._wake)
         self._rest = Rest(self._account, self.now_ms)
         self._limits = RateLimits(self.settings)
         self._streams = Streams(self._listings, self.settings, self.faults, self.now_ms, self._greet)
         self._banned_until, self._ban_status = 0.0, 403
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._runners: list[web.AppRunner] = []
-        self._flush_due = False
-        self._closing = asyncio.Event()
 
-    def now_ms(self) -> int:
-        """The exchange's clock: the wall's, and its skew."""
-        return time.time_ns() // 1_000_000 + self.faults.skew_ms
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/v5/public/{category}", self._public)
+        router.add_get("/v5/private", self._private)
+        router.add_route("*", "/{path:.*}", self._handle)
 
-    async def start(self, *, port: int = 0, control_port: int = 0) -> None:
-        """Listen on loopback; 0 takes any free port, and `port` and `control_port` say which."""
-        app = web.Application(client_max_size=2**20)
-        app.router.add_get("/v5/public/{category}", self._public)
-        app.router.add_get("/v5/private", self._private)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self.port = await self._listen(app, port, make_context(self._ca_file))
-        control = ControlPort(self._venue, self._clock, self.faults)
-        self.control_port = await self._listen(control.app, control_port, None)
-        self.faults.begin(AccountDeeds(self._account))
-
-    async def run(self, *, minutes: int | None = None) -> None:
-        """Let the venue's time pass, until cancelled, or data or `minutes` are used up.  Raises Fatal."""
-        await self._clock.drive(self.push, minutes=minutes)
-
-    async def push(self, minute: Minute) -> None:
-        """Tell of a minute that has just closed; what it did to orders first."""
-        self._flush()
-        closed = dict(minute.candles)
-        for category in (LINEAR, SPOT):
-            for index, topic in enumerate(sorted(self._streams.wanted(category))):
-                if index % _TOPICS_AT_ONCE == _TOPICS_AT_ONCE - 1:
-                    await asyncio.sleep(0)
-                listing = self._listings.find(category, topic.rpartition(".")[2])
-                if listing is None:
-                    continue  # delisted, and somebody still follows it
-                for message in await self._news(topic, listing, closed.get(listing.symbol)):
-                    self._streams.push(category, topic, message, _names(listing))
-
-    async def close(self) -> None:
-        """Let go of everything; the venue stays as it is."""
-        self._closing.set()
-        self.faults.end()
-        self._venue.shape_fills = lambda _: None
-        self._account.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await self._streams.close()
-        for runner in self._runners:
-            await runner.cleanup()
-
-    async def _listen(self, app: web.Application, port: int, context: Any) -> int:  # noqa: ANN401 - ssl's or None
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
-        await runner.setup()
-        site = web.TCPSite(runner, _HOST, port, ssl_context=context)
-        await site.start()
-        self._runners.append(runner)
-        return int(runner.addresses[0][1])
+    def _deeds(self) -> AccountDeeds:
+        return AccountDeeds(self._account)
 
     # What the account has to tell
-
-    def _wake(self) -> None:
-        """Something happened in the venue, by whomever: tell it as soon as that is over."""
-        if not self._flush_due:
-            try:
-                asyncio.get_running_loop().call_soon(self._flush)
-            except RuntimeError:
-                return  # nobody listens yet
-            self._flush_due = True
 
     def _flush(self) -> None:
         self._flush_due = False
@@ -140,9 +88,14 @@ class BybitServer:
             heads = [topic] if listing is None else [topic, f"{topic}.{listing.category}"]
             for head in heads:
                 message = {"topic": head, "id": _identity(), "creationTime": self.now_ms(), "data": [row]}
-                self._streams.push(PRIVATE, head, message, _names(listing) if listing else ())
+                self._streams.push(PRIVATE, head, message, names_of(listing))
 
-    async def _news(self, topic: str, listing: Listing, candle: Candle | None) -> list[Message]:
+    def _listing_of(self, market: str, topic: str) -> Listing | None:
+        return self._listings.find(market, topic.rpartition(".")[2])
+
+    async def _news_of(self, market: str, topic: str, listing: Listing | None, candle: Candle | None) -> list[Message]:
+        if listing is None:
+            return []  # delisted, and somebody still follows it
         if topic.startswith("tickers"):
             return [self._ticker(topic, listing)]
         interval = topic.split(".")[1]
@@ -152,19 +105,21 @@ class BybitServer:
             opened = now - frame.ms
             minutes = [candle] if candle is not None and frame is Timeframe.M1 else []
             if frame is not Timeframe.M1:
-                minutes = [each async for each in markets.candles(listing, self._venue, Timeframe.M1, opened, now)]
-            closed = [markets.joined(opened, minutes)] if minutes else []
-        forming = await markets.forming(listing, self._venue, frame)
+                minutes = [
+                    each async for each in venue_candles.candles(listing, self._venue, Timeframe.M1, opened, now)
+                ]
+            closed = [venue_candles.joined(opened, minutes)] if minutes else []
+        forming = await venue_candles.forming(listing, self._venue, frame)
         return [self._kline(topic, each, closed=True) for each in closed] + [self._kline(topic, forming, closed=False)]
 
     async def _greet(self, stream: str, topic: str) -> list[Message]:
         if stream == PRIVATE:
             return []
         word, *rest = topic.split(".")
-        listing = self._listings.get(stream, rest[-1])
+        listing = markets.listing_of(self._listings, stream, rest[-1])
         if word == "tickers":
             return [self._ticker(topic, listing)]
-        forming = await markets.forming(listing, self._venue, markets.INTERVALS[rest[0]])
+        forming = await venue_candles.forming(listing, self._venue, markets.INTERVALS[rest[0]])
         return [self._kline(topic, forming, closed=False)]
 
     def _ticker(self, topic: str, listing: Listing) -> Message:
@@ -196,7 +151,7 @@ class BybitServer:
             return self._banned(self._ban_status if now < self._banned_until else 403, self._banned_until - now)
         route = self._rest.routes.get((request.method, request.path))
         if route is None:
-            return _response({"retCode": NO_SUCH_PATH, "retMsg": "Route not found."}, {}, status=404)
+            return json_response({"retCode": NO_SUCH_PATH, "retMsg": "Route not found."}, {}, status=404)
         headers: dict[str, str] = {}
         params: Params = {}
         try:
@@ -208,11 +163,7 @@ class BybitServer:
         except Refused as refused:
             body = self._body(refused.code, refused.text, {})
         fault = None if observed else self.faults.take(Place.ANSWER, request.path, self._names_of(params))
-        return await self._spoil(fault, request, body, headers) if fault else _response(body, headers)
-
-    def _is_observer(self, request: web.Request) -> bool:
-        key = self.settings.keys.get(request.headers.get("X-BAPI-API-KEY", ""))
-        return key is not None and key.observer
+        return await self._spoil(fault, request, body, headers) if fault else json_response(body, headers)
 
     async def _checked(self, request: web.Request, route: Route, headers: dict[str, str]) -> Params:
         text = (await request.read()).decode(errors="replace")
@@ -241,8 +192,7 @@ class BybitServer:
         return {"retCode": code, "retMsg": text, "result": result, "retExtInfo": {}, "time": self.now_ms()}
 
     def _names_of(self, params: Params) -> tuple[str, ...]:
-        listing = self._listings.find(params.get("category", ""), params.get("symbol", ""))
-        return _names(listing) if listing else ()
+        return names_of(self._listings.find(params.get("category", ""), params.get("symbol", "")))
 
     # What goes wrong
 
@@ -253,53 +203,17 @@ class BybitServer:
             self._banned_until = asyncio.get_running_loop().time() + fault.seconds
             self._ban_status = fault.status
             return self._banned(fault.status, fault.seconds)
-        if fault.kind == "late":
-            task = asyncio.create_task(self._carry_out_late(route, params, fault.seconds))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return await self._say_nothing(request)
+        return await self._lose(fault, request, lambda: self._carry_out(route, params))
 
     def _banned(self, status: int, seconds: float) -> web.Response:
         """Bybit says 403 and not for how long; with another status it is said, as proxies in front of venues do."""
         headers = {} if status == HTTPStatus.FORBIDDEN else {"Retry-After": str(max(math.ceil(seconds), 1))}
         return web.Response(status=status, text="access too frequent, please try again later", headers=headers)
 
-    async def _carry_out_late(self, route: Route, params: Params, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        try:
-            await self._carry_out(route, params)
-        except Refused:
-            return
-
-    async def _say_nothing(self, request: web.Request) -> web.StreamResponse:
-        """Until the client goes, or is thrown out."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), _HELD_S)
-        _abort(request)
-        return web.Response()
-
-    async def _spoil(
-        self, fault: Fault, request: web.Request, body: Message, headers: dict[str, str]
-    ) -> web.StreamResponse:
-        text = orjson.dumps(body)
-        if fault.kind == "silence":
-            return await self._say_nothing(request)
-        if fault.kind == "cut":
-            _abort(request)
-        if fault.kind == "delay":
-            await asyncio.sleep(fault.seconds)
-        if fault.kind == "unfinished" and body["result"].get("list"):
-            rows = body["result"]["list"]
+    def _half_form(self, answer: Message) -> None:
+        if rows := answer["result"].get("list"):
             last = min(1, len(rows) - 1)
             rows[last] = markets.half_formed(rows[last])
-        if fault.kind in {"status", "html"}:
-            page = "<html><body><h1>Service Unavailable</h1></body></html>"
-            return web.Response(status=fault.status or 200, text=page, content_type="text/html")
-        if fault.kind == "empty":
-            return web.Response(body=b"", content_type="application/json", headers=headers)
-        if fault.kind == "truncate":
-            return await _half(request, text, headers)
-        return _response(body, headers)
 
 
 def _of_body(text: str) -> Params:
@@ -310,30 +224,6 @@ def _of_body(text: str) -> Params:
     if not isinstance(raw, dict):
         raise bad_parameter("params error: the body is not an object")
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in raw.items()}
-
-
-def _names(listing: Listing) -> tuple[str, ...]:
-    return (listing.symbol, listing.name)
-
-
-def _response(body: Mapping[str, Any], headers: Mapping[str, str], *, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json", headers=headers)
-
-
-async def _half(request: web.Request, text: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
-    """The first half of a body whose length was announced in full."""
-    response = web.StreamResponse(headers=headers)
-    response.content_type, response.content_length = "application/json", len(text)
-    await response.prepare(request)
-    await response.write(text[: len(text) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return response
-
-
-def _abort(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()
 
 
 def _identity() -> str:

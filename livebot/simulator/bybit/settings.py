@@ -4,17 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key the exchange knows; `state` is ok, read_only or expired.
-
-    `observer`: what is asked with it meets no fault, no limit and no ban, so that it shows what is true.
-    """
-
-    secret: str
-    state: str = "ok"
-    observer: bool = False
+from livebot.simulator.api_key import ApiKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

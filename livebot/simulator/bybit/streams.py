@@ -1,11 +1,10 @@
 """Bybit's WebSockets: one session for each connection, and what is pushed to whom.
 
 Rules of this file: what a client asked for (pong, auth, subscription) is answered whatever is wrong; faults strike what
-is pushed.  A session has one queue and one writer, so that messages keep the order in which they were put there.
+is pushed.
 """
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
@@ -13,78 +12,31 @@ from uuid import uuid4
 import orjson
 from aiohttp import WSMsgType, web
 
-from livebot.simulator.bybit.faults import Fault, Faults, Place
+from livebot.simulator.bybit.faults import Faults, Place
 from livebot.simulator.bybit.gate import check_stream
-from livebot.simulator.bybit.listings import SPOT, Listings
 from livebot.simulator.bybit.markets import INTERVALS
 from livebot.simulator.bybit.settings import BybitSettings
+from livebot.simulator.stream_session import Message, Session, as_text
+from livebot.simulator.venue_listings import SPOT, Listings
 
-Message = dict[str, Any]
 PRIVATE = "private"
 PRIVATE_TOPICS = ("order", "execution", "position", "wallet")
 _SPOT_ARGS = 10  # Bybit's limit of topics in one subscription to the spot stream
 _LONGEST_ARGS = 21_000  # and of characters, elsewhere
-_MOST_WAITING = 100_000
 
 
-class Session:
-    """One connection; `stream` is linear, spot or private."""
+class Conversation(Session):
+    """A session of Bybit's; `stream` is linear, spot or private."""
 
     def __init__(self, stream: str, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
-        self.stream = stream
-        self.topics: set[str] = set()
+        super().__init__(stream, socket, transport)
         self.trusted = stream != PRIVATE
         self.name = uuid4().hex[:20]
-        self._socket = socket
-        self._transport = transport
-        self._waiting: asyncio.Queue[str] = asyncio.Queue(_MOST_WAITING)
-        self._held: list[str] = []
-        self._frozen_until = 0.0
-
-    def send(self, text: str) -> None:
-        """Put it in the queue; who does not read is thrown out."""
-        try:
-            self._waiting.put_nowait(text)
-        except asyncio.QueueFull:
-            self.abort()
 
     def answer(self, message: Message, request: Message) -> None:
         """What was asked for."""
         number = request.get("req_id")
-        self.send(_json(message if number is None else message | {"req_id": str(number)}))
-
-    def offer(self, message: Message, fault: Fault | None = None) -> None:
-        """Something pushed, and what befalls it."""
-        loop, kind, text = asyncio.get_running_loop(), fault.kind if fault else "", _json(message)
-        seconds = fault.seconds if fault else 0.0
-        if kind == "freeze":
-            self._frozen_until = loop.time() + seconds if seconds else math.inf
-        if kind == "disconnect":
-            self.abort()
-        if kind in {"drop", "disconnect"} or loop.time() < self._frozen_until:
-            return
-        if kind == "delay":
-            loop.call_later(seconds, self.send, text)
-        elif kind == "reorder":
-            self._held.append(text)
-        else:
-            for each in (text, *([text] if kind == "duplicate" else []), *self._held):
-                self.send(each)
-            self._held.clear()
-
-    def abort(self) -> None:
-        """Reset the connection."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    async def write(self) -> None:
-        """Send what is in the queue, for as long as the connection lives."""
-        while True:
-            text = await self._waiting.get()
-            try:
-                await self._socket.send_str(text)
-            except (ConnectionError, RuntimeError):
-                return
+        self.send(as_text(message if number is None else message | {"req_id": str(number)}))
 
 
 class Streams:
@@ -103,13 +55,13 @@ class Streams:
         self._faults = faults
         self._now_ms = now_ms
         self._greet = greet
-        self._sessions: set[Session] = set()
+        self._sessions: set[Conversation] = set()
 
     async def serve(self, request: web.Request, stream: str) -> web.WebSocketResponse:
         """Converse with one client until it goes."""
         socket = web.WebSocketResponse(autoping=True, max_msg_size=2**20, timeout=1.0)
         await socket.prepare(request)
-        session = Session(stream, socket, request.transport)
+        session = Conversation(stream, socket, request.transport)
         self._sessions.add(session)
         writer = asyncio.create_task(session.write())
         try:
@@ -138,12 +90,12 @@ class Streams:
             session.abort()
         await asyncio.sleep(0)
 
-    async def _hear(self, session: Session, text: str) -> None:
+    async def _hear(self, session: Conversation, text: str) -> None:
         try:
             request = orjson.loads(text)
             operation, args = request["op"], request.get("args") or []
         except (ValueError, KeyError, TypeError):
-            session.send(_json(_outcome(session, "", why="error:invalid request")))
+            session.send(as_text(_outcome(session, "", why="error:invalid request")))
             return
         if operation == "ping":
             session.answer(self._pong(session), request)
@@ -157,19 +109,19 @@ class Streams:
         else:
             session.answer(_outcome(session, str(operation), why="error:invalid op"), request)
 
-    def _pong(self, session: Session) -> Message:
+    def _pong(self, session: Conversation) -> Message:
         if session.stream == PRIVATE:
             return {"op": "pong", "args": [str(self._now_ms())], "conn_id": session.name}
         return {"success": True, "ret_msg": "pong", "conn_id": session.name, "op": "ping"}
 
-    def _authenticate(self, session: Session, request: Message, args: list[str]) -> None:
+    def _authenticate(self, session: Conversation, request: Message, args: list[str]) -> None:
         refusal = check_stream(args, self._settings, self._now_ms())
         session.trusted = refusal is None
         code = {"Invalid apikey": 10003, "Invalid sign": 10004}.get(refusal or "", 10001 if refusal else 0)
         answer = {"op": "auth", "success": session.trusted, "retCode": code, "retMsg": refusal or ""}
         session.answer(answer | {"connId": session.name}, request)
 
-    async def _subscribe(self, session: Session, request: Message, args: list[str]) -> None:
+    async def _subscribe(self, session: Conversation, request: Message, args: list[str]) -> None:
         why = self._refusal(session, args)
         session.answer(_outcome(session, "subscribe", why=why), request)
         if why:
@@ -180,7 +132,7 @@ class Streams:
                 for message in await self._greet(session.stream, topic):
                     session.offer(message)
 
-    def _refusal(self, session: Session, args: list[str]) -> str:
+    def _refusal(self, session: Conversation, args: list[str]) -> str:
         if not session.trusted:
             return "Request not authorized"
         if session.stream == SPOT and len(args) > _SPOT_ARGS:
@@ -200,14 +152,10 @@ class Streams:
         return known and word == "tickers" and len(rest) == 1
 
 
-def _outcome(session: Session, operation: str, *, why: str = "") -> Message:
+def _outcome(session: Conversation, operation: str, *, why: str = "") -> Message:
     return {"success": not why, "ret_msg": why, "conn_id": session.name, "op": operation}
 
 
 def _unconfirmed(message: Message) -> Message:
     rows = [row | {"confirm": False} if "confirm" in row else row for row in message["data"]]
     return message | {"data": rows}
-
-
-def _json(message: Message) -> str:
-    return orjson.dumps(message).decode()

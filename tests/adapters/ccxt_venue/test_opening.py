@@ -14,8 +14,8 @@ from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
 from livebot.adapters.clock import SystemClock
 from livebot.core.inputs import OrderAccepted
 from livebot.errors import BadInput, Fatal, LivebotError, Transient
+from livebot.simulator.api_key import ApiKey
 from livebot.simulator.bybit import BybitSettings, Fault
-from livebot.simulator.bybit.settings import ApiKey
 from tests.adapters.ccxt_venue.desk import BTC, QUICK, QUIET, STILL, approved, open_connection, order, replace, seat
 from tests.simulator.bybit.desk import local_bybit
 

@@ -15,7 +15,8 @@ from livebot.core.market import OrderSide
 from livebot.core.order import Leg, OrderStatus
 from tests.adapters.ccxt_venue.desk import KEYS, QUICK, QUIET, STILL, D, Seat, order, stop
 from tests.simulator.binance.desk import local_binance
-from tests.simulator.bybit.desk import SPOT, local_bybit
+from tests.simulator.bybit.desk import local_bybit
+from tests.simulator.local_desk import SPOT
 
 VENUES = pytest.mark.parametrize("venue", ["bybit", "binance"])
 

@@ -1,10 +1,8 @@
 """A local Binance over written candles, and stock ccxt clients whose sockets end at it."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,8 @@ import orjson
 from livebot.simulator.binance import BinanceServer, BinanceSettings
 from livebot.simulator.clock import VenueClock
 from livebot.simulator.matching import FillModel
-from livebot.simulator.memory import VenueMemory
-from livebot.simulator.venue import SimulatedVenue, VenueSettings
-from tests.simulator.builders import BTC, EXACT, Prices
-from tests.simulator.bybit.desk import SPOT, Redirect, TwoMarkets
-
-__all__ = ["SPOT", "Desk", "Wire", "local_binance", "overhear", "soon"]
+from tests.simulator.builders import EXACT, Prices
+from tests.simulator.local_desk import LocalDesk, opened, venue_of
 
 
 async def soon(awaitable) -> Any:
@@ -71,24 +65,8 @@ class Wire:
         return (await soon(self.socket.receive())).type.name in {"CLOSED", "ERROR", "CLOSE"}
 
 
-class Desk:
+class Desk(LocalDesk[BinanceServer]):
     """A server, and what is needed to talk to it."""
-
-    def __init__(self, server: BinanceServer, venue: SimulatedVenue, ca_file: Path) -> None:
-        self.server = server
-        self.venue = venue
-        self.ca_file = ca_file
-        self._sessions: list[aiohttp.ClientSession] = []
-        self._clients: list[Any] = []
-        self._wires: list[Wire] = []
-
-    def session(self) -> aiohttp.ClientSession:
-        """Whose sockets all end at the server."""
-        context = ssl.create_default_context(cafile=str(self.ca_file))
-        connector = aiohttp.TCPConnector(resolver=Redirect(self.server.port), ssl=context)
-        session = aiohttp.ClientSession(connector=connector, trust_env=False)
-        self._sessions.append(session)
-        return session
 
     def futures(self, **config: Any) -> Any:
         """A stock client of ccxt.pro for the USD-M futures, which is one of ccxt too."""
@@ -99,16 +77,8 @@ class Desk:
         return self._client(ccxt.pro.binance, config)
 
     def _client(self, kind: Any, config: dict[str, Any]) -> Any:
-        settings = {"apiKey": "key", "secret": "secret", "session": self.session(), "enableRateLimit": False}
         options = {"fetchOpenOrders": {"warnWithoutSymbol": False}} | config.pop("options", {})
-        client = kind(settings | config | {"options": options})
-        self._clients.append(client)
-        return client
-
-    async def step(self, minutes: int = 1) -> None:
-        """Let minutes close, and tell of them."""
-        for _ in range(minutes):
-            await self.server.push(self.venue.step())
+        return self._stock_client(kind, config | {"options": options})
 
     async def raw(self, url: str, method: str = "GET", headers: Any = None, **params: str) -> tuple[int, Any, Any]:
         """A call without ccxt: status, answer, headers."""
@@ -117,25 +87,7 @@ class Desk:
 
     async def wire(self, url: str) -> Wire:
         """A stream without ccxt."""
-        wire = Wire(await self.session().ws_connect(url))
-        self._wires.append(wire)
-        return wire
-
-    async def control(self, method: str, body: Any = None) -> tuple[int, Any]:
-        """A request to the control port."""
-        url = f"http://127.0.0.1:{self.server.control_port}/_faults"
-        async with aiohttp.ClientSession() as session, session.request(method, url, json=body) as answer:
-            return answer.status, await answer.json()
-
-    async def close(self) -> None:
-        for each in self._wires:
-            await each.socket.close()
-        for client in self._clients:
-            await client.close()
-        for session in self._sessions:
-            await session.close()
-        await self.server.close()
-        self.venue.close()
+        return Wire(await self._connected(url))
 
 
 @asynccontextmanager
@@ -149,13 +101,7 @@ async def local_binance(
     memory: Path | None = None,
 ) -> AsyncIterator[Desk]:
     """`candles` of one contract, or by symbol."""
-    market = TwoMarkets(candles if isinstance(candles, Mapping) else {BTC: candles})
-    kept = VenueMemory(memory) if memory else None
-    venue = SimulatedVenue(market, VenueSettings(wallet=Decimal(wallet), fills=model, fees_in_base=True), kept)
+    venue = venue_of(candles, model, wallet, memory)
     server = BinanceServer(venue, VenueClock(venue, speed=6_000), ca_file=folder / "ca.pem", settings=settings)
-    await server.start()
-    desk = Desk(server, venue, folder / "ca.pem")
-    try:
+    async with opened(Desk(server, venue, folder / "ca.pem")) as desk:
         yield desk
-    finally:
-        await desk.close()

@@ -12,9 +12,9 @@ from livebot.simulator.binance.account import BinanceAccount
 from livebot.simulator.binance.codes import Refused
 from livebot.simulator.binance.futures_rest import FuturesRest
 from livebot.simulator.binance.listen_keys import ListenKeys
-from livebot.simulator.bybit.listings import Listings
 from livebot.simulator.matching import FillModel
 from livebot.simulator.venue import SimulatedVenue, VenueSettings
+from livebot.simulator.venue_listings import Listings
 from tests.simulator.builders import BTC, D, WrittenMarket, order
 
 MINUTES = 12

@@ -9,8 +9,9 @@ import pytest
 
 from livebot.simulator.binance import Fault
 from livebot.simulator.binance.streams import endpoint_of
-from tests.simulator.binance.desk import SPOT, local_binance, soon
+from tests.simulator.binance.desk import local_binance, soon
 from tests.simulator.builders import BTC, ETH, flat
+from tests.simulator.local_desk import SPOT
 
 STILL = [flat(100.0)] * 10
 MOVES = [(float(100 + n), float(101 + n), float(99 + n), float(100.5 + n)) for n in range(30)]

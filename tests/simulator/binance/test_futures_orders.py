@@ -7,8 +7,9 @@ from livebot.core.inputs import OrderRejected
 from livebot.simulator.binance import BinanceSettings
 from livebot.simulator.binance.codes import refusal_of
 from livebot.simulator.matching import FillModel
-from tests.simulator.binance.desk import SPOT, local_binance
+from tests.simulator.binance.desk import local_binance
 from tests.simulator.builders import BTC, ETH, START_MS, D, WrittenMarket, flat, order
+from tests.simulator.local_desk import SPOT
 
 STILL = [flat(100.0)] * 40
 FALLS = [flat(100.0), flat(100.0), (100.0, 100.0, 80.0, 80.0), flat(80.0), flat(80.0)]

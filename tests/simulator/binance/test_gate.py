@@ -8,8 +8,9 @@ import pytest
 from livebot.simulator.binance import ApiKey, BinanceSettings, Limits
 from livebot.simulator.binance.codes import Refused
 from livebot.simulator.binance.gate import Traffic
-from tests.simulator.binance.desk import SPOT, local_binance
+from tests.simulator.binance.desk import local_binance
 from tests.simulator.builders import BTC, flat
+from tests.simulator.local_desk import SPOT
 
 STILL = [flat(100.0)] * 10
 PUBLIC = {"fetchCurrencies": False, "fetchMargins": False}

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.binance.desk import SPOT, local_binance
+from tests.simulator.binance.desk import local_binance
 from tests.simulator.builders import BTC, flat
+from tests.simulator.local_desk import SPOT
 
 PROTOCOL = Path(__file__).resolve().parents[4] / "shared/data/protocol"
 SAMPLES = PROTOCOL / "binance_bybit_fixtures/binance"

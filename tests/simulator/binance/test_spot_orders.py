@@ -4,8 +4,9 @@ import ccxt
 import pytest
 
 from livebot.simulator.matching import FillModel
-from tests.simulator.binance.desk import SPOT, local_binance
+from tests.simulator.binance.desk import local_binance
 from tests.simulator.builders import BTC, D, flat
+from tests.simulator.local_desk import SPOT
 
 STILL = [flat(100.0)] * 40
 FALLS = [flat(100.0), flat(100.0), (100.0, 100.0, 80.0, 80.0), flat(80.0), flat(80.0)]

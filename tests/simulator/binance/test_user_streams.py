@@ -9,8 +9,9 @@ import pytest
 from livebot.simulator.binance import ApiKey, BinanceSettings
 from livebot.simulator.binance.listen_keys import ListenKeys
 from livebot.simulator.matching import FillModel
-from tests.simulator.binance.desk import SPOT, Desk, Wire, local_binance, overhear, soon
+from tests.simulator.binance.desk import Desk, Wire, local_binance, overhear, soon
 from tests.simulator.builders import BTC, START_MS, D, flat
+from tests.simulator.local_desk import SPOT
 
 STILL = [flat(100.0)] * 20
 FALLS = [flat(100.0), flat(100.0), (100.0, 100.0, 80.0, 80.0), flat(80.0), flat(80.0)]

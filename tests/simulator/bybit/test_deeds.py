@@ -10,7 +10,8 @@ from livebot.simulator.bybit import ApiKey, BybitSettings, Fault
 from livebot.simulator.memory import VenueMemory
 from livebot.simulator.venue import SimulatedVenue, VenueSettings
 from tests.simulator.builders import BTC, ETH, EXACT, flat
-from tests.simulator.bybit.desk import TwoMarkets, local_bybit
+from tests.simulator.bybit.desk import local_bybit
+from tests.simulator.local_desk import TwoMarkets
 
 STILL = {BTC: [flat(100.0)] * 10, ETH: [flat(10.0)] * 10}
 

@@ -160,7 +160,7 @@ async def test_a_socket_can_be_reset_and_the_stock_client_comes_back(tmp_path):
 
 
 async def test_a_client_that_does_not_read_is_thrown_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("livebot.simulator.bybit.streams._MOST_WAITING", 2)
+    monkeypatch.setattr("livebot.simulator.stream_session._MOST_WAITING", 2)
     async with local_bybit(tmp_path, {BTC: MOVES, ETH: MOVES}) as desk:
         socket = await wire(desk)
         await socket.ask("subscribe", "kline.1.BTCUSDT")

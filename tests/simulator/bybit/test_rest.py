@@ -9,7 +9,8 @@ import pytest
 from livebot.simulator.bybit import ApiKey, BybitSettings
 from livebot.simulator.matching import FillModel
 from tests.simulator.builders import BTC, ETH, START_MS, D, flat, order
-from tests.simulator.bybit.desk import SPOT, local_bybit
+from tests.simulator.bybit.desk import local_bybit
+from tests.simulator.local_desk import SPOT
 
 STILL = [flat(100.0)] * 40
 FALLS = [flat(100.0), flat(100.0), (100.0, 100.0, 80.0, 80.0), flat(80.0), flat(80.0)]

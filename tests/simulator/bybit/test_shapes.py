@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.simulator.builders import BTC, flat
-from tests.simulator.bybit.desk import SPOT, local_bybit
+from tests.simulator.bybit.desk import local_bybit
 from tests.simulator.bybit.test_streams import wire
+from tests.simulator.local_desk import SPOT
 
 SAMPLES = Path(__file__).resolve().parents[4] / "shared/data/protocol/binance_bybit_fixtures/bybit"
 STILL = [flat(100.0)] * 10

@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from tests.simulator.builders import BTC, ETH, START_MS, flat
-from tests.simulator.bybit.desk import SPOT, Desk, local_bybit
+from tests.simulator.bybit.desk import Desk, local_bybit
+from tests.simulator.local_desk import SPOT
 
 MOVES = [(float(100 + n), float(101 + n), float(99 + n), float(100.5 + n)) for n in range(30)]
 STILL = [flat(100.0)] * 10

@@ -1,4 +1,4 @@
-"""A certificate authority that is thrown away, and a certificate of Bybit's hosts by it."""
+"""A certificate authority that is thrown away, and a certificate of a venue's hosts by it."""
 
 import ipaddress
 import ssl
@@ -11,15 +11,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-HOSTS = (
-    *(f"{name}.{domain}" for domain in ("bybit.com", "bytick.com") for name in ("api", "stream")),
-    *(f"{name}-{net}.bybit.com" for name in ("api", "stream") for net in ("testnet", "demo")),
-    "localhost",
-)
 _VALID = timedelta(days=30)
 
 
-def make_context(ca_file: Path, hosts: tuple[str, ...] = HOSTS) -> ssl.SSLContext:
+def make_context(ca_file: Path, hosts: tuple[str, ...]) -> ssl.SSLContext:
     """A server's TLS context for these hosts; the authority that clients have to trust is written to `ca_file`."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("livebot local exchange CA")

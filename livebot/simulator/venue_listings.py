@@ -1,4 +1,4 @@
-"""Which instruments Bybit lists, and under which names: `BTCUSDT` is another thing in each category."""
+"""Which instruments a local exchange lists, and under which names: `BTCUSDT` is another thing in each category."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from livebot.core.market import Instrument
 from livebot.errors import BadInput
-from livebot.simulator.bybit.codes import bad_parameter
 from livebot.simulator.market import parts_of
 from livebot.simulator.venue import SimulatedVenue
 
@@ -51,28 +50,18 @@ class Listings:
         return self._by_symbol[symbol]
 
     def find(self, category: str, name: str) -> Listing | None:
-        """By category and Bybit's name."""
+        """By category and the exchange's name."""
         found = self._by_name.get((category, name))
         return None if found is None or found.symbol in self._gone else found
 
-    def get(self, category: str, name: str) -> Listing:
-        """By category and Bybit's name.  Raises Refused if there is none."""
-        found = self.find(category, name)
-        if found is None:
-            text = "Not supported symbols" if name else "params error: symbol invalid"
-            raise bad_parameter(text)
-        return found
-
-    def of_category(self, category: str, name: str = "") -> list[Listing]:
-        """All of a category, or the one with this name."""
-        if name:
-            return [self.get(category, name)]
+    def of_category(self, category: str) -> list[Listing]:
+        """All of a category."""
         return [
             each for each in self._by_symbol.values() if each.category == category and each.symbol not in self._gone
         ]
 
     def named(self, names: Sequence[str]) -> list[Listing]:
-        """Those of symbols, or of Bybit's names in any category, listed or not.  Raises BadInput if there is none."""
+        """Those of symbols, or of the exchange's names in any category, listed or not.  Raises BadInput if there is none."""
         found = []
         for name in names:
             meant = [each for each in self._by_symbol.values() if name in (each.symbol, each.name)]
@@ -90,8 +79,13 @@ class Listings:
         self._gone.discard(listing.symbol)
 
 
+def names_of(listing: Listing | None) -> tuple[str, ...]:
+    """What faults may call it; nothing if there is none."""
+    return (listing.symbol, listing.name) if listing else ()
+
+
 def text(value: Decimal | None) -> str:
-    """A number as Bybit writes it: plain digits, empty if there is none."""
+    """A number as venues write it: plain digits, empty if there is none."""
     if value is None:
         return ""
     return format(value.normalize(), "f") if value else "0"
