@@ -63,8 +63,9 @@ def configured(folder: Path, simulator, universe) -> Path:
 
 
 def facts_of(folder: Path):
+    """Symbol by symbol: whose file is durable first is the disk's business, and so is the order among symbols."""
     with LedgerReader(folder / "state" / "ledger.sqlite") as reader:
-        return list(reader.facts())
+        return sorted(reader.facts(), key=lambda fact: (fact.strategy, fact.symbol, fact.sequence))
 
 
 def universes(text: str):
