@@ -26,6 +26,7 @@ _STATUS = {
     "rejected": OrderStatus.REJECTED,
 }
 # Bybit's kinds of stop that belong to a position: they only reduce it, and vanish with it.
+_TRIGGERED = frozenset({"TRIGGERING", "TRIGGERED"})  # Binance's word on a conditional order; FINISHED is no open one
 _GUARDS = frozenset(
     {
         "StopLoss",
@@ -80,6 +81,11 @@ def rows_of(answer: object, what: str) -> list[Row]:
     if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
         raise Transient(f"{what}: the venue's answer is not a list")
     return answer
+
+
+def was_triggered(row: Row) -> bool:
+    """Whether it is a conditional order that goes on as a plain one: what it says of itself is the past."""
+    return info_of(row).get("algoStatus") in _TRIGGERED
 
 
 def info_of(row: Row) -> Row:

@@ -19,6 +19,7 @@ from livebot.adapters.ccxt_venue.answers import (
     coins_of,
     order_of,
     position_of,
+    was_triggered,
 )
 from livebot.adapters.ccxt_venue.attached_stops import AttachedStops
 from livebot.adapters.ccxt_venue.connection import Connection
@@ -206,6 +207,8 @@ class CcxtExchange:
         """
         found, named, unread = [], set(), {}
         for row in await self._calls.open_orders():
+            if was_triggered(row):
+                continue  # the plain order that came of it stands beside it, and says what it has filled
             ours = client_id_of(row, self._capabilities)
             try:
                 found.append(order_of(row, self._capabilities))

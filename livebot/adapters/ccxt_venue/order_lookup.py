@@ -7,7 +7,7 @@ everything else that goes wrong is Transient.
 
 from dataclasses import replace
 
-from livebot.adapters.ccxt_venue.answers import Row, client_id_of, info_of, missing, order_of, rows_of
+from livebot.adapters.ccxt_venue.answers import Row, client_id_of, info_of, missing, order_of, rows_of, was_triggered
 from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, to_venue_id
 from livebot.adapters.ccxt_venue.failures import Cause
 from livebot.adapters.ccxt_venue.order_forms import Call, find_calls
@@ -41,7 +41,7 @@ class OrderLookup:
             self._news.know(found.venue_order_id, client_order_id)
             # A conditional order that was triggered goes on among the plain ones, under another id.
             apart = self._capabilities.conditionals_apart and leg_of(client_order_id) is Leg.STOP
-            if not apart or found.status.live or not call.params.get("trigger"):
+            if not apart or not call.params.get("trigger") or (found.status.live and not was_triggered(row)):
                 return found
             actual = str(info_of(row).get("actualOrderId") or "")
             if actual:

@@ -160,6 +160,36 @@ async def test_a_stop_that_was_triggered_is_found_by_the_order_that_came_of_it_w
             await s.exchange.fetch_order(BTC, stop().client_order_id)
 
 
+async def test_a_triggered_stop_that_fills_in_parts_is_not_taken_for_one_that_waits(tmp_path):
+    """The conditional order stays listed beside the plain one, under the same client id, and says that nothing is filled."""
+    async with binance_seat(tmp_path) as s:
+        await s.submit(order())
+        await s.submit(stop("90"))
+        client, name = s.connection.orders, stop().client_order_id
+        (waiting,) = await client.fetch_open_orders(None, None, None, {"trigger": True})
+        triggered = {**waiting, "info": {**waiting["info"], "algoStatus": "TRIGGERED", "actualOrderId": "77"}}
+        plain = {**waiting, "id": "77", "type": "market", "triggerPrice": None, "filled": 0.1, "info": {}}
+        listed, ask = client.fetch_open_orders, client.fetch_order
+
+        async def both(symbol, since, limit, params):
+            await listed(symbol, since, limit, params)
+            return [triggered] if params.get("trigger") else [plain]
+
+        async def one(number, symbol, params):
+            if not params.get("trigger") and number is None:
+                raise ccxt.OrderNotFound('binance {"code":-2013,"msg":"Order does not exist."}')
+            return (
+                triggered if params.get("trigger") else plain if number == "77" else await ask(number, symbol, params)
+            )
+
+        client.fetch_open_orders, client.fetch_order = both, one
+        assert [(each.client_order_id, each.filled) for each in await s.exchange.fetch_open_orders()] == [
+            (name, D("0.1"))
+        ]
+        found = await s.exchange.fetch_order(BTC, name)
+        assert (found.status, found.filled, found.trigger_price) == (OrderStatus.WORKING, D("0.1"), D(90))
+
+
 CLOSES_ALL = {  # as Binance lists the stop that its own app sets for a whole position
     "algoId": 2146760,
     "clientAlgoId": "web_stop",
