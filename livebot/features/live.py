@@ -22,7 +22,7 @@ from livebot.features.arithmetic import array_form
 from livebot.features.declaration import COLUMNS, FEATURE_DEPTH, Feature, warmup_of
 from livebot.features.plan import Stage, compute_plan, make_plan
 from livebot.features.straight import Advance, Call, straighten
-from livebot.features.ta_lib import InsufficientHistory, stream
+from livebot.features.ta_lib import InsufficientHistory, stream, talib
 
 _SPARE = FEATURE_DEPTH // 4  # values are moved to the front once in so many candles
 _ROOM = FEATURE_DEPTH + _SPARE
@@ -150,12 +150,25 @@ def _open_stage(stage: Stage, registers: list[Any]) -> Call | None:
         registers.append(array_form(stage.function, stage.parameters)(*sources))
         return None
     if any(np.isnan(source).all() for source in sources):
-        # Of a source that has no value yet TA-Lib says, as the memory behind its end may be, this or "bad parameter".
         raise InsufficientHistory
-    handle, filled = getattr(stream, stage.function).open_and_fill(*sources, **dict(stage.parameters))
+    try:
+        handle, filled = getattr(stream, stage.function).open_and_fill(*sources, **dict(stage.parameters))
+    except InsufficientHistory:
+        raise
+    except Exception as error:  # TA-Lib raises nothing narrower
+        # Of too few values it says, as the memory behind their end may be, this or "bad parameter".
+        if _shows_nothing(stage, sources):
+            raise InsufficientHistory from error
+        raise
     registers.extend((filled,) if stage.outputs == 1 else filled)
     carried_on: Call = handle.update
     return carried_on
+
+
+def _shows_nothing(stage: Stage, sources: list[Any]) -> bool:
+    """Whether the function has no value at the end of the history, because that is too short."""
+    shown = getattr(talib, stage.function)(*sources, **dict(stage.parameters))
+    return any(np.isnan(column[-1]) for column in ((shown,) if stage.outputs == 1 else shown))
 
 
 def _cannot(*_inputs: float) -> None:

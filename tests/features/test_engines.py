@@ -27,6 +27,7 @@ from livebot.features.declaration import (
 )
 from livebot.features.live import LiveFeatures
 from livebot.features.plan import make_plan
+from livebot.features.ta_lib import stream
 from livebot.features.timeframes import aggregate
 from tests.features.candles import candles, from_closes, minute, real, synthetic
 
@@ -173,3 +174,19 @@ def test_the_cost_of_one_candle(benchmark, count):
     live = LiveFeatures(MANY[:count], series)
     candle = next(candles(series.part(3_999, 4_000)))
     benchmark(live.update, candle)
+
+
+class _Moody:
+    """As TA-Lib's handles: of too little history it says now this and now that."""
+
+    @staticmethod
+    def open_and_fill(*_sources, **_parameters):
+        raise Exception("TA_EMA_OpenAndFill function failed with error code 2: Bad Parameter (TA_BAD_PARAM)")  # noqa: TRY002
+
+
+def test_what_ta_lib_says_of_too_short_a_history_is_not_taken_at_its_word(monkeypatch):
+    monkeypatch.setattr(stream, "EMA", _Moody)
+    live = LiveFeatures((ema("average", 5),), synthetic(4))
+    assert np.isnan(live.columns["average"][: live.end]).all()
+    with pytest.raises(Exception, match="Bad Parameter"):  # of a history that is long enough it is
+        LiveFeatures((ema("average", 5),), synthetic(5))
