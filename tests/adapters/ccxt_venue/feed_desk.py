@@ -33,9 +33,9 @@ SHORT = FeedSettings(
     audit_s=60.0,
 )
 CALM = replace(SHORT, stale_s=5.0, quiet_s=10.0, fresh_s=20.0)  # where silence is not what is tested
-QUICK = ConnectionSettings(timeout_s=1.0, keep_alive_s=0.2, skew_samples=1, ban_s=0.3)
+QUICK = ConnectionSettings(timeout_s=1.0, skew_samples=1, ban_s=0.3)
 LOCAL: Mapping[str, Any] = {"bybit": local_bybit, "binance": local_binance}
-PATIENCE_S = 10.0  # the machine may be busy
+PATIENCE_S = 30.0  # the machine may be busy
 
 
 class FeedDesk:
@@ -99,13 +99,21 @@ async def feed_desk(
     market: str = "perpetual",
     symbols: Sequence[str] | None = None,
     before: Callable[[Connection], None] | None = None,
+    keep_alive_s: float = QUICK.keep_alive_s,
 ) -> AsyncIterator[FeedDesk]:
-    """Everything running; what asyncio had to complain about fails the test."""
+    """Everything running; what asyncio had to complain about fails the test.
+
+    A socket that misses two pings is dropped, so short ones belong to tests of just that: on a busy machine both ends are late.
+    """
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with LOCAL[venue](folder, candles) as desk:
         connection = await Connection.open(
-            venue, market, None, loopback=Loopback(desk.server.port, desk.ca_file), settings=QUICK
+            venue,
+            market,
+            None,
+            loopback=Loopback(desk.server.port, desk.ca_file),
+            settings=replace(QUICK, keep_alive_s=keep_alive_s),
         )
         clock = SimpleNamespace(now_ms=lambda: desk.venue.now_ms + 5_000)
         if before is not None:

@@ -66,7 +66,7 @@ async def test_every_second_message_lost_or_late_loses_no_minute(tmp_path, venue
 
 @both
 async def test_a_frozen_stream_that_answers_pings_is_made_anew(tmp_path, venue):
-    async with feed_desk(tmp_path, TWO, settings=SHORT, venue=venue) as sitting:
+    async with feed_desk(tmp_path, TWO, settings=SHORT, venue=venue, keep_alive_s=0.2) as sitting:
         await sitting.subscribed()
         await closes(sitting, 1)
         (client,) = sitting.data.clients.values()
