@@ -5,13 +5,13 @@ all the same is the account's margin, and whether that was enough for all togeth
 if in doubt, the plan is run whole.
 """
 
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import replace
 
 from livebot.backtest.engine import Progress, TooYoung, in_order, moment_of_verdict, still_open, tapes_of
 from livebot.backtest.equity import courses_of, equity_curve
+from livebot.backtest.forked import results_of
 from livebot.backtest.margin import independent, margin_suffices
 from livebot.backtest.plan import BacktestPlan
 from livebot.backtest.result import BacktestResult
@@ -21,8 +21,6 @@ from livebot.core.order import ZERO
 
 RunPart = Callable[[BacktestPlan, Progress], BacktestResult]
 
-_plan: list[BacktestPlan] = []  # what a child process works on: it is a copy of this one, candles and all
-
 
 def run_apart(plan: BacktestPlan, run_part: RunPart, progress: Progress, jobs: int) -> BacktestResult | None:
     """The result of a plan whose symbols are independent; None if they are not, or if there is one only.
@@ -31,6 +29,7 @@ def run_apart(plan: BacktestPlan, run_part: RunPart, progress: Progress, jobs: i
 
     Raises:
         BadInput: as `run_whole`.
+        Fatal: a process was ended from outside.
 
     """
     parts = _parts(plan)
@@ -78,21 +77,17 @@ def _run_parts(
 ) -> list[BacktestResult]:
     """In the order of the parts."""
     span = (plan.end_ms - plan.start_ms) // MINUTE_MS
-    _plan[:] = parts
-    try:
-        # A fork shares the candles, which are most of a plan.
-        context = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(min(jobs, len(parts)), mp_context=context) as pool:
-            running = [pool.submit(_run_part, run_part, index) for index in range(len(parts))]
-            for done, _ in enumerate(as_completed(running), start=1):
-                progress(done * span, len(parts) * span)
-            return [each.result() for each in running]
-    finally:
-        _plan.clear()
+    found: dict[int, BacktestResult] = {}
+    with closing(results_of(_run_part, (run_part, parts), range(len(parts)), jobs)) as results:
+        for place, result in results:
+            found[place] = result
+            progress(len(found) * span, len(parts) * span)
+    return [found[place] for place in range(len(parts))]
 
 
-def _run_part(run_part: RunPart, index: int) -> BacktestResult:
-    return run_part(_plan[index], _nobody)
+def _run_part(shared: tuple[RunPart, Sequence[BacktestPlan]], place: int) -> BacktestResult:
+    run_part, parts = shared
+    return run_part(parts[place], _nobody)
 
 
 def _nobody(_done: int, _all: int) -> None:

@@ -8,6 +8,7 @@ for each thing that changes, at its earliest; moments that could not be tried ar
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from livebot.backtest.audit_compare import Kind, Peek, Seen, peeks_of
@@ -110,11 +111,12 @@ def audit(
     found: list[tuple[_Try, tuple[Peek, ...]]] = []
     untried = []
     progress(1, len(tries) + 1)
-    for done, (place, (peeks, problem)) in enumerate(results_of(_tried, whole, tries, jobs), start=2):
-        found.append((tries[place], peeks))
-        if problem:
-            untried.append(problem)
-        progress(done, len(tries) + 1)
+    with closing(results_of(_tried, whole, tries, jobs)) as results:
+        for done, (place, (peeks, problem)) in enumerate(results, start=2):
+            found.append((tries[place], peeks))
+            if problem:
+                untried.append(problem)
+            progress(done, len(tries) + 1)
     return Audit(
         points=moments,
         seed=seed,

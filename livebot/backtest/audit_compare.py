@@ -17,7 +17,9 @@ from livebot.core.facts import (
     OrderFailed,
     PositionIncreased,
     PositionReduced,
+    RemainderGone,
     RemainderKept,
+    RemainderTaken,
     SignalClosed,
     SignalOpened,
 )
@@ -28,7 +30,9 @@ _OF_FILLS = (
     OrderFailed,
     PositionIncreased,
     PositionReduced,
+    RemainderGone,
     RemainderKept,
+    RemainderTaken,
     SignalClosed,
     SignalOpened,
 )

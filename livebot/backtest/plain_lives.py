@@ -18,13 +18,13 @@ from livebot.backtest.feature_cache import FeatureCache
 from livebot.backtest.frames import Frames
 from livebot.backtest.horizon import NEVER, Watch, first_touch, minute_of
 from livebot.backtest.instance import Instance
-from livebot.backtest.margin import independent, margin_suffices
+from livebot.backtest.margin import margin_suffices
 from livebot.backtest.membership import Membership
+from livebot.backtest.plain_settings import plain, plain_entry
 from livebot.backtest.plan import BacktestPlan, StrategyRun
 from livebot.backtest.result import BacktestResult
 from livebot.backtest.tape import Tape
 from livebot.core.candidate import Candidate, Refused
-from livebot.core.entry import NO_EXIT_PLAN
 from livebot.core.facts import (
     NO_EXPOSURE,
     Exposure,
@@ -56,27 +56,6 @@ class Pending(NamedTuple):
 
 class NotPlain(Exception):
     """Something is not as plain as was assumed; nothing of what was made here may be used."""
-
-
-def plain(plan: BacktestPlan) -> bool:
-    """Whether the plan's signals can be plain: one strategy a symbol, no management, every order done at once."""
-    rules, symbols = plan.rules, [symbol for run in plan.strategies for symbol in run.symbols]
-    return (
-        plan.skip
-        and independent(plan)
-        and plan.win_rate is None
-        and not plan.funding
-        and not plan.latency_ms
-        and not plan.fills.partial_probability
-        and plan.fills.oco
-        and rules.exits == NO_EXIT_PLAN
-        and rules.limit_entries is None
-        and rules.resting_target
-        and not rules.replaces_stops
-        and len(set(symbols)) == len(symbols)
-        and not any(plan.instruments[symbol].fee_in_base for symbol in symbols)
-        and not any(run.make().manages for run in plan.strategies)
-    )
 
 
 class PlainLives:
@@ -126,7 +105,7 @@ class PlainLives:
         if wish is None or wish.entry is None:
             raise NotPlain
         entry = wish.entry
-        if entry.limit_price is not None or entry.exits not in (None, NO_EXIT_PLAN):
+        if not plain_entry(entry):
             raise NotPlain
         now = Circumstances(price=decimal_of(self._tape.last_close(minute)), equity=self._plan.wallet, ts_ms=close_ms)
         candidate = propose(instance.state, entry, now, instance.rules)
@@ -167,15 +146,16 @@ class PlainLives:
         price = decimal_of(self._tape.price(minute + 1))
         if refuse_shape(candidate.order, instrument, price) is not None or _at_odds(signal, price):
             raise NotPlain
-        fill = self._fill(candidate.order.client_order_id, signal.side.entry_order, signal.quantity, price, opened_ms)
+        unfilled = signal.quantity - ZERO  # 1E+1 becomes 10: written with the digits that venue and kernel write
+        fill = self._fill(candidate.order.client_order_id, signal.side.entry_order, unfilled, price, opened_ms)
         position = Position(signal.side).with_entry(fill)
         left = signal.quantity - fill.quantity
-        nothing = Pending(left, left * candidate.price)
-        pending = ZERO + signal.quantity * candidate.price
+        nothing = Pending(ZERO + left, ZERO + left * candidate.price)
+        pending = ZERO + unfilled * candidate.price
         asked = Exposure(
             side=signal.side,
             pending_notional=pending,
-            risk_to_stop=abs(pending - signal.quantity * signal.stop_loss),
+            risk_to_stop=abs(pending - unfilled * signal.stop_loss),
         )
         held = _exposure(signal, position, nothing)
         levels = {"stop_loss": signal.stop_loss, "take_profit": signal.take_profit}

@@ -23,6 +23,7 @@ def run(plan: BacktestPlan, progress: Progress | None = None, *, jobs: int = 1) 
 
     Raises:
         BadInput: a strategy fails or asks for more candles than there are, or candles are unfit; naming it and the mend.
+        Fatal: one of the processes was ended from outside.
 
     """
     tell = progress or _nobody

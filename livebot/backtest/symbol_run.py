@@ -16,6 +16,7 @@ from livebot.backtest.membership import Membership
 from livebot.backtest.tape import Tape
 from livebot.core.candidate import Refused
 from livebot.core.entry import Entry
+from livebot.core.exposure import others_that_leave
 from livebot.core.facts import Fact
 from livebot.core.inputs import (
     Adjusted,
@@ -36,7 +37,7 @@ from livebot.core.inputs import (
 )
 from livebot.core.kernel import step
 from livebot.core.market import MINUTE_MS, decimal_of
-from livebot.core.order import ZERO, Leg, OrderKind, OrderRecord, OrderRequest, OrderStatus
+from livebot.core.order import ZERO, Leg, OrderKind, OrderRequest, OrderStatus
 from livebot.core.propose import Circumstances, propose
 from livebot.core.risk import Approved, Denied
 from livebot.core.signal import CloseReason, Closing, Idle, Open, Opening, Scheduled
@@ -310,7 +311,7 @@ class SymbolRun:
         """Whether nothing else can close what this order is to close, where strategies share a position."""
         if all(other is instance or type(other.state.signal) is Idle for other in self.instances):
             return True
-        beside = _others_that_leave(instance, order)
+        beside = others_that_leave(instance.state.orders, order)
         if order.leg is Leg.PARTIAL:
             return all(record.status is OrderStatus.WORKING and record.confirmed for record in beside)
         for record in beside:
@@ -318,7 +319,7 @@ class SymbolRun:
                 if self._owner(event) is instance:
                     self._apply(instance, event)
         signal = instance.state.signal
-        left = _others_that_leave(instance, order)
+        left = others_that_leave(instance.state.orders, order)
         for record in left:
             self.inbox.extend(self._account.story(record.request))
         return not left and isinstance(signal, Open | Closing) and order.quantity <= signal.position.closable
@@ -379,17 +380,6 @@ class SymbolRun:
 
     def _tell(self, instance: Instance, close_ms: int, entry: Entry | None, outcome: str, why: tuple[str, str]) -> None:
         self._facts.append(instance.verdict(close_ms, entry, outcome, why))
-
-
-def _others_that_leave(instance: Instance, order: OrderRequest) -> list[OrderRecord]:
-    """Orders of the same signal that may close some of it, or have."""
-    return [
-        record
-        for record in instance.state.orders
-        if not record.request.leg.opens
-        and not record.settled
-        and record.request.client_order_id != order.client_order_id
-    ]
 
 
 def _trades_lower(order: BookOrder) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from livebot.core.facts import NO_EXPOSURE, Exposure
-from livebot.core.order import ZERO, Leg, OrderRecord, OrderStatus
+from livebot.core.order import ZERO, Leg, OrderRecord, OrderRequest, OrderStatus
 from livebot.core.position import Position
 from livebot.core.signal import Closing, Idle, Open, Opening, Scheduled, SignalState
 
@@ -56,6 +56,17 @@ def held(position: Position, orders: Iterable[OrderRecord]) -> Decimal:
         if record.reported_filled > record.filled and not record.request.leg.opens:
             quantity -= record.reported_filled - record.filled
     return quantity
+
+
+def others_that_leave(orders: Iterable[OrderRecord], order: OrderRequest) -> list[OrderRecord]:
+    """Orders beside this one that may close some of the position, or have and nobody knows how much."""
+    return [
+        record
+        for record in orders
+        if not record.request.leg.opens
+        and not record.settled
+        and record.request.client_order_id != order.client_order_id
+    ]
 
 
 def protected(state: Open | Closing, orders: tuple[OrderRecord, ...]) -> bool:

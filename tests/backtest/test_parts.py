@@ -196,6 +196,65 @@ def test_equity_ends_with_the_wallet_once_all_is_closed() -> None:
     assert abs(result.equity.equity[-1] - float(result.wallet)) < 50
 
 
+def test_funding_is_of_the_position_and_the_close_by_then() -> None:
+    """What a long pays, a short receives; a later close has no part in it."""
+    due_ms = START_MS + np.arange(110, 400, 7, dtype=np.int64) * MINUTE_MS
+    rates = FundingRates(ts_ms=due_ms, rate=np.full(len(due_ms), 0.001))
+    whole = plan(400, funding=dict.fromkeys(SYMBOLS, rates))
+    result = run(whole)
+    sides = set()
+    for paid in result.funding:
+        facts = [fact for fact in result.facts if fact.symbol == paid.symbol and fact.ts_ms <= paid.ts_ms]
+        if facts[-1].ts_ms == paid.ts_ms:
+            continue  # what filled at that very close is not told apart here
+        held, close = facts[-1].exposure, whole.candles[paid.symbol].close[(paid.ts_ms - START_MS) // MINUTE_MS - 1]
+        assert held.side is not None
+        sides.add(held.side)
+        assert float(paid.amount) == pytest.approx(held.side.sign * float(held.quantity) * close * 0.001, abs=1e-6)
+    assert sides == {Side.LONG, Side.SHORT}
+
+
+def test_funding_is_in_the_equity_from_its_own_moment_on() -> None:
+    rates = FundingRates(ts_ms=START_MS + np.arange(2, 7, dtype=np.int64) * 3_600_000, rate=np.full(5, 0.001))
+    charged, free = run(plan(400, funding=dict.fromkeys(SYMBOLS, rates))), run(plan(400))
+    assert charged.facts == free.facts
+    paid = [sum(float(each.amount) for each in charged.funding if each.ts_ms <= at) for at in charged.equity.ts_ms]
+    assert len(set(paid)) > 2
+    assert (free.equity.equity - charged.equity.equity).tolist() == pytest.approx(paid)
+
+
+def test_a_late_market_order_pays_its_share_of_how_far_the_minute_goes_against_it() -> None:
+    """At half a minute half of it; and the slippage on top, as ever."""
+    late = plan(latency_ms=30_000)
+    opened = [fact for fact in run(late).facts if isinstance(fact, SignalOpened)]
+    for fact in opened:
+        series, place = late.candles[fact.symbol], (fact.ts_ms - START_MS) // MINUTE_MS
+        first = series.open[place]
+        worst = series.high[place] if fact.side is Side.LONG else series.low[place]
+        slipped = (first + worst) / 2 * (1 + fact.side.sign * float(late.fills.slippage))
+        assert float(fact.price) == pytest.approx(slipped, abs=0.011)  # a tick
+    assert {fact.side for fact in opened} == {Side.LONG, Side.SHORT}
+
+
+def test_equity_values_what_is_open_at_the_last_close_by_then() -> None:
+    """The close of the minute that ends with the point, never one that forms then."""
+    whole = plan(400, strategies=(strategy(Whim, WhimParams(stop=0.05, target=0.05, minutes=130)),))
+    result = run(whole)
+    held = 0
+    for ts_ms, equity in zip(result.equity.ts_ms.tolist(), result.equity.equity.tolist(), strict=True):
+        expected = float(whole.wallet)
+        for symbol in SYMBOLS:
+            facts = [fact for fact in result.facts if fact.symbol == symbol and fact.ts_ms <= ts_ms]
+            expected += sum(float(fact.pnl_net) for fact in facts if isinstance(fact, SignalClosed))
+            if facts and facts[-1].exposure.side is not None:
+                held += 1
+                now, close = facts[-1].exposure, whole.candles[symbol].close[(ts_ms - START_MS) // MINUTE_MS - 1]
+                moved = now.side.sign * float(now.quantity) * (close - float(now.entry_price))
+                expected += float(now.booked) + moved
+        assert equity == pytest.approx(expected)
+    assert held > 5
+
+
 class TestFeatureCache:
     """Kept features are those that would be computed."""
 

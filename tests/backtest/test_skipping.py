@@ -1,5 +1,8 @@
 """What is passed over changes nothing: a run that skips gives the facts of one that looks at every candle."""
 
+import multiprocessing
+import os
+import signal
 from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
@@ -12,14 +15,16 @@ from hypothesis import strategies as st
 from livebot.backtest.plan import BacktestPlan, FundingRates
 from livebot.backtest.result import BacktestResult
 from livebot.backtest.run import run
-from livebot.core.entry import Averaging, BreakEven, ExitPlan, PartialLevel, Trailing
+from livebot.core.entry import Averaging, BreakEven, Entry, ExitPlan, PartialLevel, Trailing
 from livebot.core.facts import EntryCancelled, SignalClosed
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.core.performance import WinRate
 from livebot.core.risk import Limits
 from livebot.core.rules import FixedNotional, FractionOfEquity, LimitEntries, RiskToStop
+from livebot.errors import Fatal
 from livebot.runtime.settings import LossAction, LossLimit
 from livebot.simulator.matching import FillModel
+from livebot.strategies.interface import View
 from tests.backtest.plans import START_MS, SYMBOLS, candles, instrument, plan, rules, strategy, without
 from tests.backtest.whims import Follower, FollowerParams, Restless, Whim, WhimParams
 
@@ -69,7 +74,8 @@ RULES = st.builds(
     amend_interval_ms=st.sampled_from([0, 1000, 90_000]),
     attached_stop=st.booleans(),
     resting_target=st.booleans(),
-)
+    replaces_stops=st.booleans(),
+).map(lambda made: made if made.resting_target else replace(made, replaces_stops=False))
 LIMITS = st.builds(
     Limits,
     open_signals=st.none() | st.integers(1, 3),
@@ -143,7 +149,7 @@ def cases(draw: st.DrawFn) -> Case:
         minutes,
         strategies=tuple(runs),
         candles=series,
-        instruments={symbol: instrument(symbol) for symbol in SYMBOLS},
+        instruments={symbol: instrument(symbol, can_short=draw(st.booleans())) for symbol in SYMBOLS},
         rules=draw(RULES),
         limits=draw(LIMITS),
         loss_limit=draw(LOSS),
@@ -160,6 +166,7 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(made)
 
 
+@pytest.mark.untraced
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], max_examples=25)
 @given(cases())
 def test_skipping_changes_no_fact(case: Case) -> None:
@@ -171,6 +178,11 @@ PATIENT = WhimParams(rarity=2, stop=0.02, target=0.02, minutes=200)
 PARTS: dict[str, dict[str, Any]] = {
     "trailing": {"rules": rules(exits=ExitPlan(trailing=Trailing(distance=Decimal("0.004"), after=Decimal("0.001"))))},
     "break_even": {"rules": rules(exits=ExitPlan(break_even=BreakEven(after=Decimal("0.004"))))},
+    "trailing, a stop for a stop": {
+        "rules": rules(
+            exits=ExitPlan(trailing=Trailing(distance=Decimal("0.004"), after=Decimal("0.001"))), replaces_stops=True
+        )
+    },
     "partials": {
         "rules": rules(exits=ExitPlan(partial_levels=(PartialLevel(gain=Decimal("0.003"), fraction=Decimal("0.5")),)))
     },
@@ -183,10 +195,20 @@ PARTS: dict[str, dict[str, Any]] = {
         "limits": Limits(daily_loss=Decimal("0.01"), drawdown=Decimal("0.03")),
         "start_ms": START_MS + 1_000 * MINUTE_MS,
     },
+    "losses beside funding": {  # which is no loss of a signal, and moves what the limit is a share of
+        "rules": rules(sizing=FixedNotional(Decimal(8_000))),
+        "strategies": (strategy(params=replace(PATIENT, shorts=False)),),
+        "loss_limit": LossLimit(ratio=Decimal("0.03"), action=LossAction.FLATTEN),
+        "funding": dict.fromkeys(
+            SYMBOLS,
+            FundingRates(ts_ms=START_MS + np.arange(2, 12, dtype=np.int64) * 60 * MINUTE_MS, rate=np.full(10, -0.005)),
+        ),
+    },
     "sizes": {"rules": rules(sizing=FractionOfEquity(Decimal("0.9")))},
 }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_by_itself(part: str) -> None:
     """With stops and targets so far away that nothing else moves."""
@@ -201,6 +223,7 @@ def told(result: BacktestResult) -> Any:
     return result.facts, verdicts, result.wallet, result.equity.equity.tolist(), result.funding, result.notes
 
 
+@pytest.mark.untraced
 def test_a_usual_run_closes_signals_for_every_reason() -> None:
     """So that the comparison is of something."""
     exits = ExitPlan(trailing=Trailing(distance=Decimal("0.002"), after=Decimal("0.002")))
@@ -216,6 +239,21 @@ def test_more_processes_give_the_same() -> None:
     assert told(run(apart)) == told(run(apart, jobs=2))
 
 
+class Doomed(Whim):
+    """Its process is killed, as it is where memory runs out."""
+
+    name = "doomed"
+
+    def decide(self, view: View) -> Entry | None:
+        assert multiprocessing.parent_process() is not None
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_told() -> None:
+    with pytest.raises(Fatal, match="most likely because memory ran out; try fewer with --jobs"):
+        run(plan(strategies=(strategy(Doomed),)), jobs=2)
+
+
 def test_more_processes_change_nothing_where_symbols_share_a_limit() -> None:
     """They are run together then, whatever was asked for."""
     shared = plan(400, limits=Limits(open_signals=1))
@@ -223,6 +261,7 @@ def test_more_processes_change_nothing_where_symbols_share_a_limit() -> None:
     assert any(verdict.code == "open_signals" for verdict in run(shared, jobs=2).verdicts)
 
 
+@pytest.mark.untraced
 def test_symbols_that_share_too_little_margin_are_run_together() -> None:
     """Alone each of them would have had enough."""
     greedy = plan(400, rules=rules(sizing=FixedNotional(Decimal(60_000))), strategies=(strategy(Restless),))
