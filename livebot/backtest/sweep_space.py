@@ -23,6 +23,10 @@ MOST_TRIALS = 20_000  # of one sweep; more is a search, not a grid: --trials N
 MOST_VALUES = 10_000  # of one parameter
 _RANGE_PARTS = (2, 3)
 _NUMBERS = {int, float, Decimal}
+_PLAIN = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "it is a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "decimal_type", "decimal_parsing"), "it is a number"),
+}
 
 Choice = tuple[tuple[str, str, Any], ...]  # (strategy id, parameter, value) of each axis
 
@@ -140,7 +144,7 @@ def _value(path: str, hint: Any, text: str) -> Any:  # noqa: ANN401 - whatever t
             raise BadInput(f"--param {path}: {text.strip()} is no number")
         return TypeAdapter(hint).validate_python(said)
     except ValidationError as error:
-        told = error.errors()[0]["msg"]
+        told = _PLAIN.get(error.errors()[0]["type"]) or error.errors()[0]["msg"]
         raise BadInput(f"--param {path}: {text.strip() or 'an empty value'} does not fit: {told}") from error
     except yaml.YAMLError as error:
         raise BadInput(f"--param {path}: {text.strip()} cannot be read; write plain values, such as 8,12,16") from error

@@ -1,7 +1,7 @@
 """Turns what pydantic found into problems an operator can mend: line, key, one sentence, the nearest known key."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
@@ -55,20 +55,23 @@ class Wording:
             return self.at(place, text)
         return self.at(below, text[match.end() :] if match["colon"] else text)
 
-    def unknown(self, place: Place, known: Iterable[str]) -> Problem:
-        """An unknown key: the nearest known one, or where a key of this name belongs."""
+    def unknown(self, place: Place, known: Sequence[str]) -> Problem:
+        """An unknown key: the nearest known one, or where a key of this name belongs, or all that are known there."""
         key = str(place[-1])
         homes = [key_text(home) for home in _homes(self._model, key)]
         suggestion = did_you_mean(key, known)
         if not suggestion and len(homes) == 1:
             suggestion = f"; it belongs under {homes[0]}" if homes[0] else "; it belongs at the top level"
+        if not suggestion and known:
+            suggestion = f"; known here: {', '.join(known)}"
         return self.at(place, f"unknown key{suggestion}")
 
     def problems(self, error: ValidationError, root: Place = (), known: Sequence[str] | None = None) -> list[Problem]:
-        """All that pydantic found below `root`; `known` are the keys there if `root` is no section of the model."""
+        """All that pydantic found below `root`; `known` are the keys of `params` there if `root` is a strategy."""
         found: list[Problem] = []
         for detail in error.errors(include_url=False)[:PROBLEMS_SHOWN_MAX]:
-            found += self._of(detail, (*root, *detail["loc"]), known)
+            beside = known if len(detail["loc"]) == len(("params", "key")) else None  # deeper down there are others
+            found += self._of(detail, (*root, *detail["loc"]), beside)
         return found
 
     def _of(self, detail: ErrorDetails, place: Place, known: Sequence[str] | None) -> Iterator[Problem]:

@@ -62,9 +62,9 @@ def time_faults(ts_ms: npt.NDArray[Any], timeframe: Timeframe) -> Iterator[Fault
     """What is wrong with opening times, the cause before its consequences."""
     yield from _found("unit", (ts_ms > 0) & (ts_ms < LATEST_SECONDS), *_seconds(ts_ms))
     yield from _found("unit", ts_ms > EARLIEST_MICROSECONDS, *_microseconds(ts_ms))
-    yield from _found(
-        "grid", ts_ms % timeframe.ms != 0, lambda row: _off_grid(int(ts_ms[row]), timeframe), _store(timeframe)
-    )
+    off = ts_ms % timeframe.ms != 0
+    mend = "mend its time, or drop the row" if 2 * np.count_nonzero(off) < len(off) else _store(timeframe)
+    yield from _found("grid", off, lambda row: _off_grid(int(ts_ms[row]), timeframe), mend)
     change = np.diff(ts_ms, prepend=ts_ms[:1] - 1)
     yield from _found(
         "duplicate",

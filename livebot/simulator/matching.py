@@ -130,7 +130,7 @@ class MatchingEngine:
             number=self.orders_made,
             request=request,
             anonymous=anonymous,
-            pieces_left=shape.pieces if shape else self._pieces(self.orders_made),
+            pieces_left=shape.pieces if shape else self._pieces(request.client_order_id),
             at_once=shape is not None and shape.at_once,
             running=request.kind is OrderKind.MARKET,
         )
@@ -310,10 +310,11 @@ class MatchingEngine:
             return instrument.round_price_up(price * (1 + self.model.slippage))
         return max(instrument.round_price_down(price * (1 - self.model.slippage)), instrument.tick_size)
 
-    def _pieces(self, number: int) -> int:
+    def _pieces(self, client_order_id: str) -> int:
         if self.model.partial_probability <= 0:
             return 1
-        digest = blake2s(f"{self.model.seed}|{number}".encode(), digest_size=8).digest()
+        # By its own name, never by its turn: orders of different symbols come in any order, and must not change by that.
+        digest = blake2s(f"{self.model.seed}|{client_order_id}".encode(), digest_size=8).digest()
         chance, choice = int.from_bytes(digest[:4], "big") / 2**32, digest[4]
         if chance >= self.model.partial_probability:
             return 1

@@ -85,7 +85,7 @@ def small_config(folder: Path, scene: str) -> dict[str, Any]:
     if scene != "plain":
         strategies.append({"class": "tests.backtest.whims:Restless", "params": {"rarity": 3, "timeframe": "5m"}})
         strategies.append({"class": "tests.backtest.whims:Follower", "symbols": SYMBOLS[:1]})
-    simulator = {"candles": str(folder), "speed": 0, "start": "2026-01-01T00:37Z"}
+    simulator = {"candles": str(folder), "speed": 0, "start": "2026-01-01T00:37Z", "partial_fills": scene == "managed"}
     return {
         "system": "same",
         "market": "perpetual",
@@ -145,6 +145,7 @@ def by_key(facts: Iterable[dict[str, Any]]) -> Facts:
     return found
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("scene", SCENES)
 def test_candles_by_chance(tmp_path: Path, scene: str) -> None:
     """With portfolio limits, losses, trailing, partial targets, averaging, resting entries and other symbols."""
@@ -152,6 +153,7 @@ def test_candles_by_chance(tmp_path: Path, scene: str) -> None:
     assert sum(isinstance(fact, SignalClosed) for fact in facts) > 5
 
 
+@pytest.mark.untraced
 def test_hourly_candles(tmp_path: Path) -> None:
     """A folder of longer candles, played minute by minute: nothing is known before an hour has closed."""
     config = small_config(tmp_path / "data", "plain")
@@ -171,6 +173,7 @@ BASES = ("AAA", "BBB", "CCC", "DDD", "EEE")
 BLOCK = 40  # minutes for which two of them have most of the volume
 
 
+@pytest.mark.untraced
 def test_a_universe_that_changes(tmp_path: Path) -> None:
     """Symbols come and go by their volume, and some of them leave while something is open there."""
     config = small_config(tmp_path / "unused", "managed")
@@ -205,6 +208,7 @@ def is_member(spans: tuple[tuple[int, int], ...], close_ms: int) -> bool:
     return any(first_ms < close_ms <= stop_ms for first_ms, stop_ms in spans)
 
 
+@pytest.mark.untraced
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="the folder shared/data/perp_1m is not there")
 @pytest.mark.parametrize("scene", ["shipped", "managed"])

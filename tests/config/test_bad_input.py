@@ -3,6 +3,7 @@
 import pytest
 
 from livebot.config.load import check
+from livebot.config.model import Config
 from livebot.config.problems import PROBLEMS_SHOWN_MAX, ConfigErrors
 from livebot.errors import BadInput
 from tests.config.texts import MINIMAL, complaints, of
@@ -11,6 +12,11 @@ SECRET = (
     "a secret has no place in a config; take it out, change it at the venue if this file was shared, and set "
     "LIVEBOT_API_KEY, LIVEBOT_API_SECRET and LIVEBOT_API_PASSWORD in the environment (or files of these names "
     "under $CREDENTIALS_DIRECTORY)"
+)
+TOP_LEVEL = ", ".join(Config.model_fields)
+SIMULATED = (
+    "candles, seed, speed, start, minutes, wallet, volatility, symbols, slippage, taker_fee, maker_fee, latency_ms, "
+    "partial_fills, socket"
 )
 
 
@@ -82,7 +88,11 @@ def test_what_must_be_there():
     [
         # keys
         ("risks: {}", "config.yaml:6: risks: unknown key; did you mean risk?"),
-        ("zzz: 1", "config.yaml:6: zzz: unknown key"),
+        ("zzz: 1", f"config.yaml:6: zzz: unknown key; known here: {TOP_LEVEL}"),
+        (
+            "exchange: {simulator: {end: 1}}",
+            f"config.yaml:6: exchange.simulator.end: unknown key; known here: {SIMULATED}",
+        ),
         (
             "risk:\n  limits:\n    open_signal: 3",
             "config.yaml:8: risk.limits.open_signal: unknown key; did you mean open_signals?",
@@ -92,7 +102,7 @@ def test_what_must_be_there():
         ("runtime: {}\nruntime: {}", "config.yaml:7: runtime: stands here twice, first on line 6; keep one"),
         ("? [a, b]\n: 1", "config.yaml:6: a key must be a plain word"),
         ("risk: {? [a] : 1}", "config.yaml:6: risk: a key must be a plain word"),
-        ('"\\e[31mred": 1', "config.yaml:6: ?[31mred: unknown key"),
+        ('"\\e[31mred": 1', f"config.yaml:6: ?[31mred: unknown key; known here: {TOP_LEVEL}"),
         # secrets
         ("exchange: {api_key: abc}", f"config.yaml:6: exchange.api_key: {SECRET}"),
         ("exchange: {apiKey: abc}", f"config.yaml:6: exchange.apiKey: {SECRET}"),
@@ -348,6 +358,7 @@ LOOPBACK = "loopback: {port: 4433, ca_file: ca.pem}"
             "exchange: {id: bybit}\nmode: replay",
             "7: mode: replay plays candle files; write exchange.id: simulator and name the files, or write paper",
         ),
+        ("mode: replay", "6: mode: replay plays candle files; name them in exchange.simulator.candles, or write paper"),
         (
             "exchange: {id: bibyt}",
             "6: exchange.id: 'bibyt' is not a venue that livebot knows; known are simulator, ",
@@ -373,7 +384,8 @@ def test_what_a_venue_cannot_do_is_refused_before_it_is_asked(extra, sentence):
         "exchange: {id: bybit, sandbox: true}\nmode: live",
         f"exchange: {{id: bybit, {LOOPBACK}}}\nmode: live",
         "exchange: {id: binance}",
-        "mode: replay",
+        "exchange: {simulator: {candles: ../candles}}\nmode: replay",
+        "exchange: {simulator: {socket: venue.sock}}\nmode: replay",
     ],
 )
 def test_what_a_venue_can_do_is_taken(extra):
@@ -415,4 +427,4 @@ def test_the_error_is_bad_input_and_holds_each_problem_by_itself():
         check(MINIMAL + "zzz: 1", "config.yaml")
     assert isinstance(caught.value, ConfigErrors)
     problem = caught.value.problems[0]
-    assert (problem.line, problem.key, problem.text) == (6, "zzz", "unknown key")
+    assert (problem.line, problem.key, problem.text) == (6, "zzz", f"unknown key; known here: {TOP_LEVEL}")

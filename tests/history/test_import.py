@@ -127,6 +127,13 @@ class TestLayouts:
             archive.writestr("BTCUSDT-1m-2025-01.csv", "\n".join(lines))
         self.check(path, "BTC/USDT:USDT", given=Given(venue="binance"))
 
+    def test_a_pair_without_its_settlement_in_a_market_that_an_option_calls_perpetual(self, tmp_path):
+        given = Given(venue="binance", market="perpetual")
+        path = written(tmp_path, "BTCUSDT-1m-2025-01.csv", csv_of(table(COUNT)))
+        assert take(path, given).place == Place("binance", "perpetual", Timeframe.M1, "BTC/USDT:USDT")
+        spot = written(tmp_path, "spot/BTCUSDT-1m.csv", csv_of(table(COUNT)))
+        refused(spot, "'BTC/USDT' is no symbol of a perpetual market", given)
+
     def test_a_tradingview_export(self, tmp_path):
         content = csv_of(table(COUNT), "time,open,high,low,close,Volume", time=lambda ts: str(int(ts) // 1000))
         taken = self.check(written(tmp_path, "BINANCE_BTCUSDT.P, 1.csv", content), "BTC/USDT:USDT", given=Given())
@@ -203,7 +210,7 @@ class TestRefused:
                 3,
                 0,
                 str(START_MS + 3 * MINUTE_MS + 7_000),
-                r"row 4: opens 1.11667 minutes after|row \d: opens .* minutes after",
+                r"row 4: ts_ms \d+ is not on a minute; mend its time, or drop the row",
             ),
             (3, 0, "", r"row 4: time is empty; drop the row"),
             (3, 2, "", r"row 4: high is empty; drop the row"),

@@ -41,24 +41,28 @@ def taken_or_refused(path, content: bytes) -> None:
         require_sound(path, taken.table, taken.place.timeframe)
 
 
+@pytest.mark.untraced
 @QUIET
 @given(name=some.sampled_from(NAMES), content=some.binary(max_size=300))
 def test_any_bytes(tmp_path, name, content):
     taken_or_refused(tmp_path / name, content)
 
 
+@pytest.mark.untraced
 @QUIET
 @given(content=some.text(alphabet="0123456789.,;\t\n\r\"'-:TZ|aeé\x00 ", max_size=200))
 def test_any_table_of_text(tmp_path, content):
     taken_or_refused(tmp_path / "x.csv", content.encode())
 
 
+@pytest.mark.untraced
 @QUIET
 @given(rows=some.lists(some.lists(CELL, min_size=4, max_size=8), max_size=5))
 def test_any_rows_of_json(tmp_path, rows):
     taken_or_refused(tmp_path / "x.json", json.dumps(rows).encode())
 
 
+@pytest.mark.untraced
 @QUIET
 @given(row=some.integers(0, 8), column=some.integers(0, 5), cell=CELL)
 def test_one_cell_that_is_anything(tmp_path, row, column, cell):
@@ -70,6 +74,7 @@ def test_one_cell_that_is_anything(tmp_path, row, column, cell):
     taken_or_refused(tmp_path / "x.csv", "\n".join(",".join(line) for line in lines).encode("utf-8", "replace"))
 
 
+@pytest.mark.untraced
 @QUIET
 @given(at=some.floats(0, 1, exclude_max=True), byte=some.integers(0, 255))
 @pytest.mark.parametrize("kind", ["feather", "parquet"])

@@ -186,6 +186,17 @@ def test_only_a_share_of_the_orders_fills_in_pieces():
     assert 60 < len(desk.ends()) < 140
 
 
+def test_which_orders_fill_in_pieces_does_not_depend_on_the_order_in_which_they_come():
+    names = [f"o{number}" for number in range(20)]
+    whole = []
+    for turn in (names, names[::-1]):
+        desk = Desk(STILL, model=FillModel(slippage=D(0), partial_probability=0.5), wallet=10_000_000)
+        for name in turn:
+            desk.do(order(name, "buy", "1"))
+        whole.append({name for name, *_ in desk.ends()})
+    assert whole[0] == whole[1]
+
+
 def test_what_an_oco_order_fills_is_taken_off_the_others():
     reaching = (100.0, 111.0, 99.0, 105.0)
     desk = Desk(STILL, reaching, reaching, model=IN_PIECES)

@@ -188,7 +188,10 @@ class TestRefused:
                 with_row("ts_ms", 4, START_MS + MINUTE_MS),
                 r"row 5: ts_ms \d+ follows \d+; sort the rows",
             ),
-            (with_row("ts_ms", 4, START_MS + 4 * MINUTE_MS + 1), r"row 5: .* is not on a minute; store 1m"),
+            (
+                with_row("ts_ms", 4, START_MS + 4 * MINUTE_MS + 1),
+                r"row 5: .* is not on a minute; mend its time, or drop",
+            ),
             (
                 {"ts_ms": columns()["ts_ms"] // 1000},
                 r"row 1: ts_ms 1700000040 looks like seconds; multiply the column by 1000",

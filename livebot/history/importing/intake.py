@@ -103,7 +103,13 @@ def _named(path: Path, work: Any) -> Any:  # noqa: ANN401 - whatever the work re
 
 
 def _symbol(path: Path, given: Given) -> str | None:
-    return given.symbol or told_by(path).symbol
+    if given.symbol is not None:
+        return given.symbol
+    told = told_by(path)
+    if given.market != "perpetual" or told.market is not None or told.symbol is None:
+        return told.symbol
+    # BTCUSDT alone does not say what a perpetual settles in: it is its quote
+    return f"{told.symbol}:{told.symbol.partition('/')[2]}"
 
 
 def _indexes(source: Source, given: Given, symbol: str | None) -> tuple[int, ...]:
@@ -210,7 +216,8 @@ def _require_timeframe(path: Path, table: CandleTable, timeframe: Timeframe, spa
     closer = np.flatnonzero((steps > 0) & (steps < timeframe.ms))
     # a quiet market leaves candles out, but not always so that the rest are on a longer grid
     longer = spacing.ms > timeframe.ms and int(steps.min()) >= spacing.ms and not (table.ts_ms % spacing.ms).any()
-    if len(closer) or (len(steps) >= LEAST_STEPS and longer):
+    other = spacing is not timeframe  # else a single row is off the grid, which is another fault
+    if other and (len(closer) or (len(steps) >= LEAST_STEPS and longer)):
         row = int(closer[0]) if len(closer) else int(np.argmax(steps == spacing.ms))
         raise bad_file(
             path,
