@@ -40,6 +40,7 @@ run: setup  ## run the daemon in the foreground; Ctrl-C stops it. CONFIG=other.y
 rehearse: setup  ## two minutes against a local exchange that misbehaves, and a verdict. CONFIG=other.yaml ARGS="--kills 3"
 	@exec $(BIN)/livebot rehearse --config $(CONFIG) $(ARGS)
 
+test: export PYTHONDONTWRITEBYTECODE =  # four workers and many children, each of which would compile all anew
 test: setup  ## all tests, then the coverage gate. ARGS="tests/core -k kernel" narrows, WORKERS=0 runs in one process (4: many wait)
 	@rm -f .coverage .coverage.*
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --cov --cov-report= $(ARGS)
