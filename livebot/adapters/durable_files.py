@@ -23,6 +23,9 @@ from livebot.errors import Fatal
 SCRATCH_SUFFIX = ".scratch"
 DAMAGED_INFIX = ".damaged-"
 THREADS = 8
+# To free what a file replaces may wait for the filesystem's journal: a third of what a save takes.  So the old files are
+# let go when everyone has been told; of more files than this at once they are not kept, for descriptors are few.
+KEPT_AT_ONCE = 64
 TOLD_AT_ONCE = 8
 PATHS_REMEMBERED = 4_096  # beyond that a path is taken apart again
 
@@ -55,6 +58,7 @@ class _Write:
     scratch: Path
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
     error: BaseException | None = None
+    replaced: int | None = None  # a descriptor of the old file, as long as it is kept
 
 
 class DurableFiles:
@@ -170,7 +174,7 @@ class DurableFiles:
         group = tuple(self._under_way.values())
         # no task: whatever cancels tasks at the end of a program cannot reach it
         try:
-            committed = self._workers.submit(partial(self._commit, group))
+            committed = self._workers.submit(partial(self._commit, group), partial(self._let_go, group))
         except RuntimeError as error:  # no thread to be had
             committed = asyncio.get_running_loop().create_future()
             committed.set_exception(error)
@@ -207,7 +211,8 @@ class DurableFiles:
             if folder not in self._durable_folders:
                 _try(partial(self._make_durable_folder, folder), writes)
         ready = deque(write for write in group if write.error is None)
-        self._workers.spread(partial(self._replace_all, ready), len(ready))
+        replace = partial(self._replace_all, ready, keep=len(ready) <= KEPT_AT_ONCE)
+        self._workers.spread(replace, len(ready))
         for folder, writes in folders.items():
             renamed = [write for write in writes if write.error is None]
             if renamed:
@@ -224,17 +229,18 @@ class DurableFiles:
         self.layer.fsync_folder(folder.parent)
         self._durable_folders.add(folder)
 
-    def _replace_all(self, ready: deque[_Write]) -> None:
+    def _replace_all(self, ready: deque[_Write], *, keep: bool) -> None:
         while True:
             try:
                 write = ready.popleft()
             except IndexError:
                 return
-            _try(partial(self._replace, write), (write,))
+            _try(partial(self._replace, write, keep=keep), (write,))
 
-    def _replace(self, write: _Write) -> None:
+    def _replace(self, write: _Write, *, keep: bool) -> None:
         try:
             self._write_scratch(write.scratch, write.data)
+            write.replaced = self.layer.keep(write.path) if keep else None
             self.layer.rename(write.scratch, write.path)
         except OSError as error:
             if error.errno == errno.ENOENT:
@@ -242,6 +248,12 @@ class DurableFiles:
             with suppress(OSError):
                 self.layer.remove(write.scratch)
             raise
+
+    def _let_go(self, group: Sequence[_Write]) -> None:
+        for write in group:
+            if write.replaced is not None:
+                with suppress(OSError):  # it was only read
+                    self.layer.close(write.replaced)
 
     def _write_scratch(self, scratch: Path, data: bytes) -> None:
         descriptor = self.layer.create(scratch)

@@ -32,6 +32,13 @@ class FileLayer(Protocol):
         """Let go of a descriptor."""
         ...
 
+    def keep(self, path: Path) -> int | None:
+        """A descriptor that keeps the file which stands there; None if there is none, or it cannot be kept.
+
+        Until it is closed the disk does not free what is replaced.  Never raises.
+        """
+        ...
+
     def rename(self, source: Path, target: Path) -> None:
         """Replace `target` by `source`: at every moment one of the two stands there whole."""
         ...
@@ -75,6 +82,12 @@ class SystemFiles:
 
     def close(self, descriptor: int) -> None:
         os.close(descriptor)
+
+    def keep(self, path: Path) -> int | None:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return None
 
     def rename(self, source: Path, target: Path) -> None:
         os.rename(source, target)  # noqa: PTH104  (Path.rename makes a Path for nobody)

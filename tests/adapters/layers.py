@@ -33,6 +33,12 @@ class RecordingFiles(SystemFiles):
         self.calls.append(("fsync", self._opened[descriptor]))
         super().fsync(descriptor)
 
+    def keep(self, path: Path) -> int | None:
+        descriptor = super().keep(path)
+        if descriptor is not None:
+            self._opened[descriptor] = f"{path.name} as it was"
+        return descriptor
+
     def rename(self, source: Path, target: Path) -> None:
         self.calls.append(("rename", target.name))
         super().rename(source, target)
@@ -85,8 +91,9 @@ class FailingFiles(RecordingFiles):
         super().fsync(descriptor)
 
     def close(self, descriptor: int) -> None:
+        name = self._opened[descriptor]  # once it is closed, another thread may open a file by the same number
         super().close(descriptor)
-        self._perhaps("close", self._opened[descriptor])
+        self._perhaps("close", name)
 
     def rename(self, source: Path, target: Path) -> None:
         self._perhaps("rename", target)

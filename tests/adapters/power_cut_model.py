@@ -96,6 +96,14 @@ class ModelDisk:
     def close(self, descriptor: int) -> None:
         del self._open[descriptor]
 
+    def keep(self, path: Path) -> int | None:
+        node = self.names.get(path)
+        if node is None:
+            return None
+        self._next += 1
+        self._open[self._next] = node
+        return self._next
+
     def rename(self, source: Path, target: Path) -> None:
         self._change(Change(target.parent, sets=((target, self.names[source]),), drops=(source,)))
 

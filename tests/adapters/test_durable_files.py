@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.durable_files import TOLD_AT_ONCE, DurableFiles, fatal_of
+from livebot.adapters.durable_files import KEPT_AT_ONCE, TOLD_AT_ONCE, DurableFiles, fatal_of
 from livebot.adapters.file_workers import InlineWorkers, ThreadWorkers
 from livebot.errors import Fatal
 from tests import virtual_loop
@@ -75,6 +75,66 @@ async def test_a_queued_write_is_superseded_by_the_next_to_the_same_path(tmp_pat
     await asyncio.gather(*waiters)
     assert ["a.json"] == layer.names("rename")
     assert b"3" == (tmp_path / "a.json").read_bytes()
+
+
+class SlowToFree(RecordingFiles):
+    """The disk frees a replaced file with its last descriptor, or at once if there is none, and takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = threading.Event()
+        self.kept: list[int] = []
+
+    def keep(self, path: Path) -> int | None:
+        descriptor = super().keep(path)
+        if descriptor is not None:
+            self.kept.append(descriptor)
+            self.calls.append(("keep", path.name))
+        return descriptor
+
+    def close(self, descriptor: int) -> None:
+        if descriptor in self.kept:
+            assert self.free.wait(10)
+            self.kept.remove(descriptor)
+        super().close(descriptor)
+
+
+async def test_nobody_waits_until_the_disk_has_freed_what_was_replaced(tmp_path):
+    """That takes as long as everything else together; the old file is kept until its writer has been told."""
+    layer = SlowToFree()
+    files = files_on(layer, threads=2)
+    await files.write(tmp_path / "a.json", b"1")
+    assert [] == layer.kept
+    await files.write(tmp_path / "a.json", b"2")
+    assert 1 == len(layer.kept)
+    assert [("keep", "a.json"), ("rename", "a.json"), ("fsync_folder", tmp_path.name)] == layer.calls[-3:]
+    layer.free.set()
+    await files.close()
+    assert [] == layer.kept
+
+
+async def test_of_very_many_files_at_once_none_is_kept(tmp_path):
+    """There are fewer descriptors than symbols."""
+    layer = SlowToFree()
+    layer.free.set()
+    files = files_on(layer, threads=2)
+    for count in (KEPT_AT_ONCE + 1, KEPT_AT_ONCE + 1, KEPT_AT_ONCE):
+        layer.calls.clear()
+        await asyncio.gather(*(files.write(tmp_path / f"{number}.json", b"") for number in range(count)))
+        assert (KEPT_AT_ONCE if count == KEPT_AT_ONCE else 0) == len(layer.names("keep"))
+    await files.close()
+    assert [] == layer.kept
+
+
+async def test_an_old_file_that_cannot_be_kept_or_let_go_is_no_failure(tmp_path):
+    """The new one is durable all the same."""
+    (tmp_path / "b.json").symlink_to("nowhere")
+    layer = FailingFiles("close", errno.EIO, "as it was")
+    files = files_on(layer)
+    for content in (b"1", b"2"):
+        await asyncio.gather(*(files.write(tmp_path / name, content) for name in ("a.json", "b.json")))
+    assert 2 == layer.failed
+    assert b"2" == (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
 async def test_writes_to_one_path_never_run_side_by_side(tmp_path):

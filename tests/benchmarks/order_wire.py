@@ -1,7 +1,8 @@
 """From a strategy's decision to the order request at the venue, the intent durable before it leaves.
 
 A live daemon over stock ccxt and TLS, the local Bybit in another process.  What counts is one order at a time; ten on one
-candle are told beside it.  Each entry is followed by a target, its cancellation and an exit, and Bybit takes ten orders a
+candle are told beside it, and so is the time until the request was given to the socket: what the exchange takes to read
+it is not the daemon's.  Each entry is followed by a target, its cancellation and an exit, and Bybit takes ten orders a
 second: more than two entries a second would measure its limit.
 """
 
@@ -28,7 +29,8 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "saving": ("saving", "durable"),
     "releasing": ("durable", "submitted"),
     "signing": ("submitted", "signed"),
-    "sending": ("signed", "arrived"),
+    "sending": ("signed", "sent"),
+    "arriving": ("sent", "arrived"),
 }
 
 Notes = Mapping[str, Mapping[str, int]]
@@ -80,21 +82,25 @@ def bare_saves(folder: Path) -> list[float]:
 
 
 def numbers_of(notes: Notes) -> dict[str, float]:
-    """`p50_ms` and `p99_ms` from decision to arrival, each part of the way, and all of it but the disk.
+    """`p50_ms` and `p99_ms` from decision to arrival, `out_...` to the socket, each part of the way, all but the disk.
 
     Raises:
         RuntimeError: too few orders arrived to say anything.
 
     """
+    # What followed from an entry was not decided.  That a request is out is noted a turn of the loop later.
     entries = [
-        made for made in notes.values() if "decided" in made and "arrived" in made
-    ]  # not what followed from them
+        {**made, "sent": min(made["sent"], made["arrived"])}
+        for made in notes.values()
+        if "decided" in made and "arrived" in made
+    ]
     ways = sorted(entries, key=lambda made: made["decided"])[FORERUN:]
     if len(ways) < FORERUN:
         raise RuntimeError(f"only {len(entries)} entries arrived")
     whole = [_ms(made, "decided", "arrived") for made in ways]
     beside = [_ms(made, "decided", "arrived") - _ms(made, "saving", "durable") for made in ways]
-    columns = {"": whole, "but_saving_": beside}
+    out = [_ms(made, "decided", "sent") for made in ways]
+    columns = {"": whole, "out_": out, "but_saving_": beside}
     columns |= {f"{part}_": [_ms(made, *ends) for made in ways] for part, ends in PARTS.items()}
     quantiles = {
         f"{name}p{round(share * 100)}_ms": quantile(took, share) for name, took in columns.items() for share in SHARES

@@ -6,12 +6,13 @@ from tests.benchmarks import order_wire, soak
 from tests.benchmarks.frame import is_met
 
 SECONDS = 200
+NOTES = ("decided", "saving", "durable", "submitted", "signed", "sent", "arrived")
 
 
-def way(number, *, took_ms=(0.3, 1.0, 0.2, 0.5, 1.0), **more):
+def way(number, *, took_ms=(0.3, 1.0, 0.2, 0.5, 0.6, 0.4), **more):
     """The notes of an entry, a second after the one before."""
     notes, at = {}, number * 1_000_000_000
-    for name, ms in zip(("decided", "saving", "durable", "submitted", "signed", "arrived"), (0, *took_ms), strict=True):
+    for name, ms in zip(NOTES, (0, *took_ms), strict=True):
         at += round(ms * 1_000_000)
         notes[name] = at
     return notes | more
@@ -34,9 +35,10 @@ def samples(grows_mb=0.0, above=()):
 
 def test_the_way_of_an_order_is_divided_into_its_parts():
     notes = {str(number): way(number) for number in range(40)}
-    slow = way(20, took_ms=(0.3, 50.0, 0.2, 0.5, 1.0))
+    slow = way(20, took_ms=(0.3, 50.0, 0.2, 0.5, 0.6, 0.4))
     found = order_wire.numbers_of(notes | {"20": slow})
     assert (found["p50_ms"], found["p99_ms"], found["orders"]) == pytest.approx((3.0, 52.0, 30))
+    assert (found["out_p50_ms"], found["out_p99_ms"]) == pytest.approx((2.6, 51.6))
     assert (found["saving_p50_ms"], found["saving_p99_ms"], found["but_saving_p99_ms"]) == pytest.approx(
         (1.0, 50.0, 2.0)
     )
@@ -44,11 +46,16 @@ def test_the_way_of_an_order_is_divided_into_its_parts():
 
 
 def test_the_first_orders_and_what_is_no_entry_do_not_count():
-    cold = {str(number): way(number, took_ms=(0.3, 900.0, 0.2, 0.5, 1.0)) for number in range(order_wire.FORERUN)}
+    cold = {str(number): way(number, took_ms=(0.3, 900.0, 0.2, 0.5, 0.6, 0.4)) for number in range(order_wire.FORERUN)}
     warm = {str(number): way(number) for number in range(order_wire.FORERUN, 30)}
     others = {f"exit{number}": {"submitted": 1, "signed": 2, "arrived": 3} for number in range(20)}
     found = order_wire.numbers_of(warm | cold | others)
     assert (found["orders"], found["p99_ms"]) == pytest.approx((20, 3.0))
+
+
+def test_a_request_was_out_before_it_arrived_however_late_that_was_noted():
+    found = order_wire.numbers_of({str(number): way(number, took_ms=(0, 1, 0, 0, 5, -3)) for number in range(30)})
+    assert (found["p50_ms"], found["out_p50_ms"], found["arriving_p50_ms"]) == pytest.approx((3.0, 3.0, 0.0))
 
 
 def test_orders_that_never_arrive_are_an_error():

@@ -3,19 +3,22 @@
 Everything is what `livebot run` runs in mode live: the composition root, uvloop, state files on disk, the SQLite ledger,
 stock ccxt over TLS.  Noted, on the machine's monotonic clock, is when the strategy had answered, when the state with the
 intent was handed to the store and was durable, when the exchange was asked to send, when ccxt handed the signed
-request to its HTTP client, and when the answer had been read.
+request to its HTTP client, when that had given it to the socket, and when the answer had been read.
 """
 
+import asyncio
 import json
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
+from aiohttp.http_writer import StreamWriter
 
 from livebot import bootstrap
 from livebot.adapters.ccxt_venue.exchange import CcxtExchange
@@ -32,6 +35,7 @@ from tests.benchmarks.strategies import OneAtATime, TenAtOnce
 
 NOTES: dict[str, dict[str, int]] = defaultdict(dict)  # by client order id: what happened, and when
 _DECIDED: dict[str, int] = {}  # by symbol
+_SENDING: ContextVar[str] = ContextVar("sending", default="")  # the client order id of what is being written
 
 
 def note(client_order_id: str, what: str) -> None:
@@ -76,10 +80,24 @@ def watch(exchange: CcxtExchange) -> None:
 
     async def noted_fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         if url.endswith("/v5/order/create"):
-            note(orjson.loads(body)["orderLinkId"], "signed")
+            order_id = orjson.loads(body)["orderLinkId"]
+            note(order_id, "signed")
+            _SENDING.set(order_id)
         return await fetch(url, method, headers, body)
 
     exchange.submit, client.fetch = noted_submit, noted_fetch  # type: ignore[method-assign]
+
+
+def watch_sockets() -> None:
+    """Note when a request is out: uvloop gives what was written to the socket at the end of the loop's turn."""
+    write = StreamWriter._writelines
+
+    def noted_write(writer: StreamWriter, chunks: Any) -> None:
+        write(writer, chunks)
+        if order_id := _SENDING.get():
+            asyncio.get_running_loop().call_soon(note, order_id, "sent")
+
+    setattr(StreamWriter, "_writelines", noted_write)  # noqa: B010 - mypy forbids the plain way
 
 
 def main(folder: Path, config: Path, seconds: float) -> None:
@@ -91,6 +109,7 @@ def main(folder: Path, config: Path, seconds: float) -> None:
         return System(replace(parts, store=NotedStore(parts.store)))
 
     vars(daemon)["System"] = watched
+    watch_sockets()
     for strategy in (OneAtATime, TenAtOnce):
         setattr(strategy, "decide", _noted(strategy.decide))  # noqa: B010 - mypy forbids the plain way
     bootstrap.run_daemon(config, folder, seconds=seconds, screen=None, log_level="info")
