@@ -4,7 +4,7 @@ Rules of this file: no implementation; every call says what it may raise.  Real 
 `simulator/`, fakes in tests.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -85,8 +85,8 @@ class Exchange(Protocol):
         """All trades of one order, oldest first."""
         ...
 
-    async def fetch_open_orders(self) -> tuple[VenueOrder, ...]:
-        """Every open order of the account, ours or not."""
+    async def fetch_open_orders(self, symbols: Collection[str] | None = None) -> tuple[VenueOrder, ...]:
+        """Every open order of the account, ours or not; if `symbols` are named, those of others need not be among them."""
         ...
 
     async def fetch_positions(self) -> tuple[VenuePosition, ...]:
@@ -99,11 +99,12 @@ class Exchange(Protocol):
 
     def listen(self, symbol: str, deliver: Callable[[OrderEvent], None]) -> None:
         """Deliver order events of a symbol from now on, in order, on the event loop; replaces an earlier listener."""
-        ...
+
+    def ignore(self, symbol: str) -> None:
+        """Nobody trades a symbol any more: nothing is told of it, and what cannot be read of it holds up nobody."""
 
     def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
         """Deliver what the connection says about itself, on the event loop; replaces an earlier listener."""
-        ...
 
     async def close(self) -> None:
         """Let go of everything."""

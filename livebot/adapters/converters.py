@@ -5,7 +5,7 @@ object says which under `type`.  Whatever would not read back exactly is refused
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from functools import cache
@@ -50,10 +50,14 @@ def _wanted(what: str, value: object) -> Misfit:
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """How one type is written and read; both raise Misfit."""
+    """How one type is written and read; both raise Misfit.
+
+    `quick` writes values of exactly these classes in the same way, but its Misfit does not say where.
+    """
 
     write: Callable[[Any], object]
     read: Callable[[object], Any]
+    quick: Mapping[type, Callable[[Any], object]] = field(default_factory=dict)
 
 
 @cache
@@ -208,6 +212,7 @@ def _variants(kinds: tuple[type, ...]) -> Converter:
     records = {kind: _record(kind, tag=kind.__name__) for kind in kinds}
     writers = {kind: record.write for kind, record in records.items()}
     readers = {kind.__name__: record.read for kind, record in records.items()}
+    quick = {kind: record.quick[kind] for kind, record in records.items()}
     known = ", ".join(readers)
 
     def write(value: object) -> object:
@@ -225,7 +230,7 @@ def _variants(kinds: tuple[type, ...]) -> Converter:
             raise _wanted(f"one of {known}", tag).inside(TAG)
         return reader(row)
 
-    return Converter(write, read)
+    return Converter(write, read, quick)
 
 
 def _record(kind: type, *, tag: str | None = None) -> Converter:
@@ -233,15 +238,19 @@ def _record(kind: type, *, tag: str | None = None) -> Converter:
     hints = get_type_hints(kind)
     converters = {field.name: converter_of(hints[field.name]) for field in fields(kind)}
     assert tag is None or TAG not in converters, f"{kind.__name__} has a field that is called {TAG}"
-    return Converter(_record_writer(kind, hints, converters, tag), _record_reader(kind, converters, tag))
+    writers = {name: converter.write for name, converter in converters.items()}
+    quick = quick_writer(hints, writers, tag=tag, quick_of=_quick_of)
+    return Converter(_record_writer(kind, writers, quick), _record_reader(kind, converters, tag), {kind: quick})
+
+
+def _quick_of(hint: object) -> tuple[Callable[[Any], object], Mapping[type, Callable[[Any], object]]]:
+    converter = converter_of(hint)
+    return converter.write, converter.quick
 
 
 def _record_writer(
-    kind: type, hints: Mapping[str, object], converters: Mapping[str, Converter], tag: str | None
+    kind: type, writers: Mapping[str, Callable[[Any], object]], quick: Callable[[Any], object]
 ) -> Callable[[Any], object]:
-    writers = {name: converter.write for name, converter in converters.items()}
-    quick = quick_writer(hints, writers, tag=tag, writer_of=lambda hint: converter_of(hint).write)
-
     def write(value: object) -> object:
         if type(value) is not kind:
             raise _wanted(f"a {kind.__name__}", value)

@@ -26,7 +26,7 @@ from livebot.adapters.ledger_tables import (
     url_of,
     writing_engine,
 )
-from livebot.core.facts import Fact, SignalClosed
+from livebot.core.facts import Fact, RemainderGone, SignalClosed
 from livebot.errors import Fatal, Transient
 from livebot.ports import Decision
 
@@ -167,6 +167,7 @@ def _insert_decisions(connection: Connection, decisions: Iterable[Decision]) -> 
 
 def _row_of_fact(fact: Fact) -> Row:
     closed = fact if isinstance(fact, SignalClosed) else None
+    booked = fact if isinstance(fact, SignalClosed | RemainderGone) else None
     return {
         "strategy": fact.strategy,
         "symbol": fact.symbol,
@@ -177,7 +178,7 @@ def _row_of_fact(fact: Fact) -> Row:
         "side": fact.side.value,
         "payload": FACT.to_json(fact).decode(),
         "close_reason": closed and closed.reason.value,
-        "pnl_net": closed and str(closed.pnl_net),
+        "pnl_net": booked and str(booked.pnl_net),
         "pnl_ratio": closed and str(closed.pnl_ratio),
         "fees": closed and str(closed.fees),
         "opened_ms": closed and closed.opened_ms,

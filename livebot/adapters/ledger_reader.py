@@ -21,7 +21,7 @@ from livebot.adapters.ledger_tables import (
     told_apart,
     url_of,
 )
-from livebot.core.facts import Fact, SignalClosed
+from livebot.core.facts import Fact, RemainderGone, SignalClosed
 from livebot.errors import BadInput, Transient
 from livebot.ports import Decision
 
@@ -104,8 +104,8 @@ class LedgerReader:
         return counts
 
     def realised(self, first_ms: int, stop_ms: int) -> Decimal:
-        """What all signals that closed in [first_ms, stop_ms) made, net of fees, in quote."""
-        query = select(FACTS.c.pnl_net).where(FACTS.c.kind == SignalClosed.__name__)
+        """What all signals that closed in [first_ms, stop_ms) made, net of fees, in quote, and what is gone of what they left."""
+        query = select(FACTS.c.pnl_net).where(FACTS.c.kind.in_((SignalClosed.__name__, RemainderGone.__name__)))
         query = query.where(FACTS.c.ts_ms >= first_ms, FACTS.c.ts_ms < stop_ms)
         return sum((Decimal(row["pnl_net"]) for row in self._rows(query)), Decimal(0))
 

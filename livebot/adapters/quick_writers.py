@@ -21,13 +21,14 @@ def quick_writer(
     careful: Mapping[str, Write],
     *,
     tag: str | None,
-    writer_of: Callable[[object], Write],
+    quick_of: Callable[[object], tuple[Write, Mapping[type, Write]]],
 ) -> Write:
     """The writer of a dataclass's value; it raises what `careful`, the writers of its fields, raise.
 
-    The type of the value itself is for the caller to check.  `writer_of` gives the writer of what a tuple holds.
+    The type of the value itself is for the caller to check.  `quick_of` gives the writer of a type hint, and by class
+    those that may be called in its stead for a value of exactly that class.
     """
-    text = _Text(writer_of)
+    text = _Text(quick_of)
     row = [] if tag is None else [f"'type': {tag!r}"]
     row += [f"{name!r}: {text.of(hints[name], f'its_{name}', text.known(write))}" for name, write in careful.items()]
     fields = "".join(f"    its_{name} = value.{name}\n" for name in careful)
@@ -39,9 +40,9 @@ def quick_writer(
 class _Text:
     """Expressions, and what the names in them stand for."""
 
-    def __init__(self, writer_of: Callable[[object], Write]) -> None:
+    def __init__(self, quick_of: Callable[[object], tuple[Write, Mapping[type, Write]]]) -> None:
         self.names: dict[str, Any] = {"Decimal": Decimal}
-        self._writer_of = writer_of
+        self._quick_of = quick_of
 
     def known(self, what: object) -> str:
         """A name for it."""
@@ -55,12 +56,18 @@ class _Text:
         if get_origin(hint) in (Union, UnionType) and len(args) == 2 and args[1] is NoneType:  # noqa: PLR2004
             return f"None if {value} is None else {self.of(args[0], value, careful)}"
         if get_origin(hint) is tuple and args[1:] == (Ellipsis,):
-            item = self.known(self._writer_of(args[0]))
-            return f"[{item}(each) for each in {value}] if type({value}) is tuple else {careful}({value})"
+            item = self.of(args[0], "each", self.known(self._quick_of(args[0])[0]))
+            return f"[{item} for each in {value}] if type({value}) is tuple else {careful}({value})"
         if hint is Decimal:
             return f"str({value}) if type({value}) is Decimal and {value}.is_finite() else {careful}({value})"
         if isinstance(hint, type) and issubclass(hint, Enum):
             return f"{value}._value_ if type({value}) is {self.known(hint)} else {careful}({value})"
         if hint in (str, int, bool):
             return f"{value} if type({value}) is {self.known(hint)} else {careful}({value})"
+        quick = {} if get_origin(hint) is tuple else self._quick_of(hint)[1]
+        if len(quick) == 1:
+            ((kind, write),) = quick.items()
+            return f"{self.known(write)}({value}) if type({value}) is {self.known(kind)} else {careful}({value})"
+        if quick:
+            return f"({self.known(quick)}.get(type({value})) or {careful})({value})"
         return f"{careful}({value})"

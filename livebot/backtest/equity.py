@@ -7,13 +7,15 @@ the end.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 
 from livebot.backtest.result import FundingPaid
 from livebot.backtest.tape import Tape
-from livebot.core.facts import NO_EXPOSURE, Fact, SignalClosed
+from livebot.core.facts import NO_EXPOSURE, Exposure, Fact, RemainderKept, RemainderTaken, SignalClosed
 from livebot.core.market import MINUTE_MS
+from livebot.core.order import ZERO
 from livebot.core.series import Floats, Times
 from livebot.reporting.run_record import EquityCurve
 
@@ -24,7 +26,8 @@ STEP_MS = 60 * MINUTE_MS
 class Stakes:
     """What one (strategy, symbol) has at some moments, one value for each.
 
-    `money` is closed and booked PnL, `pending` entries not filled yet, both in quote; `quantity` is positive long.
+    `money` is closed and booked PnL, `pending` entries not filled yet, both in quote; `quantity` is positive long, and
+    holds what closed positions have left.
     """
 
     money: Floats
@@ -47,27 +50,24 @@ class Course:
     def __init__(self, facts: Sequence[Fact]) -> None:
         """Read off the facts once."""
         closed, last, row = 0.0, NO_EXPOSURE, (0.0, 0.0, 0.0, 0.0)
+        carried = carried_cost = ZERO
         rows = [row]
         for fact in facts:
             exposure = fact.exposure
             if type(fact) is SignalClosed:
                 closed += float(fact.pnl_net)
+            elif isinstance(fact, RemainderKept | RemainderTaken):
+                sign = 1 if isinstance(fact, RemainderKept) else -1
+                carried, carried_cost = carried + sign * fact.quantity, carried_cost + sign * fact.cost
             elif exposure is last:
                 rows.append(row)
                 continue
             last = exposure
-            if exposure is NO_EXPOSURE:
+            if exposure is NO_EXPOSURE and not carried:
                 row = (closed, 0.0, 0.0, 0.0)
                 rows.append(row)
                 continue
-            sign = 0 if exposure.side is None else exposure.side.sign
-            row = (
-                closed + float(exposure.booked),
-                sign * float(exposure.quantity),
-                float(exposure.entry_price),
-                float(exposure.pending_notional),
-            )
-            rows.append(row)
+            rows.append(row := _row(closed, exposure, carried, carried_cost))
         self._rows = np.array(rows)
         self.ts_ms = np.array([fact.ts_ms for fact in facts], dtype=np.int64)
 
@@ -76,6 +76,19 @@ class Course:
         last = np.searchsorted(self.ts_ms, ts_ms, side="right")
         money, quantity, entry_price, pending = self._rows[last].T
         return Stakes(money, quantity, entry_price, pending)
+
+
+def _row(
+    closed: float, exposure: Exposure, carried: Decimal, carried_cost: Decimal
+) -> tuple[float, float, float, float]:
+    """Money, quantity, entry price and pending; what is carried is a part of the quantity."""
+    sign = 0 if exposure.side is None else exposure.side.sign
+    quantity, price = sign * exposure.quantity, exposure.entry_price
+    if carried:
+        cost = quantity * price + carried_cost
+        quantity += carried
+        price = cost / quantity  # only coins are carried, and they are never sold short
+    return closed + float(exposure.booked), float(quantity), float(price), float(exposure.pending_notional)
 
 
 Courses = Mapping[tuple[str, str], Course]  # by strategy and symbol

@@ -53,6 +53,7 @@ async def real_venue_of(loaded: LoadedConfig, paths: Paths, opened: AsyncExitSta
 
     """
     config = loaded.config
+    _log.info("connecting", venue=config.exchange.id, market=config.market, mode=config.mode)
     keys = _keys(config) if config.mode == "live" else None
     clock = await _clock(config, opened)
     connection = await _connected(config, paths, keys)

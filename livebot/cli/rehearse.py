@@ -108,6 +108,8 @@ def rehearse(
 
 
 def _print_json(outcome: "Outcome") -> None:
+    from livebot.rehearsal.verdict import NOT_JUDGED
+
     verdict = outcome.verdict
     typer.echo(
         json.dumps(
@@ -122,6 +124,7 @@ def _print_json(outcome: "Outcome") -> None:
                 "invariants": {
                     name: {"checked": verdict.checked[name], "broken": said} for name, said in verdict.broken.items()
                 },
+                "not_judged": dict(NOT_JUDGED),
             },
             indent=2,
         )
@@ -133,7 +136,7 @@ def _print_table(outcome: "Outcome") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from livebot.rehearsal.verdict import INVARIANTS
+    from livebot.rehearsal.verdict import INVARIANTS, NOT_JUDGED
 
     struck = ", ".join(f"{kind} {count}" for kind, count in sorted(outcome.faults.items()))
     console = Console(highlight=False)
@@ -151,6 +154,8 @@ def _print_table(outcome: "Outcome") -> None:
         checked, broken = outcome.verdict.checked[name], outcome.verdict.broken[name]
         result = f"BROKEN ({len(broken)})" if broken else "held" if checked else "not judged"
         table.add_row(name, text, str(checked), result)
+    for name, text in NOT_JUDGED.items():
+        table.add_row(name, text, "", "not here")
     console.print(table)
     for name, said in outcome.verdict.broken.items():
         for sentence in said:

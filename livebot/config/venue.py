@@ -126,6 +126,10 @@ def mode_problems(data: Mapping[str, object]) -> list[tuple[tuple[str, ...], str
     if venue == SIMULATOR:
         if mode == "live":
             return [(("mode",), "live needs a real exchange, and exchange.id is simulator; name one, or write paper")]
+        simulator = section.get("simulator")
+        played = simulator if isinstance(simulator, Mapping) else {}
+        if mode == "replay" and played.get("candles") is None and played.get("socket") is None:
+            return [(("mode",), "replay plays candle files; name them in exchange.simulator.candles, or write paper")]
         return []
     if venue not in VENUES or market not in ("spot", "perpetual"):
         return []

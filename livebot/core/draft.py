@@ -4,12 +4,11 @@ It keeps the bookkeeping of a step in one place: which order records changed, wh
 that facts are numbered and carry the exposure that holds after the step.
 """
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from livebot.core.exposure import exposure_of, held
-from livebot.core.facts import Fact
+from livebot.core.facts import Fact, RemainderGone, RemainderTaken
 from livebot.core.inputs import Amend, Cancel, Request, Step, Submit, SymbolState
 from livebot.core.market import Side
 from livebot.core.order import (
@@ -23,6 +22,7 @@ from livebot.core.order import (
     client_order_id,
 )
 from livebot.core.position import Position
+from livebot.core.quick_init import changed
 from livebot.core.risk import Approved, approve_reduction, approve_repricing
 from livebot.core.rules import Rules
 from livebot.core.signal import Idle, Signal, SignalState, transition
@@ -53,7 +53,7 @@ class Draft:
         self._present: SignalState = state.signal
         self.orders = {record.request.client_order_id: record for record in state.orders}
         self.requests: list[Request] = []
-        self._facts: list[tuple[type[Fact], Signal, dict[str, Any]]] = []
+        self._facts: list[tuple[type[Fact], int, Side, dict[str, Any]]] = []
         self._remainder = (state.remainder, state.remainder_cost)
         self._touched = False
 
@@ -67,25 +67,38 @@ class Draft:
         self._present = transition(self._present, following)
         self._touched = True
 
-    def first_position(self, side: Side) -> Position:
+    def first_position(self, signal: Signal) -> Position:
         """An empty position, but for what earlier ones could not sell."""
         if not self.rules.instrument.fee_in_base:
-            return Position(side)
+            return Position(signal.side)
         (quantity, cost), self._remainder = self._remainder, (ZERO, ZERO)
-        return Position(side, lot_step=self.rules.instrument.lot_step).with_remainder(quantity, cost)
+        if quantity:
+            self.tell(RemainderTaken, signal, quantity=quantity, cost=cost)
+        return Position(signal.side, lot_step=self.rules.instrument.lot_step).with_remainder(quantity, cost)
 
     def keep_remainder(self, position: Position) -> None:
         """What is left of a position stays where it is, until the next one."""
         quantity, cost = self._remainder
         self._remainder = (quantity + position.quantity, cost + position.cost)
 
-    def lose_remainder(self, quantity: Decimal) -> None:
-        """So much of it is no longer there."""
+    @property
+    def remainder(self) -> Decimal:
+        """What earlier positions have left, in base."""
+        return self._remainder[0]
+
+    def lose_remainder(self, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
+        """So much of it (of more than there is: all) is no longer there; it brought `price` less the fee."""
         held, cost = self._remainder
-        left = max(held - quantity, ZERO)
-        if left != held:
-            self._remainder = (left, cost * left / held)
-            self._touched = True
+        gone = min(quantity, held)
+        if gone <= 0:
+            return
+        left_cost = cost * (held - gone) / held
+        gone_cost = cost - left_cost
+        self._remainder = (held - gone, left_cost)
+        values = {"quantity": gone, "cost": gone_cost, "price": price, "fee": fee}
+        values["pnl_net"] = gone * price - fee - gone_cost
+        self._facts.append((RemainderGone, self.number, Side.LONG, values))  # coins are bought, never sold short
+        self._touched = True
 
     def put(self, record: OrderRecord) -> None:
         """Remember an order, new or changed."""
@@ -94,7 +107,7 @@ class Draft:
 
     def tell(self, kind: type[Fact], signal: Signal, **values: Any) -> None:  # noqa: ANN401 - each kind has its own
         """A fact of this step."""
-        self._facts.append((kind, signal, values))
+        self._facts.append((kind, signal.number, signal.side, values))
         self._touched = True
 
     def live(self, leg: Leg) -> OrderRecord | None:
@@ -178,16 +191,16 @@ class Draft:
 
     def want(self, record: OrderRecord, request: OrderRequest, *, send: bool) -> None:
         """Put the wanted form of an order on record and, if `send`, ask the venue to amend it."""
-        following = replace(record, request=request, confirmed=False)
+        following = changed(record, request=request, confirmed=False)
         if send:
-            following = replace(following, sent_ms=self.ts_ms, amended_ms=self.ts_ms)
+            following = changed(following, sent_ms=self.ts_ms, amended_ms=self.ts_ms)
             opens = request.leg.opens
             self.requests.append(Amend(approve_repricing(request, record) if opens else approve_reduction(request)))
         self.put(following)
 
     def cancel(self, record: OrderRecord) -> None:
         """Ask for an order to be taken back."""
-        self.put(replace(record, cancel_requested=True, sent_ms=self.ts_ms))
+        self.put(changed(record, cancel_requested=True, sent_ms=self.ts_ms))
         self.requests.append(Cancel(self.state.symbol, record.request.client_order_id))
 
     def order_id(self, number: int, leg: Leg, attempt: int) -> str:
@@ -230,12 +243,12 @@ class Draft:
                 symbol=state.symbol,
                 sequence=sequence,
                 ts_ms=self.ts_ms,
-                signal_id=f"{state.strategy}/{state.symbol}#{signal.number}",
-                side=signal.side,
+                signal_id=f"{state.strategy}/{state.symbol}#{number}",
+                side=side,
                 exposure=exposure,
                 **values,
             )
-            for sequence, (kind, signal, values) in enumerate(self._facts, start=state.sequence + 1)
+            for sequence, (kind, number, side, values) in enumerate(self._facts, start=state.sequence + 1)
         )
 
     def _kept(self) -> tuple[OrderRecord, ...]:

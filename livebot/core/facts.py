@@ -116,6 +116,32 @@ class RemainderKept(Fact):
     cost: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemainderTaken(Fact):
+    """What earlier positions had left is part of this one from here on: its cost is in this signal's PnL.
+
+    `quantity` in base, `cost` in quote: all that was carried.
+    """
+
+    quantity: Decimal
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemainderGone(Fact):
+    """So much of what earlier positions had left is no longer at the venue, and no order of ours did it.
+
+    `quantity` in base; `cost` in quote is what it had cost, `pnl_net` what it brought at `price`, less `fee` and that cost.
+    It is no part of any signal's PnL; the signal is the last one that there was.
+    """
+
+    quantity: Decimal
+    cost: Decimal
+    price: Decimal
+    fee: Decimal
+    pnl_net: Decimal
+
+
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopMoved(Fact):
@@ -183,6 +209,8 @@ FACT_KINDS: tuple[type[Fact], ...] = (
     PositionIncreased,
     PositionReduced,
     RemainderKept,
+    RemainderTaken,
+    RemainderGone,
     StopMoved,
     TargetMoved,
     OrderFailed,

@@ -110,11 +110,18 @@ class Adjusted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedOutside:
-    """The venue holds `quantity` less than we do and no order of ours did that; valued at `price`."""
+    """The venue holds `quantity` less than we do and no order of ours did that; valued at `price`.
+
+    `trade_id` is that of the venue's trade which did it, empty if none is known: then the price is an estimate, and the fee
+    (in quote currency) is left out.  `by_stop`: the stop that had travelled with our entry did it, which has no id of ours.
+    """
 
     quantity: Decimal
     price: Decimal
     ts_ms: int
+    fee: Decimal = Decimal(0)
+    trade_id: str = ""
+    by_stop: bool = False
 
 
 Input = (

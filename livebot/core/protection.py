@@ -9,11 +9,11 @@ the older one is taken back when the venue has confirmed the newer: both only re
 there is, and at no instant there is none.
 """
 
-from dataclasses import replace
 from decimal import Decimal
 
 from livebot.core.draft import Draft
 from livebot.core.order import REPEATED_FROM, ZERO, Leg, OrderKind, OrderRecord, OrderStatus
+from livebot.core.quick_init import changed
 from livebot.core.signal import Closing, Open
 
 
@@ -96,7 +96,7 @@ def _take_back(draft: Draft, present: Open | Closing, stops: list[OrderRecord], 
     for record in stops[:-1]:
         if covered >= min(quantity, record.left):
             draft.cancel(record)
-            present = replace(present, stops_replaced=present.stops_replaced + 1)
+            present = changed(present, stops_replaced=present.stops_replaced + 1)
     if present is not draft.present:
         draft.move(present)
     return present
@@ -168,7 +168,7 @@ def _resize(
     if (quantity, price, trigger) != (request.quantity, request.price, request.trigger_price):
         if amendable and not urgent and _was_just_amended(draft, record):
             return  # the record goes on saying what the venue has
-        wanted = replace(request, quantity=quantity, price=price, trigger_price=trigger)
+        wanted = changed(request, quantity=quantity, price=price, trigger_price=trigger)
         draft.want(record, wanted, send=amendable)
     elif not retry or record.confirmed or record.amended_ms == draft.ts_ms:
         return

@@ -5,7 +5,6 @@ same state; a fill counts once, by its trade id; a word that contradicts an earl
 unknown again, so that it is asked for, and never overrules a fill.
 """
 
-from dataclasses import replace
 from decimal import Decimal
 
 from livebot.core.draft import Draft
@@ -20,8 +19,9 @@ from livebot.core.inputs import (
     OrderUnknown,
 )
 from livebot.core.leaving import begin_close, grown, protect, settle, to_closing
-from livebot.core.order import Fill, Leg, OrderKind, OrderRecord, OrderStatus
+from livebot.core.order import ZERO, Fill, Leg, OrderKind, OrderRecord, OrderStatus
 from livebot.core.protection import follow_stop, repeat
+from livebot.core.quick_init import changed
 from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.errors import IllegalTransition
 
@@ -42,14 +42,14 @@ def accepted(draft: Draft, event: OrderAccepted) -> None:
     if record is None:
         return
     if record.status in _NEVER_THERE:
-        draft.put(replace(record, status=OrderStatus.UNKNOWN))
+        draft.put(changed(record, status=OrderStatus.UNKNOWN))
         return
     if not record.status.live:
         return
     request = record.request
     seen = (event.quantity, event.price, event.trigger_price)
     same = seen == (request.quantity, request.price, request.trigger_price)
-    following = replace(record, status=OrderStatus.WORKING, venue_order_id=event.venue_order_id, confirmed=same)
+    following = changed(record, status=OrderStatus.WORKING, venue_order_id=event.venue_order_id, confirmed=same)
     due = _is_due(draft, record, event.ts_ms)
     if due and record.cancel_requested:
         draft.cancel(following)
@@ -59,7 +59,7 @@ def accepted(draft: Draft, event: OrderAccepted) -> None:
     else:
         if event.price is not None and request.kind is OrderKind.LIMIT and request.leg.opens:
             # The price of an entry is what the venue has; where it should be is thought about when its time is over.
-            following = replace(following, request=replace(request, price=event.price), confirmed=True)
+            following = changed(following, request=changed(request, price=event.price), confirmed=True)
         if following != record:
             draft.put(following)
     if request.leg is Leg.STOP and draft.rules.replaces_stops and isinstance(draft.present, Open | Closing):
@@ -82,7 +82,7 @@ def unknown(draft: Draft, event: OrderUnknown) -> None:
     """Nobody knows what came of sending it.  (Of a change: it stays unconfirmed until a report shows it or not.)"""
     record = draft.orders.get(event.client_order_id)
     if record is not None and record.status is OrderStatus.INTENDED:
-        draft.put(replace(record, status=OrderStatus.UNKNOWN))
+        draft.put(changed(record, status=OrderStatus.UNKNOWN))
 
 
 def rejected(draft: Draft, event: OrderRejected) -> None:
@@ -92,7 +92,7 @@ def rejected(draft: Draft, event: OrderRejected) -> None:
     """
     record = draft.orders.get(event.client_order_id)
     if record is not None and record.status is OrderStatus.WORKING:
-        draft.put(replace(record, status=OrderStatus.UNKNOWN))
+        draft.put(changed(record, status=OrderStatus.UNKNOWN))
         if isinstance(draft.present, Open | Closing):  # of an entry its end is told
             _tell_failed(draft, record, event.code, event.text)
     elif record is None or not _awaits_change(record):
@@ -111,10 +111,10 @@ def ended(draft: Draft, event: OrderEnded) -> None:
         return
     reported = max(event.filled, record.reported_filled)
     if record.status.live:
-        draft.put(replace(record, status=event.status, reported_filled=reported))
+        draft.put(changed(record, status=event.status, reported_filled=reported))
         _after_end(draft, event.client_order_id, "canceled", "the venue ended it")
     elif reported > record.reported_filled:
-        draft.put(replace(record, reported_filled=reported))
+        draft.put(changed(record, reported_filled=reported))
 
 
 def filled(draft: Draft, fill: Fill) -> None:
@@ -132,7 +132,7 @@ def filled(draft: Draft, fill: Fill) -> None:
         message = f"{draft.state.symbol}: fill {fill.trade_id} is of order {fill.client_order_id}, not on record"
         raise IllegalTransition(message)
     quantity = record.filled + fill.quantity
-    record = replace(
+    record = changed(
         record,
         filled=quantity,
         reported_filled=max(quantity, record.reported_filled),
@@ -146,23 +146,25 @@ def filled(draft: Draft, fill: Fill) -> None:
 
 
 def closed_outside(draft: Draft, event: ClosedOutside) -> None:
-    """Part or all of the position is gone, and no order of ours did it."""
+    """Part or all of the position, or of what earlier ones have left, is gone, and no order of ours did it."""
     present = draft.present
-    if not isinstance(present, Open | Closing):
-        draft.lose_remainder(event.quantity)
+    if not isinstance(present, Open | Closing) or (not event.trade_id and event.quantity <= draft.remainder):
+        draft.lose_remainder(event.quantity, event.price, event.fee)
         return
-    if present.position.flat or event.quantity <= 0:
+    if present.position.flat or event.quantity <= 0 or present.position.has(event.trade_id):
         return
     fill = Fill(
-        trade_id=f"outside-{present.signal.number}-{len(present.position.exits)}",
+        trade_id=event.trade_id or f"outside-{present.signal.number}-{len(present.position.exits)}",
         client_order_id="",
         ts_ms=event.ts_ms,
         side=present.signal.side.exit_order,
         price=event.price,
         quantity=min(event.quantity, present.position.quantity),
-        fee=Decimal(0),
+        fee=event.fee,
     )
-    _reduced(draft, present, Leg.EXIT, fill, CloseReason.VENUE)
+    leg, reason = (Leg.STOP, CloseReason.STOP_LOSS) if event.by_stop else (Leg.EXIT, CloseReason.VENUE)
+    _reduced(draft, present, leg, fill, reason)
+    draft.lose_remainder(event.quantity - fill.quantity, event.price, ZERO)
 
 
 # What an order's end means
@@ -181,7 +183,7 @@ def _failed(draft: Draft, order_id: str, status: OrderStatus, code: str, text: s
     if record.filled > 0:
         # It did trade: whatever the venue says now, it is an order that ended part-filled.
         status = OrderStatus.CANCELED
-    draft.put(replace(record, status=status))
+    draft.put(changed(record, status=status))
     _after_end(draft, order_id, code, text)
 
 
@@ -216,7 +218,7 @@ def _tell_failed(draft: Draft, record: OrderRecord, code: str, text: str) -> Non
 
 def _entry_ended(draft: Draft, present: Scheduled | Opening, record: OrderRecord, code: str, text: str) -> None:
     if isinstance(present, Scheduled) and _comes_again(present, record):
-        draft.move(replace(present, waiting=True))
+        draft.move(changed(present, waiting=True))
         _tell_failed(draft, record, code, text)
         return
     reason = {
@@ -252,11 +254,11 @@ def _entry_fill(draft: Draft, present: Scheduled | Opening | Open | Closing, leg
     position = present.position.with_entry(fill)
     draft.tell(PositionIncreased, present.signal, leg=leg, quantity=fill.quantity, price=fill.price)
     if isinstance(present, Open):
-        present = replace(present, position=position)
+        present = changed(present, position=position)
         draft.move(present)
         protect(draft, present)
     else:
-        present = replace(present, position=position)
+        present = changed(present, position=position)
         draft.move(present)
         grown(draft, present)
 
@@ -265,7 +267,7 @@ def _opened(draft: Draft, present: Scheduled | Opening, fill: Fill) -> None:
     signal = present.signal
     opened = Open(
         signal=signal,
-        position=draft.first_position(signal.side).with_entry(fill),
+        position=draft.first_position(signal).with_entry(fill),
         opened_ms=fill.ts_ms,
         stop_loss=signal.stop_loss,
         take_profit=signal.take_profit,
@@ -304,10 +306,10 @@ def _reduced(draft: Draft, present: Open | Closing, leg: Leg, fill: Fill, reason
         # somebody else had closed it.
         told = leg.protects or reason is CloseReason.VENUE
         mistaken = present.reason is CloseReason.UNPROTECTED and told and position.flat
-        draft.move(replace(present, position=position, reason=reason if mistaken else present.reason))
+        draft.move(changed(present, position=position, reason=reason if mistaken else present.reason))
         settle(draft)
         return
-    present = replace(present, position=position)
+    present = changed(present, position=position)
     draft.move(present)
     if not position.flat:
         protect(draft, present)

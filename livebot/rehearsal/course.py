@@ -226,8 +226,12 @@ class _Course:
         self._watch.forget()
         self._daemon = await Child.start(self._arguments, self._plan.root / DAEMON_LOG, self._environ)
         ready = asyncio.create_task(self._daemon.said('"ready"', READY_S), name="ready")
+        runs = False
         try:
             while not ready.done():  # what is bare when it is started must not be so for long
+                if not runs:  # its modules are being loaded, which takes as long as the machine is busy
+                    self._watch.forget()
+                    runs = bool(self._daemon.output())
                 await self._look()
                 await asyncio.wait({ready}, timeout=LOOK_EVERY_S)
             await ready

@@ -25,6 +25,12 @@ INVARIANTS: Mapping[str, str] = {
     "I11": "the secret is in no file and no output",
     "I12": "whatever was wrong was told in a sentence, never as a traceback",
 }
+# They compare one run with another, or a run with the code: one run by itself cannot break them visibly.
+NOT_JUDGED: Mapping[str, str] = {
+    "I7": "a fault in one symbol changes no other symbol's facts: `make test` compares runs with and without",
+    "I9": "same inputs, same facts: `make test` holds the daemon against the backtest",
+    "I10": "nothing looks ahead: `livebot backtest --audit` tries your strategies",
+}
 _SENTENCES_MAX = 20  # kept for one invariant; the first ones say most
 _PRICES_MOVED = Decimal("1.01")  # an order is approved at the price before it trades
 TRACEBACK = "Traceback (most recent call last)"

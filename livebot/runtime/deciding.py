@@ -7,7 +7,6 @@ has to be fetched is fetched on the side, and meanwhile the rules go on with the
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from time import perf_counter
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from livebot.core.entry import Adjustment, Entry
 from livebot.core.inputs import Adjusted, Admitted
 from livebot.core.market import MINUTE_MS, Candle, Timeframe, decimal_of
 from livebot.core.propose import Circumstances, propose
+from livebot.core.quick_init import changed
 from livebot.core.risk import Denied
 from livebot.core.series import CandleSeries
 from livebot.core.signal import Idle, Open
@@ -245,7 +245,7 @@ class Deciding:
             self._tell(instance, close_ms, entry, "denied", (verdict.code.value, verdict.text))
             return
         self._tell(instance, close_ms, entry, "approved", ("approved", ""))
-        instance.state = replace(instance.state, decided_ms=close_ms)
+        instance.state = changed(instance.state, decided_ms=close_ms)
         self._states.apply(instance, Admitted(verdict, close_ms))
 
     def _tell(

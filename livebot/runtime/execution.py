@@ -9,9 +9,11 @@ and a venue that refuses us stops entries, not the workers.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from decimal import Decimal
 from typing import TypeVar
+
+import structlog
 
 from livebot.core.inputs import (
     OrderAbsent,
@@ -26,6 +28,7 @@ from livebot.core.inputs import (
 from livebot.core.order import ZERO, OrderRequest, OrderStatus, VenueOrder
 from livebot.core.risk import Approved
 from livebot.errors import Fatal, LivebotError, Rejected, Transient, Unknown
+from livebot.outside_ports import OutsideTrade, OutsideTrades
 from livebot.ports import Clock, Exchange, VenueNotice
 from livebot.runtime.reconcile import VenueSnapshot, snapshot_of
 from livebot.runtime.settings import ExecutionSettings
@@ -34,7 +37,9 @@ from livebot.runtime.settings import ExecutionSettings
 ORDERS, QUESTIONS, ANSWERS = "orders", "questions", "answers"
 WRONG_ANSWERS = 3  # in a row to one question, then the operator is told
 
+Answering = asyncio.Future[OrderOutcome | OrderAbsent]
 T = TypeVar("T")
+_log = structlog.get_logger(__name__)
 
 
 class Execution:
@@ -60,10 +65,11 @@ class Execution:
         self._notify = notify
         self._standing: set[str] = set()  # the sources that were told of and have not passed
         self._puzzled = 0  # questions that were answered with what cannot be used, time and again
-        self._in_flight: dict[asyncio.Future[OrderOutcome | OrderAbsent], str] = {}  # the client order id of each
+        self._in_flight: dict[Answering, str] = {}  # the client order id of each
         self._sent_s: dict[str, float] = {}  # loop time; of those that may still arrive, the oldest first
         self._looking: asyncio.Task[VenueSnapshot] | None = None
         self._next_look: asyncio.Task[VenueSnapshot] | None = None
+        self._look_at: frozenset[str] | None = frozenset()  # whose orders the next look has to show; None: all
 
     @property
     def in_flight(self) -> int:
@@ -90,31 +96,41 @@ class Execution:
 
         OrderAbsent: it was approved, but by now nothing may open any more, and it was not sent.
         """
-        return await self._send(approved, self._exchange.submit)
+        return await asyncio.shield(self.submitting(approved))
 
     async def amend(self, approved: Approved) -> OrderOutcome | OrderAbsent:
         """Ask for a working order to be changed and say what came of it."""
-        return await self._send(approved, self._exchange.amend)
+        return await asyncio.shield(self.amending(approved))
 
-    async def _send(
-        self, approved: Approved, call: Callable[[Approved], Awaitable[OrderOutcome]]
-    ) -> OrderOutcome | OrderAbsent:
+    def submitting(self, approved: Approved) -> Answering:
+        """As `submit`, for who may give up waiting: the order is on its way, and nobody may cancel that."""
+        return self._send(approved, self._exchange.submit)
+
+    def amending(self, approved: Approved) -> Answering:
+        """As `amend`, for who may give up waiting."""
+        return self._send(approved, self._exchange.amend)
+
+    def _send(self, approved: Approved, call: Callable[[Approved], Awaitable[OrderOutcome]]) -> Answering:
         order_id = approved.order.client_order_id
-        await self._landed(order_id)
-        sent = asyncio.ensure_future(self._bounded(approved, call))
+        sent = asyncio.ensure_future(self._bounded(approved, call, self._under_way(order_id)))
         self._in_flight[sent] = order_id
         sent.add_done_callback(self._in_flight.pop)
-        return await asyncio.shield(sent)
+        return sent
 
     async def _landed(self, order_id: str) -> None:
-        """Wait for what a task before us has sent about this order and was not there to hear the answer of."""
-        while under_way := [sent for sent, other in self._in_flight.items() if other == order_id]:
+        """Wait for all that has been sent about this order: who sent it may not have been there to hear the answer."""
+        while under_way := self._under_way(order_id):
             await asyncio.wait(under_way)
 
+    def _under_way(self, order_id: str) -> list[Answering]:
+        return [sent for sent, other in self._in_flight.items() if other == order_id]
+
     async def _bounded(
-        self, approved: Approved, call: Callable[[Approved], Awaitable[OrderOutcome]]
+        self, approved: Approved, call: Callable[[Approved], Awaitable[OrderOutcome]], earlier: list[Answering]
     ) -> OrderOutcome | OrderAbsent:
         order_id = approved.order.client_order_id
+        if earlier:  # what a task before us has sent about this order and was not there to hear the answer of
+            await asyncio.wait(earlier)
         if approved.order.leg.opens and not self._may_open(approved.order.symbol):
             # After this nobody will send it: that is as certain as a venue's word.
             return OrderAbsent(client_order_id=order_id, ts_ms=self._clock.now_ms())
@@ -132,7 +148,10 @@ class Execution:
         else:
             if isinstance(outcome, OrderAccepted):
                 self._tell(ORDERS, None)
+            elif isinstance(outcome, OrderUnknown):
+                _log_unknown(approved.order, outcome.text)
             return outcome
+        _log_unknown(approved.order, text)
         self._note_sent(order_id)
         return OrderUnknown(client_order_id=order_id, text=text, ts_ms=self._clock.now_ms())
 
@@ -186,16 +205,18 @@ class Execution:
         if found.status is OrderStatus.REJECTED:
             text = "refused by the venue"
             return (OrderRejected(client_order_id=order_id, code="rejected", text=text, ts_ms=now_ms),), found.filled
-        events: list[OrderEvent] = [
-            OrderAccepted(
-                client_order_id=order_id,
-                venue_order_id=found.venue_order_id,
-                quantity=found.quantity,
-                price=found.price,
-                trigger_price=found.trigger_price,
-                ts_ms=now_ms,
+        events: list[OrderEvent] = []
+        if found.status.live:  # of one that has ended it is all the same how it was: nothing can be changed any more
+            events.append(
+                OrderAccepted(
+                    client_order_id=order_id,
+                    venue_order_id=found.venue_order_id,
+                    quantity=found.quantity,
+                    price=found.price,
+                    trigger_price=found.trigger_price,
+                    ts_ms=now_ms,
+                )
             )
-        ]
         if found.filled > 0:
             fills = await self.insisted(lambda: self._exchange.fetch_fills(request.symbol, order_id))
             events += [OrderFilled(fill, fill.ts_ms) for fill in fills]
@@ -204,11 +225,18 @@ class Execution:
             events.append(OrderEnded(client_order_id=order_id, status=found.status, filled=found.filled, ts_ms=now_ms))
         return tuple(events), listed
 
-    async def look(self) -> VenueSnapshot:
+    async def look(self, symbols: Collection[str] | None = None) -> VenueSnapshot:
         """What the venue holds, not before now; those who want to know at about the same time share one look.
 
         So what happened before the call is in it, and what happens later is told to an inbox that was open already.
+        If `symbols` are named, orders of others may be missing in it: venues weigh a list of all orders far more.
         """
+        if self._next_look is None:
+            self._look_at = frozenset()
+        if symbols is None or self._look_at is None:
+            self._look_at = None
+        else:
+            self._look_at |= frozenset(symbols)
         if self._next_look is None:
             self._next_look = asyncio.create_task(self._look_after(self._looking), name="look")
             self._next_look.add_done_callback(_hear)
@@ -218,9 +246,17 @@ class Execution:
         if other is not None:
             await asyncio.wait((other,))
         self._looking, self._next_look = self._next_look, None
+        symbols = self._look_at
         # Positions first: then an order that has just closed one is missed among the orders.
         positions = await self._usable(self._exchange.fetch_positions)
-        return snapshot_of(await self._usable(self._exchange.fetch_open_orders), positions)
+        return snapshot_of(await self._usable(lambda: self._exchange.fetch_open_orders(symbols)), positions)
+
+    async def outside_trades(self, symbol: str, since_ms: int) -> tuple[OutsideTrade, ...]:
+        """What was traded there by no order of ours; none if the venue does not tell.  Raises LivebotError, TimeoutError."""
+        if not isinstance(self._exchange, OutsideTrades):
+            return ()
+        async with asyncio.timeout(self._settings.order_timeout_s):
+            return await self._exchange.fetch_outside_trades(symbol, since_ms)
 
     async def answered(self, call: Callable[[], Awaitable[T]], *, timeout_s: float | None = None) -> T:
         """A question that must be answered before anything else may happen; each attempt has `timeout_s`.
@@ -243,9 +279,9 @@ class Execution:
         """
         return await self._despite_refusals(lambda: self._usable(call))
 
-    async def insisted_look(self) -> VenueSnapshot:
+    async def insisted_look(self, symbols: Collection[str] | None = None) -> VenueSnapshot:
         """As `look`, also if the venue refuses us at first."""
-        return await self._despite_refusals(self.look)
+        return await self._despite_refusals(lambda: self.look(symbols))
 
     async def _despite_refusals(self, call: Callable[[], Awaitable[T]]) -> T:
         while True:
@@ -308,3 +344,8 @@ def _hear(look: "asyncio.Task[VenueSnapshot]") -> None:
     """Whoever still waits for a look raises what went wrong in it; if nobody does, it concerns nobody."""
     if not look.cancelled():
         look.exception()
+
+
+def _log_unknown(order: OrderRequest, why: str) -> None:
+    what = f"{order.leg.name.lower()} order"
+    _log.warning("order_unknown", symbol=order.symbol, order=order.client_order_id, what=what, why=why)

@@ -59,6 +59,20 @@ class _Stake:
         return _EXACT.add(stake, reserved)
 
 
+class Carried(NamedTuple):
+    """What closed positions of one (strategy, symbol) have left at the venue: coins, and what they cost in quote.
+
+    `sequence`: facts up to this one are in it.
+    """
+
+    quantity: Decimal
+    cost: Decimal
+    sequence: int = 0
+
+
+NOTHING_CARRIED = Carried(ZERO, ZERO)
+
+
 class _SymbolTotal:
     """One symbol over all strategies."""
 
@@ -71,7 +85,10 @@ class _SymbolTotal:
 
 
 class ExposureBook:
-    """Exposures from facts, reservations from the gate, marks from candles."""
+    """Exposures from facts, reservations from the gate, marks from candles.
+
+    What is carried counts in what it is all worth, and in no limit: nobody can sell it.
+    """
 
     def __init__(self) -> None:
         """Nothing at stake."""
@@ -79,6 +96,8 @@ class ExposureBook:
         self._symbols: dict[str, _SymbolTotal] = {}
         self._of_strategy: dict[str, int] = {}
         self._marks: dict[str, float] = {}
+        self._carried: dict[Key, Carried] = {}
+        self._of_carried: dict[str, Carried] = {}  # by symbol
         self.notional = ZERO  # open, pending and reserved
         self.booked = ZERO  # realised less fees, of signals that are still open
         self.unrealised = ZERO  # at the last marks
@@ -95,9 +114,10 @@ class ExposureBook:
 
     @property
     def invested(self) -> Decimal:
-        """What all open positions cost at their entry prices; shorts are negative."""
+        """What all open positions cost at their entry prices (shorts are negative), and what is carried."""
         sides = ((stake.exposure.side, stake.exposure.open_notional) for stake in self._stakes.values())
-        return sum((side.sign * cost for side, cost in sides if side is not None), ZERO)
+        carried = sum((each.cost for each in self._carried.values()), ZERO)
+        return sum((side.sign * cost for side, cost in sides if side is not None), carried)
 
     def exposure(self, key: Key) -> Exposure:
         """What was last put."""
@@ -119,10 +139,33 @@ class ExposureBook:
             self._stakes[key] = stake = _Stake(exposure, reservation, unrealised)
             self._count(key, stake, 1)
 
+    def carried(self, key: Key) -> Carried:
+        """What was last said to be carried."""
+        return self._carried.get(key, NOTHING_CARRIED)
+
+    def carry(self, key: Key, carried: Carried) -> None:
+        """What closed positions have left from now on; replaces what was."""
+        symbol, before = key[1], self._carried.pop(key, NOTHING_CARRIED)
+        if carried.quantity:
+            self._carried[key] = carried
+        elif before is NOTHING_CARRIED:
+            return
+        total = self._of_carried.pop(symbol, NOTHING_CARRIED)
+        self.unrealised = _EXACT.subtract(self.unrealised, _gain(total, self._marks.get(symbol)))
+        quantity = _EXACT.add(total.quantity, _EXACT.subtract(carried.quantity, before.quantity))
+        total = Carried(quantity, _EXACT.add(total.cost, _EXACT.subtract(carried.cost, before.cost)))
+        if total.quantity:
+            self._of_carried[symbol] = total
+            self.unrealised = _EXACT.add(self.unrealised, _gain(total, self._marks.get(symbol)))
+
     def mark(self, symbol: str, price: float) -> None:
-        """Value a symbol's open positions at this price.  What is no price (not above 0, not finite) is ignored."""
+        """Value what a symbol holds at this price.  What is no price (not above 0, not finite) is ignored."""
         if not 0.0 < price < inf:
             return
+        carried = self._of_carried.get(symbol)
+        if carried is not None:
+            moved = _EXACT.subtract(_gain(carried, price), _gain(carried, self._marks.get(symbol)))
+            self.unrealised = _EXACT.add(self.unrealised, moved)
         self._marks[symbol] = price
         total = self._symbols.get(symbol)
         if total is None:
@@ -181,6 +224,11 @@ class ExposureBook:
         del total.stakes[key]
         if not total.stakes:
             del self._symbols[symbol]
+
+
+def _gain(carried: Carried, mark: float | None) -> Decimal:
+    """What it would bring at the mark less what it cost; 0 without a mark."""
+    return ZERO if mark is None else _EXACT.subtract(_EXACT.multiply(decimal_of(mark), carried.quantity), carried.cost)
 
 
 def _unrealised(exposure: Exposure, mark: float | None) -> Decimal:

@@ -1,16 +1,18 @@
 """What must not be forgotten about a symbol's orders: those whose fate is open, and positions without a stop.
 
 Rules of this file: an order is asked about for as long as its fate is open, at most once in the configured time; every
-position without a confirmed stop has a clock running.
+position without a confirmed stop has a clock running, but where the stop was confirmed and nobody answers for a change of
+it: then it stands as it was or as it is to be.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import TypeVar
 
-from livebot.core.exposure import protected
-from livebot.core.inputs import OrderEvent
-from livebot.core.order import OrderRecord, OrderRequest, OrderStatus
+from livebot.core.exposure import held, protected
+from livebot.core.inputs import OrderAccepted, OrderEvent
+from livebot.core.order import ZERO, Leg, OrderRecord, OrderRequest, OrderStatus
 from livebot.core.signal import Closing, Open
 from livebot.runtime.inbox import Ask, Inbox, UnprotectedDeadline
 from livebot.runtime.side_jobs import SideJobs
@@ -36,6 +38,7 @@ class FollowUp:
         self._alarms: dict[str, asyncio.TimerHandle] = {}
         self._comparison: asyncio.TimerHandle | None = None
         self._changing: dict[str, float] = {}  # until when (loop time) a change that was not answered may arrive
+        self._stood: dict[str, Decimal] = {}  # what a stop is for, as last confirmed or shown, by its id
 
     def watch(self, instances: Iterable[StrategyInstance]) -> None:
         """See to everything that is open now."""
@@ -45,25 +48,25 @@ class FollowUp:
                 on_record.add(record.request.client_order_id)
                 if _lost(record):
                     self.ask_about(record.request)
+                self._note_stop(record)
             self._watch_protection(instance)
         self._asked &= on_record
+        self._stood = {order_id: quantity for order_id, quantity in self._stood.items() if order_id in on_record}
 
-    async def answer(self, request: OrderRequest, answer: Coroutine[object, object, T]) -> T | None:
+    async def answer(self, request: OrderRequest, answering: "asyncio.Future[T]") -> T | None:
         """An answer; None if it does not come while a position waits: that of an entry which has traded, or for its stop.
 
         What is awaited goes on, and is not heard any more.
         """
-        answering = asyncio.ensure_future(answer)
-        trading = asyncio.ensure_future(self._inbox.filled(request.client_order_id))
-        try:
-            if request.leg.opens:
+        if request.leg.opens:
+            trading = self._inbox.filled(request.client_order_id)
+            try:
                 await asyncio.wait((answering, trading), return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
-                await asyncio.wait((answering,), timeout=self._shared.execution_settings.unprotected_s * PATIENCE)
-            return answering.result() if answering.done() else None
-        finally:
-            answering.cancel()
-            trading.cancel()
+            finally:
+                trading.cancel()
+        if not answering.done():
+            await asyncio.wait((answering,), timeout=self._shared.execution_settings.unprotected_s * PATIENCE)
+        return answering.result() if answering.done() else None
 
     def ask_about(self, request: OrderRequest) -> None:
         """Ask the venue about an order."""
@@ -104,7 +107,7 @@ class FollowUp:
 
     def _watch_protection(self, instance: StrategyInstance) -> None:
         name = instance.strategy_name
-        if exposed(instance):
+        if self.exposed(instance):
             if name not in self._alarms:
                 self._alarms[name] = asyncio.get_running_loop().call_later(
                     self._shared.execution_settings.unprotected_s, self._inbox.put, UnprotectedDeadline(name)
@@ -116,6 +119,35 @@ class FollowUp:
                 alarm.cancel()
             self._shared.observer.unprotected(self._symbol, name, None)
         self._told.add(name)
+
+    def exposed(self, instance: StrategyInstance) -> bool:
+        """Whether there is a position, and no stop that stands for all of it."""
+        signal, orders, rules = instance.state.signal, instance.state.orders, instance.rules
+        if not isinstance(signal, Open | Closing) or protected(signal, orders):
+            return False
+        if rules.replaces_stops or not rules.resting_target:
+            return True  # there a stop that is to be changed may be taken back first
+        quantity = held(signal.position, orders)
+        return not any(self._stands(record, quantity) for record in orders)
+
+    def _stands(self, record: OrderRecord, quantity: Decimal) -> bool:
+        """Whether it is a stop for so much, whether or not a change that nobody answered for has reached the venue."""
+        order_id = record.request.client_order_id
+        covered = min(self._stood.get(order_id, ZERO), record.request.quantity) - record.filled
+        waits = record.status is OrderStatus.WORKING and not record.cancel_requested and order_id in self._changing
+        return waits and covered >= quantity
+
+    def shown(self, event: OrderAccepted) -> None:
+        """The venue says how an order of ours is."""
+        if event.client_order_id in self._stood:
+            self._stood[event.client_order_id] = event.quantity
+
+    def _note_stop(self, record: OrderRecord) -> None:
+        order_id = record.request.client_order_id
+        if record.request.leg is Leg.STOP and record.status is OrderStatus.WORKING and record.confirmed:
+            self._stood[order_id] = record.request.quantity
+        elif order_id not in self._changing:
+            self._stood.pop(order_id, None)  # the venue has refused the change, or shows another one
 
     def rang(self, strategy: str) -> None:
         """The clock of this strategy's position has run out; if it is still exposed, the next `watch` starts another."""
@@ -142,12 +174,6 @@ class FollowUp:
         for alarm in self._alarms.values():
             alarm.cancel()
         self._alarms.clear()
-
-
-def exposed(instance: StrategyInstance) -> bool:
-    """Whether there is a position and no confirmed stop for all of it."""
-    state = instance.state
-    return isinstance(state.signal, Open | Closing) and not protected(state.signal, state.orders)
 
 
 def _lost(record: OrderRecord) -> bool:

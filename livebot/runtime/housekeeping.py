@@ -19,6 +19,7 @@ from livebot.ports import Clock, PortfolioMemory, PortfolioStore
 from livebot.runtime.loss_watch import StateChange
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
+from livebot.runtime.waiting import Bell
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +50,7 @@ class Housekeeping:
         self._leave = leave
         self._untold: deque[StateChange] = deque()
         self._saving = asyncio.Lock()
-        self._due = asyncio.Event()
+        self._due = Bell()
         self.remembers = False
 
     async def remember(self) -> None:
@@ -79,7 +80,7 @@ class Housekeeping:
         if change.flatten:
             self._flatten()
         self._untold.append(change)
-        self._due.set()
+        self._due.ring()
 
     async def save(self) -> None:
         """Make the portfolio's memory durable, and then tell of what changed.
@@ -101,12 +102,9 @@ class Housekeeping:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(PERIOD_S):
-                    await self._due.wait()
-            except TimeoutError:
+            if not await self._due.within(PERIOD_S):
                 self.evaluate()
-            self._due.clear()
+            self._due.silence()
             if self._portfolio.flatten_wanted:
                 self._flatten()
             if self._portfolio.dirty or self._untold:

@@ -237,20 +237,19 @@ class Inbox:
         self._activity.begin()
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
-        if self._trade is not None and _is_fill_of(item, self._trade[0]) and not self._trade[1].done():
-            self._trade[1].set_result(None)
+        if self._trade is not None and (self._trade[1].done() or _is_fill_of(item, self._trade[0])):
+            if not self._trade[1].done():
+                self._trade[1].set_result(None)
+            self._trade = None
 
-    async def filled(self, client_order_id: str) -> None:
-        """Return when a fill of this order waits; for the worker, about one order at a time."""
+    def filled(self, client_order_id: str) -> "asyncio.Future[None]":
+        """Done when a fill of this order waits; for the worker, about one order at a time, and cancelled by it."""
+        trade: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if any(_is_fill_of(item, client_order_id) for item in self._items):
-            return
-        trade = asyncio.get_running_loop().create_future()
-        self._trade = mine = client_order_id, trade
-        try:
-            await trade
-        finally:
-            if self._trade is mine:  # else the worker has gone on to the next order
-                self._trade = None
+            trade.set_result(None)
+        else:
+            self._trade = client_order_id, trade
+        return trade
 
     async def take(self) -> list[Item]:
         """All that waits, at least one item, in order of arrival; they count as work until `done`."""

@@ -8,7 +8,6 @@ new is opened, and exits go on; a failing ledger is tried for ever, at bounded i
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from itertools import islice
 
 import structlog
@@ -18,6 +17,7 @@ from livebot.errors import Transient
 from livebot.ports import Decision, Ledger
 from livebot.runtime.problems import Report
 from livebot.runtime.settings import LedgerSettings
+from livebot.runtime.waiting import Bell
 
 _log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class LedgerWriter:
         self._failures = 0
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
-        self._hurried = asyncio.Event()
+        self._hurried = Bell()
         self._emptied.set()
         self.decisions_dropped = 0
 
@@ -98,14 +98,14 @@ class LedgerWriter:
 
         What it lacks of facts is in the outboxes and will be recorded after the next start.
         """
-        self._hurried.set()
+        self._hurried.ring()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._emptied.wait()
         except TimeoutError:
             _log.warning("ledger_not_drained", rows=len(self._queue))
         finally:
-            self._hurried.clear()
+            self._hurried.silence()
         return len(self._queue)
 
     def __len__(self) -> int:
@@ -114,9 +114,7 @@ class LedgerWriter:
 
     async def _gather(self) -> None:
         if len(self._queue) < self._settings.batch_size and not self._failures:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GATHER_S):
-                    await self._hurried.wait()
+            await self._hurried.within(GATHER_S)
 
     async def _write_batch(self) -> bool:
         if not self._queue:
@@ -184,10 +182,6 @@ class LedgerWriter:
         settings = self._settings
         # the exponent is bounded so that an outage of days does not overflow
         delay_s = min(settings.backoff_maximum_s, settings.backoff_s * 2.0 ** min(self._failures - 1, 30))
-        try:
-            async with asyncio.timeout(delay_s):
-                await self._hurried.wait()
-        except TimeoutError:
-            return
-        # in a hurry the wait is short, but never so short that it spins
-        await asyncio.sleep(settings.backoff_s)
+        if await self._hurried.within(delay_s):
+            # in a hurry the wait is short, but never so short that it spins
+            await asyncio.sleep(settings.backoff_s)

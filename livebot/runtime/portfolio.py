@@ -8,6 +8,7 @@ entries and nothing else; HALTED is lifted by an operator alone, over any restar
 from collections import deque
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 import structlog
 
@@ -16,6 +17,9 @@ from livebot.core.facts import (
     Exposure,
     Fact,
     PositionReduced,
+    RemainderGone,
+    RemainderKept,
+    RemainderTaken,
     SignalClosed,
     SignalOpened,
     StopMoved,
@@ -27,7 +31,7 @@ from livebot.core.performance import WinRate
 from livebot.core.risk import Approved, DenialCode, Denied, Limits, TradingState, Usage, exceeded, judge
 from livebot.ports import Decision, LimitUse, PortfolioMemory
 from livebot.runtime.blocks import Blocks
-from livebot.runtime.exposure_book import ExposureBook, Key, Reservation
+from livebot.runtime.exposure_book import NOTHING_CARRIED, Carried, ExposureBook, Key, Reservation
 from livebot.runtime.loss_watch import LossWatch, StateChange, Worth
 from livebot.runtime.problems import Report
 from livebot.runtime.settings import LossLimit
@@ -56,7 +60,8 @@ class Portfolio:
         self._sequences: dict[Key, int] = {}
         self._orders: deque[int] = deque(maxlen=limits.orders_per_minute or _ORDERS_REMEMBERED)
         self._base: Decimal | None = None  # what the wallet would hold without any signal of this process
-        self._closed = ZERO  # net PnL of the signals that closed in this process
+        self._closed = ZERO  # net PnL of the signals that closed, and of what they left that is gone, in this process
+        self._files: dict[Key, int] = {}  # facts up to these are in what the files carried at the start
         self._saved: PortfolioMemory | None = None
         self._now_ms = 0
         self._counts = dict.fromkeys(("admitted", "denied", "opened", "closed"), 0)
@@ -160,7 +165,9 @@ class Portfolio:
             self._fail(failed)
             raise failed
 
-    def recovered(self, strategy: str, symbol: str, exposure: Exposure, sequence: int) -> None:
+    def recovered(
+        self, strategy: str, symbol: str, exposure: Exposure, sequence: int, carried: Carried = NOTHING_CARRIED
+    ) -> None:
         """A worker has read its file again: this is what the file says, and no order waits for leave any more.
 
         Facts after `sequence` will be heard.  Publish the file's outbox first.
@@ -168,6 +175,7 @@ class Portfolio:
         key = (strategy, symbol)
         self._sequences[key] = sequence
         self._book.put(key, exposure, None)
+        self._book.carry(key, carried)
 
     def mark(self, symbol: str, price: float) -> None:
         """The symbol's last price; what is no price is ignored."""
@@ -204,6 +212,17 @@ class Portfolio:
             self._watch.closed(fact)
             if self.blocks.closed(fact):
                 _log.warning("symbol_switched_off", symbol=fact.symbol)
+        elif isinstance(fact, RemainderKept | RemainderTaken | RemainderGone):
+            self._carry(key, fact)
+
+    def _carry(self, key: Key, fact: RemainderKept | RemainderTaken | RemainderGone) -> None:
+        if fact.sequence <= self._files.get(key, 0):
+            return
+        sign, before = 1 if isinstance(fact, RemainderKept) else -1, self._book.carried(key)
+        left = Carried(before.quantity + sign * fact.quantity, before.cost + sign * fact.cost)
+        self._book.carry(key, left if left.quantity else NOTHING_CARRIED)
+        if isinstance(fact, RemainderGone):
+            self._closed += fact.pnl_net
 
     def _fail(self, error: Exception) -> None:
         text = f"the portfolio could not take in a fact ({type(error).__name__}: {error}); nothing opens, restart it"
@@ -222,7 +241,7 @@ class Portfolio:
 
     @property
     def cash_moved(self) -> Decimal:
-        """What the signals of this process brought in less what is invested in open ones.
+        """What the signals of this process brought in less what is invested in open ones and in what is carried.
 
         It moves exactly as the venue's wallet less the cost of its positions, however the venue nets strategies.
         """
@@ -332,8 +351,9 @@ class Portfolio:
         memory: PortfolioMemory | None,
         exposures: Mapping[Key, Exposure],
         closes: Iterable[SignalClosed] = (),
+        carried: Mapping[Key, Carried] = MappingProxyType({}),
     ) -> None:
-        """Begin from the remembered, the exposures of the state files, and all signals that ever closed.
+        """Begin from the remembered, what the state files expose and carry, and all signals that ever closed.
 
         `closes` are the ledger's and those still in an outbox, in any order, repeated or not; they are not counted
         again when a worker publishes its outbox.
@@ -349,6 +369,9 @@ class Portfolio:
             self._sequences[key] = max(fact.sequence, self._sequences.get(key, 0))
         for key, exposure in exposures.items():
             self._book.put(key, exposure, None)
+        for key, each in carried.items():
+            self._book.carry(key, each)
+            self._files[key] = each.sequence
 
 
 def _settles(fact: Fact, reservation: Reservation) -> bool:

@@ -16,7 +16,10 @@ from livebot.core.signal import Closing, Open
 
 @dataclass(frozen=True, slots=True)
 class VenueSnapshot:
-    """Open orders by client order id and net quantities by symbol, as the venue reported them at one time."""
+    """Open orders by client order id and net quantities by symbol, as the venue reported them at one time.
+
+    Of a look at some symbols the orders of others may be missing, their positions are not.
+    """
 
     orders: Mapping[str, VenueOrder]
     positions: Mapping[str, VenuePosition]

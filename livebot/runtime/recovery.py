@@ -12,11 +12,13 @@ from livebot.core.facts import Exposure, Fact, SignalClosed
 from livebot.core.inputs import SymbolState
 from livebot.core.market import Instrument
 from livebot.core.order import VenueOrder
+from livebot.core.quick_init import changed
 from livebot.core.rebuild import is_ours, rebuild
 from livebot.core.signal import Idle
 from livebot.errors import BadInput, Fatal
 from livebot.ports import Clock, DamagedFile, Exchange, SignalStore
 from livebot.runtime.execution import Execution
+from livebot.runtime.exposure_book import Carried
 from livebot.runtime.reconcile import VenueSnapshot
 from livebot.runtime.start_waits import StartWaits
 
@@ -49,6 +51,13 @@ class Recovered:
         return {key: exposure_of(state.signal, state.orders) for key, state in self.states.items()}
 
     @property
+    def carried(self) -> Mapping[Key, Carried]:
+        """What closed positions have left, by state."""
+        return {
+            key: Carried(state.remainder, state.remainder_cost, state.sequence) for key, state in self.states.items()
+        }
+
+    @property
     def busy(self) -> frozenset[str]:
         """Symbols with a signal."""
         return frozenset(symbol for (_, symbol), state in self.states.items() if not isinstance(state.signal, Idle))
@@ -79,6 +88,8 @@ class Recovery:
         """Recover.  Raises Fatal where nothing can run."""
         loaded = await self._store.load()
         self._waits.found(loaded.states)
+        wanted = {symbol for _, symbol in configured}
+        damaged = {file.symbol for file in loaded.damaged if file.symbol}
         numbers = await self._waits.numbers()
         unrecorded: list[Fact] = [fact for state in loaded.states for fact in state.outbox]
         if unrecorded:
@@ -88,11 +99,10 @@ class Recovery:
             told={key: sequence for key, (sequence, _) in numbers.items()},
             numbers=numbers,
             closes=await self._waits.closes(),
-            snapshot=await self._execution.look(),
+            snapshot=await self._execution.look({*wanted, *damaged, *(state.symbol for state in loaded.states)}),
         )
         await self._lift_old(found, numbers)
-        wanted = {symbol for _, symbol in configured}
-        await self._know_instruments(found, wanted, {file.symbol for file in loaded.damaged if file.symbol})
+        await self._know_instruments(found, wanted, damaged)
         for file in loaded.damaged:
             await self._replace(file, found, numbers)
         for key in sorted(configured - found.states.keys()):
@@ -197,4 +207,4 @@ def moved_on(state: SymbolState, acknowledged: int) -> SymbolState:
     """The state without the outbox facts up to the acknowledged sequence."""
     if not state.outbox or state.outbox[0].sequence > acknowledged:
         return state
-    return replace(state, outbox=tuple(fact for fact in state.outbox if fact.sequence > acknowledged))
+    return changed(state, outbox=tuple(fact for fact in state.outbox if fact.sequence > acknowledged))

@@ -4,16 +4,18 @@ Rules of this file: a symbol is known to workers, supervisor, exchange and feed 
 between; nobody is let go of who has something open; whoever is only looked at by others keeps its candles.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 
-from livebot.errors import Rejected
+from livebot.core.market import Instrument
+from livebot.errors import BadInput, Rejected
 from livebot.runtime.candle_hub import CandleHub
 from livebot.runtime.execution import Execution
 from livebot.runtime.reconcile import expected_quantity
 from livebot.runtime.supervisor import Supervisor
 from livebot.runtime.system_parts import SystemParts
+from livebot.runtime.universe_choice import UniverseParts
 from livebot.runtime.workers import Workers
 
 RETIRE_S = 5.0  # for a worker to finish what is at hand
@@ -68,13 +70,34 @@ class Roster:
 
     # What is done
 
-    async def take_on(self, symbol: str) -> None:
-        """Run a symbol too.  Raises LivebotError (any of it): it cannot be, and nothing was changed here."""
-        universe = self._parts.universe
-        assert universe is not None
-        await universe.admit(symbol)
-        found = await self._execution.answered(lambda: self._parts.exchange.instruments((symbol,)))
-        self._workers.take_on(symbol, universe.strategies(symbol), found[symbol])
+    async def admit(self, symbol: str) -> None:
+        """Make the venue ready for a symbol.  Raises LivebotError (any of it): it cannot be, and nothing was changed."""
+        await self._universe.admit(symbol)
+
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument | BadInput]:
+        """What the venue says of symbols that it is ready for, in one question; or that it lacks them.
+
+        Raises LivebotError.
+        """
+        exchange = self._parts.exchange
+        try:
+            return await self._execution.answered(lambda: exchange.instruments(symbols))
+        except BadInput as error:
+            if len(symbols) == 1:
+                return {symbols[0]: error}
+        found: dict[str, Instrument | BadInput] = {}
+        for symbol in symbols:
+            found.update(await self.instruments((symbol,)))
+        return found
+
+    def give_up(self, symbol: str) -> None:
+        """A symbol for which the venue is ready, or nearly so, is not run after all."""
+        self._parts.exchange.ignore(symbol)
+
+    def take_on(self, symbol: str, instrument: Instrument) -> None:
+        """Run a symbol too, for which the venue is ready."""
+        universe = self._universe
+        self._workers.take_on(symbol, universe.strategies(symbol), instrument)
         self._parts.exchange.listen(symbol, self._workers.inboxes[symbol].put)
         self._watch(symbol, universe.watched(symbol))
         self._follow()
@@ -85,13 +108,15 @@ class Roster:
 
     async def let_go(self, symbol: str) -> bool:
         """Run a symbol no more, unless something is open; says whether that is so now."""
-        if self.busy(symbol) or not await self._retired(symbol):
+        if not self.busy(symbol) and not await self._retired(symbol):
             return False
-        if self.busy(symbol):  # an entry was on its way
-            self._again(symbol)
+        if self.busy(symbol):
+            if self.ended(symbol):  # an entry was on its way
+                self._again(symbol)
             return False
         self._supervised.forget(symbol)
         self._workers.let_go(symbol)
+        self._parts.exchange.ignore(symbol)
         self._workers.contexts.follow(self.symbols - self._resting)
         for watching in self._watchers.values():
             if symbol in watching:
@@ -140,6 +165,11 @@ class Roster:
     def _supervised(self) -> Supervisor:
         assert self._supervisor is not None
         return self._supervisor
+
+    @property
+    def _universe(self) -> UniverseParts:
+        assert self._parts.universe is not None
+        return self._parts.universe
 
     def _watch(self, symbol: str, others: Iterable[str]) -> None:
         for other in sorted(set(others) - {symbol}):

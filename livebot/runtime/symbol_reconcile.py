@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from livebot.core.exposure import held
-from livebot.core.inputs import ClosedOutside, OrderAbsent, OrderAccepted, OrderEvent, OrderFilled
+from livebot.core.inputs import ClosedOutside, OrderAbsent, OrderAccepted, OrderEvent, OrderFilled, SymbolState
 from livebot.core.market import decimal_of
 from livebot.core.order import ZERO, Leg, OrderRecord, OrderRequest
 from livebot.core.risk import approve_reduction
 from livebot.core.signal import Closing, Open
+from livebot.errors import LivebotError
+from livebot.outside_ports import OutsideTrade
 from livebot.runtime.follow_up import PATIENCE
 from livebot.runtime.reconcile import (
     Changes,
@@ -102,7 +104,7 @@ class SymbolReconcile:
         """What the venue holds, None if it does not say so in time: events that are waiting may want a stop."""
         try:
             async with asyncio.timeout(patience_s):
-                return await self._shared.execution.insisted_look()
+                return await self._shared.execution.insisted_look((self._symbol,))
         except TimeoutError:
             return None
 
@@ -175,14 +177,47 @@ class SymbolReconcile:
         missing, _ = shortfalls([instance.state for instance in instances], seen.quantity(self._symbol))
         for instance in instances:
             if instance.strategy_name in missing:
-                self._states.apply(instance, self._outside(instance, missing[instance.strategy_name]))
+                for event in await self._outside(instance, missing[instance.strategy_name]):
+                    self._states.apply(instance, event)
                 self._changes += Changes(closed_outside=1)
         await self._states.commit()
         self._shared.observer.foreign_position(self._symbol, self.beyond(seen))
 
-    def _outside(self, instance: StrategyInstance, quantity: Decimal) -> ClosedOutside:
+    async def _outside(self, instance: StrategyInstance, quantity: Decimal) -> tuple[ClosedOutside, ...]:
+        """How that much was closed: by the venue's trades if they explain all of it, else at the last price."""
         signal, last = instance.state.signal, instance.last_price
-        price = ZERO if last is None else decimal_of(last)
-        if last is None and isinstance(signal, Open | Closing):
-            price = signal.position.entry_price
-        return ClosedOutside(quantity=quantity, price=price, ts_ms=self._shared.clock.now_ms())
+        if isinstance(signal, Open | Closing):
+            trades = await self._trades_outside(signal)
+            if sum((trade.fill.quantity for trade in trades), ZERO) == quantity:
+                return tuple(_closed_by(trade) for trade in trades)
+        price = _cost_of(instance.state) if last is None else decimal_of(last)
+        return (ClosedOutside(quantity=quantity, price=price, ts_ms=self._shared.clock.now_ms()),)
+
+    async def _trades_outside(self, signal: Open | Closing) -> list[OutsideTrade]:
+        """Trades against the position since it was opened that are not in it; none if the venue does not tell in time."""
+        side, known = signal.signal.side.exit_order, signal.position.has
+        try:
+            async with asyncio.timeout(self._patience_s):
+                found = await self._shared.execution.outside_trades(self._symbol, signal.opened_ms)
+        except (LivebotError, TimeoutError):
+            return []
+        return [trade for trade in found if trade.fill.side is side and not known(trade.fill.trade_id)]
+
+
+def _cost_of(state: SymbolState) -> Decimal:
+    """What one coin of what is held has cost."""
+    if isinstance(state.signal, Open | Closing):
+        return state.signal.position.entry_price
+    return state.remainder_cost / state.remainder
+
+
+def _closed_by(trade: OutsideTrade) -> ClosedOutside:
+    fill = trade.fill
+    return ClosedOutside(
+        quantity=fill.quantity,
+        price=fill.price,
+        ts_ms=fill.ts_ms,
+        fee=fill.fee,
+        trade_id=fill.trade_id,
+        by_stop=trade.by_stop,
+    )

@@ -7,7 +7,7 @@ share of a position that strategies share; what cannot be saved changes nothing 
 
 import asyncio
 
-from livebot.core.exposure import exposure_of
+from livebot.core.exposure import exposure_of, others_that_leave
 from livebot.core.facts import Fact, SignalClosed
 from livebot.core.inputs import (
     Admitted,
@@ -34,6 +34,7 @@ from livebot.core.risk import Approved
 from livebot.core.signal import Closing, Idle, Open
 from livebot.errors import Fatal, Rejected
 from livebot.ports import Decision
+from livebot.runtime.exposure_book import Carried
 from livebot.runtime.follow_up import PATIENCE, FollowUp
 from livebot.runtime.past_orders import PastOrders
 from livebot.runtime.settings import RunMode
@@ -89,7 +90,11 @@ class SymbolStates:
             if untold:
                 shared.publish(untold)
             shared.portfolio.recovered(
-                state.strategy, state.symbol, exposure_of(state.signal, state.orders), state.sequence
+                state.strategy,
+                state.symbol,
+                exposure_of(state.signal, state.orders),
+                state.sequence,
+                Carried(state.remainder, state.remainder_cost),
             )
 
     async def _load(self, strategy: str) -> SymbolState:
@@ -111,6 +116,8 @@ class SymbolStates:
         if isinstance(event, OrderFilled) and _overshoots(before, event.fill):
             self._follow_up.compare()  # venues net positions: it has closed what is another strategy's
         self._past.heard(event)
+        if isinstance(event, OrderAccepted):
+            self._follow_up.shown(event)
         self.take(instance, made)
 
     def take(self, instance: StrategyInstance, made: Step) -> None:
@@ -231,9 +238,12 @@ class SymbolStates:
             # It is not sent, and will not be: it is asked for again with the next candle.
             self.apply(instance, OrderAbsent(client_order_id=order.client_order_id, ts_ms=self._shared.clock.now_ms()))
             return
-        answer = self._shared.execution.submit(approved)
+        answering = self._shared.execution.submitting(approved)
         awaited = order.leg.opens or order.leg is Leg.STOP  # others have no position wait for them
-        outcome = await (self._follow_up.answer(order, answer) if awaited else answer)
+        if awaited:
+            outcome = await self._follow_up.answer(order, answering)
+        else:
+            outcome = await asyncio.shield(answering)
         if outcome is None:  # it is in flight still: whoever asks about it waits for that
             self.ask_later(instance, order)
             return
@@ -249,13 +259,13 @@ class SymbolStates:
         """
         if all(other is instance or isinstance(other.state.signal, Idle) for other in self.instances):
             return True
-        beside = _others_that_leave(instance, order)
+        beside = others_that_leave(instance.state.orders, order)
         if order.leg is Leg.PARTIAL:
             return all(record.status is OrderStatus.WORKING and record.confirmed for record in beside)
         for record in beside:
             await self._learn_end(instance, record.request)
         signal = instance.state.signal
-        left = _others_that_leave(instance, order)
+        left = others_that_leave(instance.state.orders, order)
         for record in left:
             self._follow_up.ask_about(record.request)  # its end brings the stop back, or the next exit
         return not left and isinstance(signal, Open | Closing) and order.quantity <= signal.position.closable
@@ -272,8 +282,12 @@ class SymbolStates:
                 self.apply(instance, event)
 
     async def _amend(self, instance: StrategyInstance, approved: Approved) -> None:
-        order, answer = approved.order, self._shared.execution.amend(approved)
-        outcome = await (self._follow_up.answer(order, answer) if order.leg is Leg.STOP else answer)
+        order, answering = approved.order, self._shared.execution.amending(approved)
+        awaited = order.leg is Leg.STOP
+        if awaited:
+            outcome = await self._follow_up.answer(order, answering)
+        else:
+            outcome = await asyncio.shield(answering)
         record = record_of(instance, order.client_order_id)
         if outcome is None or isinstance(outcome, OrderUnknown | OrderAbsent):
             # It may come still; or (absent) it is an entry to which nothing may be done any more.
@@ -282,17 +296,6 @@ class SymbolStates:
         elif isinstance(outcome, OrderAccepted) or (record is not None and record.status is OrderStatus.WORKING):
             self.apply(instance, outcome)  # a refused one makes the kernel ask what the order is now
         # Else it is being asked for already, and a no to a change must not be taken for a no to the order.
-
-
-def _others_that_leave(instance: StrategyInstance, order: OrderRequest) -> list[OrderRecord]:
-    """Orders of the same signal that may close some of it, or have and nobody knows how much."""
-    return [
-        record
-        for record in instance.state.orders
-        if not record.request.leg.opens
-        and not record.settled
-        and record.request.client_order_id != order.client_order_id
-    ]
 
 
 def _overshoots(state: SymbolState, fill: Fill) -> bool:

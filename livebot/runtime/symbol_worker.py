@@ -14,7 +14,7 @@ from livebot.errors import BadInput
 from livebot.features.timeframes import check_candle
 from livebot.runtime.adopting import Adopting
 from livebot.runtime.deciding import Deciding
-from livebot.runtime.follow_up import FollowUp, exposed
+from livebot.runtime.follow_up import FollowUp
 from livebot.runtime.inbox import (
     Adopt,
     Ask,
@@ -41,12 +41,23 @@ class SymbolWorker:
     """Runs the strategies of one symbol, once: `run` or `guard`."""
 
     def __init__(
-        self, symbol: str, strategies: tuple[str, ...], inbox: Inbox, shared: Surroundings, *, attended: bool = True
+        self,
+        symbol: str,
+        strategies: tuple[str, ...],
+        inbox: Inbox,
+        shared: Surroundings,
+        *,
+        attended: bool = True,
+        compared: bool = False,
     ) -> None:
-        """Nothing happens before `run` or `guard`.  Not `attended`: the config no longer names the symbol."""
+        """Nothing happens before `run` or `guard`.
+
+        Not `attended`: the config no longer names the symbol.  `compared`: it was just now, and nothing was there.
+        """
         self.symbol = symbol
         self._strategies = strategies
         self._attended = attended
+        self._compared = compared
         self._inbox = inbox
         self._shared = shared
         self._jobs = SideJobs(symbol, inbox)
@@ -73,7 +84,8 @@ class SymbolWorker:
         try:
             with self._inbox.working():
                 await self._states.recover(self._strategies)
-                await self._reconcile.run(patient=True)
+                if not self._compared:
+                    await self._reconcile.run(patient=True)
                 if not self._states.idle:  # a change that another process had sent may arrive, and undo a newer one
                     self._states.compare_later()
                 if self._deciding is not None:
@@ -169,7 +181,7 @@ class SymbolWorker:
         self._follow_up.rang(item.strategy)
         now_ms = self._shared.clock.now_ms()
         for instance in self._states.instances:
-            if instance.strategy_name == item.strategy and exposed(instance):
+            if instance.strategy_name == item.strategy and self._follow_up.exposed(instance):
                 self._states.apply(instance, ExitRequested(CloseReason.UNPROTECTED, now_ms))
 
     def _candle(self, item: CandleOf) -> None:

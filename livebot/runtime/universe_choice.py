@@ -121,8 +121,10 @@ async def first_choice(
     return following
 
 
-def stale_text(memory: UniverseMemory, error: LivebotError) -> str:
-    """What the operator is told while the symbols are not told."""
+def stale_text(memory: UniverseMemory, error: LivebotError, *, fixed: bool = False) -> str:
+    """What the operator is told while the symbols are not told; `fixed`: they are those of the config."""
+    if fixed:
+        return f"it cannot be seen whether the venue still lists the symbols of the config: {error}; it is asked again"
     return f"the universe stays as it was ({len(memory.members)} symbols): {error}; it is asked again"
 
 

@@ -1,17 +1,19 @@
 """Looks from time to time which symbols are to be traded, and follows: new ones are taken on, others let go of.
 
 Rules of this file: a choice is on disk before anything follows from it; who leaves opens nothing from that moment on, is
-managed to the close of what is open, and is let go of then; what the venue lists no longer is asked nothing any more, and
-its open position is told to the operator until the venue shows it gone; while a look is under way a simulated market waits.
+managed to the close of what is open, and is let go of then, however long the venue takes to tell of new ones; what it
+lists no longer is asked nothing any more, and its open position is told to the operator until the venue shows it gone; while
+a look is under way a simulated market waits.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 
-from livebot.core.market import MINUTE_MS
+from livebot.core.market import MINUTE_MS, Instrument
 from livebot.core.universe import Selection, choose
 from livebot.core.universe_memory import UniverseMemory, UniverseStatus
 from livebot.core.wording import number
@@ -25,9 +27,11 @@ from livebot.runtime.roster import Roster
 from livebot.runtime.universe_choice import FILE, SOURCE, UniverseParts, followed, listings_of, stale_text
 
 _log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 POLL_S = 1.0  # how often those that depart are looked at when no candle comes
 TAKE_ON_S = 30.0
+ADMITTED_AT_ONCE = 10
 RETRY_MS = 5 * MINUTE_MS  # of the market's time, until a venue that did not answer is asked again
 
 
@@ -103,12 +107,23 @@ class UniverseWatch:
                 pass  # it is time all the same
             self._due.clear()
             try:
-                if self._clock.now_ms() >= self._next_ms:
-                    await self._look()
-                await self._see_off()
+                await self._round()
                 await asyncio.sleep(0)  # who was taken on begins, so that its work is seen
             finally:
                 self._release()
+
+    async def _round(self) -> None:
+        wanted = await self._look() if self._clock.now_ms() >= self._next_ms else ()
+        taking = asyncio.create_task(self._take_on(wanted), name="universe: take on") if wanted else None
+        try:
+            await self._see_off()
+            while taking is not None and (await asyncio.wait((taking,), timeout=POLL_S))[1]:
+                await self._see_off()
+            if taking is not None:
+                taking.result()
+        finally:
+            if taking is not None:
+                taking.cancel()
 
     def _release(self) -> None:
         if self._held:
@@ -117,21 +132,23 @@ class UniverseWatch:
 
     # A look
 
-    async def _look(self) -> None:
+    async def _look(self) -> Sequence[str]:
+        """Follow what is listed now; the symbols that are to be taken on."""
         now_ms, parts = self._clock.now_ms(), self._parts
         try:
             listings = await listings_of(parts.source)
         except LivebotError as error:
-            self._stale = stale_text(self._memory, error)
+            self._stale = stale_text(self._memory, error, fixed=parts.fixed)
             self._problems.report(SOURCE, self._stale)
             self._next_ms = now_ms + min(parts.refresh_ms, RETRY_MS)
-            return
+            return ()
         self._stale = None
         self._problems.report(SOURCE, None)
         self._next_ms = now_ms + parts.refresh_ms
         selection = choose(parts.rules, listings, self._memory.membership, now_ms)
         if await self._remembered(followed(self._memory, selection, now_ms)):
-            await self._follow(selection, {each.symbol for each in listings})
+            return await self._follow(selection, {each.symbol for each in listings})
+        return ()
 
     async def _remembered(self, memory: UniverseMemory) -> bool:
         try:
@@ -143,7 +160,7 @@ class UniverseWatch:
         self._memory = memory
         return True
 
-    async def _follow(self, selection: Selection, listed: Collection[str]) -> None:
+    async def _follow(self, selection: Selection, listed: Collection[str]) -> Sequence[str]:
         for symbol in selection.left:
             self._blocks.outside(symbol, stands=True)
             self._problems.report(_source(symbol), self._taken_off(symbol))
@@ -160,38 +177,53 @@ class UniverseWatch:
                 left=reasons,
             )
         departing = [symbol for symbol, _ in self._memory.departing]
-        for symbol in (*selection.membership.symbols, *departing):
-            if symbol in listed:
-                await self._run(symbol)
+        # Those that are traded, or have something open.
+        present = [each for each in dict.fromkeys((*selection.membership.symbols, *departing)) if each in listed]
+        for symbol in present:
+            if symbol in self._resting:
+                self._wake(symbol)
         for symbol in departing:
             if symbol not in listed and self._roster.busy(symbol):
                 await self._rest(symbol)
-
-    async def _run(self, symbol: str) -> None:
-        """A listed symbol that is traded, or has something open."""
-        if symbol in self._resting:
-            self._wake(symbol)
-        elif symbol not in self._roster.symbols and self._is_wanted(symbol):
-            try:
-                await self._taken_on(symbol)
-            except LivebotError as error:
-                text = (
-                    f"{symbol} is in the universe and cannot be traded yet: {error}; it is tried again at the next look"
-                )
-                self._problems.report(_source(symbol), text)
-                return
-            self._problems.report(_source(symbol), None)
+        return [each for each in present if each not in self._roster.symbols and self._is_wanted(each)]
 
     def _is_wanted(self, symbol: str) -> bool:
         member = symbol in dict(self._memory.members)
         return self._roster.busy(symbol) or (member and bool(self._parts.strategies(symbol)))
 
-    async def _taken_on(self, symbol: str) -> None:
+    # Those that are taken on
+
+    async def _take_on(self, symbols: Sequence[str]) -> None:
+        turns = asyncio.Semaphore(ADMITTED_AT_ONCE)
+        ready = await asyncio.gather(*(self._admitted(symbol, turns) for symbol in symbols))
+        admitted = [symbol for symbol, is_ready in zip(symbols, ready, strict=True) if is_ready]
+        if not admitted:
+            return
+        found: Mapping[str, Instrument | LivebotError]
         try:
-            async with asyncio.timeout(TAKE_ON_S):
-                await self._roster.take_on(symbol)
-        except TimeoutError:
-            raise Transient(f"the venue tells nothing of it within {TAKE_ON_S:g} s") from None
+            found = await _in_time(self._roster.instruments(admitted))
+        except LivebotError as error:
+            found = dict.fromkeys(admitted, error)
+        for symbol, told in found.items():
+            if isinstance(told, LivebotError):
+                self._cannot(symbol, told)
+            else:
+                self._roster.take_on(symbol, told)
+                self._problems.report(_source(symbol), None)
+
+    async def _admitted(self, symbol: str, turns: asyncio.Semaphore) -> bool:
+        async with turns:
+            try:
+                await _in_time(self._roster.admit(symbol))
+            except LivebotError as error:
+                self._cannot(symbol, error)
+                return False
+        return True
+
+    def _cannot(self, symbol: str, error: LivebotError) -> None:
+        self._roster.give_up(symbol)
+        text = f"{symbol} is in the universe and cannot be traded yet: {error}; it is tried again at the next look"
+        self._problems.report(_source(symbol), text)
 
     # Those that depart
 
@@ -243,6 +275,14 @@ class UniverseWatch:
         self._resting.discard(symbol)
         self._problems.report(_source(symbol), None)
         self._roster.wake(symbol)
+
+
+async def _in_time(answer: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(TAKE_ON_S):
+            return await answer
+    except TimeoutError:
+        raise Transient(f"the venue tells nothing of it within {TAKE_ON_S:g} s") from None
 
 
 def _source(symbol: str) -> str:

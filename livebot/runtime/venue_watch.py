@@ -7,7 +7,7 @@ for, they are `APART_S` apart; each ends with one line of log.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from logging import INFO
 
@@ -33,11 +33,13 @@ from livebot.runtime.reconcile import (
     missing_stops,
 )
 from livebot.runtime.settings import ExecutionSettings
+from livebot.runtime.waiting import Bell, within
 from livebot.runtime.wallet_watch import WalletWatch
 
 SOURCE = "reconcile"
 ATTEMPTS = 5  # to see the account at a moment at which nothing is under way
 APART_S = 2.0
+QUIET_S = 0.2  # how long each of the first ones waits for such a moment
 
 _log = structlog.get_logger(__name__)
 
@@ -76,30 +78,27 @@ class VenueWatch:
         self._states = states
         self._wallet = WalletWatch(problems, settings.wallet_tolerance)
         self._wanted: set[str | None] = set()  # symbols to be compared soon, None: all
-        self._due = asyncio.Event()
+        self._due = Bell()
 
     def want(self, symbol: str | None) -> None:
         """Compare soon: the account, and of the symbols those with a signal (or this one alone)."""
         self._wanted.add(symbol)
-        self._due.set()
+        self._due.ring()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(self._settings.reconcile_s):
-                    await self._due.wait()
-            except TimeoutError:
+            if not await self._due.within(self._settings.reconcile_s):
                 if not await self._round("timer", frozenset()):
-                    self._due.set()  # an event may have been lost: that cannot wait for the next time
+                    self._due.ring()  # an event may have been lost: that cannot wait for the next time
                     await asyncio.sleep(APART_S)
                 continue
             # Who asks meanwhile is served by this one, who asks during it by the next one.
             wanted, self._wanted = frozenset(self._wanted), set()
-            self._due.clear()
+            self._due.silence()
             if not await self._round("notice", wanted):
                 self._wanted |= wanted
-                self._due.set()
+                self._due.ring()
             await asyncio.sleep(APART_S)
 
     async def _round(self, occasion: str, wanted: frozenset[str | None]) -> bool:
@@ -172,12 +171,19 @@ class VenueWatch:
         return by_symbol
 
     def _compare_symbol(self, symbol: str, states: list[SymbolState], snapshot: VenueSnapshot) -> None:
-        beyond = snapshot.quantity(symbol) - expected_quantity(states)
+        beyond = self._beyond(symbol, states, snapshot)
         if beyond == self._foreign.dismissed_quantity(symbol) and not missing_orders(states, snapshot):
             self._foreign.position(symbol, beyond)
         elif not self._ask(symbol):
             quiet = not any(state.orders for state in states)
             self._foreign.position(symbol, beyond, nobody=True, certain=quiet)
+
+    def _beyond(self, symbol: str, states: Sequence[SymbolState], snapshot: VenueSnapshot) -> Decimal:
+        """What the venue holds beyond ours; coins that closed positions have left are shown only where somebody trades."""
+        unseen = symbol not in self._inboxes and symbol not in snapshot.positions
+        if unseen and all(isinstance(state.signal, Idle) for state in states):
+            return ZERO
+        return snapshot.quantity(symbol) - expected_quantity(states)
 
     def _ask(self, symbol: str) -> bool:
         """Have the symbol's worker look into it; False if there is none."""
@@ -200,6 +206,7 @@ class VenueWatch:
     async def first_sight(self) -> None:
         """See what the account is worth; nothing opens before.  Returns when it has been seen."""
         for _ in range(ATTEMPTS):
+            await within(QUIET_S, self._activity.idle)
             if await self._see_account(None):
                 return
         account = await self._execution.insisted(self._exchange.fetch_account)
@@ -222,8 +229,7 @@ class VenueWatch:
     def _judge(self, wallet: Decimal, snapshot: VenueSnapshot) -> None:
         by_symbol = self._by_symbol()
         for symbol in by_symbol.keys() | snapshot.positions.keys():
-            ours = expected_quantity(by_symbol.get(symbol, ())) + self._foreign.dismissed_quantity(symbol)
-            if snapshot.quantity(symbol) != ours:
+            if self._beyond(symbol, by_symbol.get(symbol, ()), snapshot) != self._foreign.dismissed_quantity(symbol):
                 self._wallet.forget()
                 return
         cost = sum((each.quantity * each.average_price for each in snapshot.positions.values()), ZERO)

@@ -16,6 +16,47 @@ def first_of(group: BaseExceptionGroup[Any]) -> BaseException:
     return error
 
 
+class Bell:
+    """An event for one who waits for it again and again, and mostly in vain: that it does not come is no exception."""
+
+    def __init__(self) -> None:
+        """Silent."""
+        self._rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def rung(self) -> bool:
+        """Whether it has been rung since it was last silenced."""
+        return self._rung
+
+    def ring(self) -> None:
+        """Wake who waits, or who will."""
+        self._rung = True
+        _wake(self._waiter)
+
+    def silence(self) -> None:
+        """Until it is rung again."""
+        self._rung = False
+
+    async def within(self, timeout_s: float) -> bool:
+        """Wait until it is rung, but no longer than so long; says whether it is."""
+        if not self._rung:
+            loop = asyncio.get_running_loop()
+            self._waiter = waiter = loop.create_future()
+            timer = loop.call_later(timeout_s, _wake, waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        return self._rung
+
+
+def _wake(waiter: "asyncio.Future[None] | None") -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
 async def until_done(future: "asyncio.Future[Any]") -> None:
     """What becomes of it is its owner's to see."""
     await asyncio.wait((future,))

@@ -5,18 +5,21 @@ failure of a symbol with something open a guard stands by until the next run; th
 symbol) is kept here, whoever runs.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 
 from livebot.core.facts import Fact
 from livebot.core.inputs import SymbolState
 from livebot.core.market import Instrument
 from livebot.core.rules import Rules, sharing_a_position
-from livebot.core.signal import CloseReason
+from livebot.core.signal import CloseReason, Idle
 from livebot.ports import Decision
 from livebot.runtime.contexts import Contexts
 from livebot.runtime.execution import Execution
 from livebot.runtime.inbox import Inbox, Leave, Stop
 from livebot.runtime.instances import Instances
+from livebot.runtime.reconcile import expected_quantity
 from livebot.runtime.recovery import Key, Recovered, fresh_state, moved_on
 from livebot.runtime.standby import Standby
 from livebot.runtime.strategy_instance import StrategyInstance
@@ -29,6 +32,7 @@ from livebot.runtime.unattended import Unattended
 # A history takes many times what is kept of it: all at once they would be most of what the process ever holds.
 HISTORIES_AT_ONCE = 8
 HISTORIES_PATIENCE_S = 2.0
+FRESH_S = 30.0  # so long the look at the start says how things are where nothing is going on
 
 
 class Workers:
@@ -56,6 +60,8 @@ class Workers:
         self._attended = set(parts.strategies)
         self._instruments: dict[str, Instrument] = {}
         self._guarded: set[str] = set()
+        self._found: dict[str, Decimal] = {}  # what the look at the start has shown, until a worker begins there
+        self._found_s = 0.0
         self._standby = Standby(self._guard)
         self.contexts = Contexts(parts, execution)
         self._shared = self._surroundings()
@@ -78,6 +84,8 @@ class Workers:
         self.strategies = {symbol: names for symbol, names in strategies.items() if symbol in recovered.instruments}
         settings, activity = self._parts.settings, self._parts.activity
         self.inboxes.update({symbol: Inbox(settings.queue_size, activity) for symbol in self.strategies})
+        self._found = {symbol: recovered.snapshot.quantity(symbol) for symbol in self.strategies}
+        self._found_s = asyncio.get_running_loop().time()
 
     def take_on(self, symbol: str, strategies: Sequence[str], instrument: Instrument) -> None:
         """Have these strategies run on a symbol from now on, from the states that are known of it.
@@ -111,7 +119,7 @@ class Workers:
             self._guarded.discard(symbol)
             self.evict(symbol)
         try:
-            await self._worker(symbol).run()
+            await self._worker(symbol, compared=self._nothing_there(symbol)).run()
         except Exception:
             if self.busy(symbol):
                 self._standby.begin(symbol)
@@ -139,7 +147,20 @@ class Workers:
         """Nobody stands by any more."""
         await self._standby.close()
 
+    def _nothing_there(self, symbol: str) -> bool:
+        """Whether no signal goes on there, and the look at the start has just shown what our files say and nothing beyond.
+
+        Then nothing of ours can have changed since, and the worker need not ask once more.
+        """
+        quantity = self._found.pop(symbol, None)
+        if quantity is None or asyncio.get_running_loop().time() > self._found_s + FRESH_S:
+            return False
+        states = [self.states[strategy, symbol] for strategy in self.strategies[symbol]]
+        idle = all(isinstance(state.signal, Idle) and not state.orders for state in states)
+        return idle and quantity == expected_quantity(states) and not self._observer.dismissed_quantity(symbol)
+
     async def _guard(self, symbol: str) -> None:
+        self._found.pop(symbol, None)
         self._guarded.add(symbol)
         self.evict(symbol)
         await self._worker(symbol).guard()
@@ -164,9 +185,15 @@ class Workers:
             loading=Turns(HISTORIES_AT_ONCE, HISTORIES_PATIENCE_S),
         )
 
-    def _worker(self, symbol: str) -> SymbolWorker:
-        attended = symbol in self._attended
-        return SymbolWorker(symbol, self.strategies[symbol], self.inboxes[symbol], self._shared, attended=attended)
+    def _worker(self, symbol: str, *, compared: bool = False) -> SymbolWorker:
+        return SymbolWorker(
+            symbol,
+            self.strategies[symbol],
+            self.inboxes[symbol],
+            self._shared,
+            attended=symbol in self._attended,
+            compared=compared,
+        )
 
     def _make_instance(self, symbol: str, strategy: str) -> StrategyInstance:
         made = None if symbol in self._guarded else self._parts.make_strategy(strategy)

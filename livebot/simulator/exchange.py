@@ -5,7 +5,7 @@ events travel apart: the fills of an order may be told before the answer to its 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from livebot.core.inputs import OrderAccepted, OrderEvent, OrderOutcome, OrderRejected, OrderUnknown
 from livebot.core.market import Instrument
@@ -107,10 +107,11 @@ class SimulatedExchange:
         await self._question(symbol)
         return self._venue.fills(symbol, client_order_id)
 
-    async def fetch_open_orders(self) -> tuple[VenueOrder, ...]:
-        """All of the account.  Raises Transient."""
+    async def fetch_open_orders(self, symbols: Collection[str] | None = None) -> tuple[VenueOrder, ...]:
+        """All of the account, or of these symbols and no others.  Raises Transient."""
         await self._question(None)
-        return self._venue.open_orders()
+        found = self._venue.open_orders()
+        return found if symbols is None else tuple(order for order in found if order.symbol in symbols)
 
     async def fetch_positions(self) -> tuple[VenuePosition, ...]:
         """All that are not flat.  Raises Transient."""
@@ -125,6 +126,10 @@ class SimulatedExchange:
     def listen(self, symbol: str, deliver: Callable[[OrderEvent], None]) -> None:
         """Deliver order events of a symbol from now on; replaces an earlier listener."""
         self._listeners[symbol] = deliver
+
+    def ignore(self, symbol: str) -> None:
+        """Nobody trades a symbol any more."""
+        self._listeners.pop(symbol, None)
 
     def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
         """Deliver what `say` is told; replaces an earlier listener."""

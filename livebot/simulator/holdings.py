@@ -57,11 +57,19 @@ class Holdings:
         opening = quantity - closing
         held.quantity += opening
         held.cost += opening * price
-        held.quantity -= base_fee
+        if base_fee:
+            fee += self._cost_of_coins(held, base_fee)
         if not held.quantity:
             del self.positions[symbol]
         self.fees += fee
         self.wallet -= fee
+
+    def _cost_of_coins(self, held: Holding, base_fee: Decimal) -> Decimal:
+        """Take a fee off what is held, and what those coins cost off its cost: that is lost like any fee."""
+        cost = (held.cost * base_fee / held.quantity).quantize(MONEY_STEP, ROUND_HALF_EVEN)
+        held.quantity -= base_fee
+        held.cost -= cost
+        return cost
 
     def unrealised(self, symbol: str, price: Decimal) -> Decimal:
         """What closing at `price` would add to the wallet, before fees."""

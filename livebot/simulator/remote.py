@@ -5,7 +5,7 @@ else is Transient, and the feed's `run` raises Fatal.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count as counting
 from pathlib import Path
 from typing import Any
@@ -213,7 +213,7 @@ class RemoteExchange:
         """All trades of an order, oldest first.  Raises Transient."""
         return read_all(Fill, await self._link.ask("fills", symbol=symbol, client_order_id=client_order_id))
 
-    async def fetch_open_orders(self) -> tuple[VenueOrder, ...]:
+    async def fetch_open_orders(self, symbols: Collection[str] | None = None) -> tuple[VenueOrder, ...]:
         """All of the account.  Raises Transient."""
         return read_all(VenueOrder, await self._link.ask("open_orders"))
 
@@ -228,6 +228,10 @@ class RemoteExchange:
     def listen(self, symbol: str, deliver: Callable[[OrderEvent], None]) -> None:
         """Deliver order events of a symbol from now on; replaces an earlier listener."""
         self._listeners[symbol] = deliver
+
+    def ignore(self, symbol: str) -> None:
+        """Nobody trades a symbol any more."""
+        self._listeners.pop(symbol, None)
 
     def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
         """There is nothing to tell: a link that breaks ends the feed's `run`."""

@@ -150,6 +150,10 @@ _SEVERAL = TypeAdapter(list[Fault])
 class Deeds(Protocol):
     """What an exchange can be told to do at once.  Symbols are unified, or the venue's names."""
 
+    def check(self, symbols: Sequence[str]) -> None:
+        """Raises BadInput for one that the exchange does not have."""
+        ...
+
     def delist(self, symbols: Sequence[str]) -> None:
         """Trade them no more.  Raises BadInput for one that is not listed."""
         ...
@@ -202,6 +206,8 @@ class Faults:
             several = _SEVERAL.validate_json(text if text.lstrip()[:1] == b"[" else b"[" + text + b"]")
         except ValidationError as error:
             raise BadInput("\n".join(sentences(error))) from None
+        if self._deeds is not None:
+            self._deeds.check([name for fault in several for name in fault.symbols])
         for fault in several:
             self.arm(fault)
 

@@ -64,6 +64,7 @@ def changed(tree: Any, *place: str | int, to: object) -> Any:
     return whole
 
 
+@pytest.mark.untraced
 @given(states())
 def test_every_state_reads_back_equal(state):
     """Equal, and written the same again: Decimals keep their exponent, so 1.0 stays 1.0."""

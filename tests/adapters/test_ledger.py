@@ -14,7 +14,7 @@ from livebot.adapters.file_workers import InlineWorkers
 from livebot.adapters.ledger import SqlLedger
 from livebot.adapters.ledger_reader import LedgerReader, SymbolTally
 from livebot.adapters.ledger_tables import named, told_apart, url_of
-from livebot.core.facts import Fact
+from livebot.core.facts import Fact, RemainderGone
 from livebot.errors import BadInput, Fatal, Transient
 from livebot.ports import Ledger
 from tests.adapters.states import STRATEGY, SYMBOL, a_close, a_decision, a_fact
@@ -331,6 +331,23 @@ async def test_what_was_realised_in_a_time_is_exact(ledger, path):
     with LedgerReader(path) as reader:
         assert Decimal("-0.399999999999999999") == reader.realised(20, 30)
         assert Decimal(0) == reader.realised(31, 99)
+
+
+async def test_what_is_gone_of_what_a_signal_left_was_realised_too(ledger, path):
+    """It is no trade, and counts as none."""
+    gone = RemainderGone(
+        **{name: getattr(a_fact(), name) for name in ("strategy", "symbol", "ts_ms", "signal_id", "side", "exposure")},
+        sequence=2,
+        quantity=Decimal("0.1"),
+        cost=Decimal(10),
+        price=Decimal(99),
+        fee=Decimal(0),
+        pnl_net=Decimal("-0.1"),
+    )
+    await ledger.record([a_close(sequence=1, pnl_net="1.5", ts_ms=gone.ts_ms), gone], ())
+    with LedgerReader(path) as reader:
+        assert reader.realised(gone.ts_ms, gone.ts_ms + 1) == Decimal("1.4")
+        assert reader.tallies()[SYMBOL].pnl_net == Decimal("1.5")
 
 
 async def test_the_last_numbers_of_each_pair_survive_its_file(ledger, path):

@@ -37,8 +37,8 @@ def prepare(folder: Path, strategy: str = HONEST % "1m", *, count: int = 400, st
 
 
 def backtest(folder: Path, *arguments: object, code: int = 0) -> str:
-    """What it prints on stdout; stderr too where it fails."""
+    """What it prints on stdout; stderr too where it was called wrongly."""
     common = ("--config", folder / "config.yaml", "--candles", folder / "candles", "--jobs", "1")
     result = CliRunner().invoke(app, ["backtest", *map(str, (*common, *arguments))])
     assert result.exit_code == code, result.output
-    return result.stdout if code == 0 else result.output
+    return result.output if code == 2 else result.stdout

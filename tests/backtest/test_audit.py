@@ -50,6 +50,7 @@ def peeker(kind):
 # What looks ahead is found
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", [NextClose, NextOpen, WholeSample])
 def test_a_strategy_that_reads_past_its_view_is_found(kind):
     found = audited(peeker(kind))
@@ -63,6 +64,7 @@ def test_a_strategy_that_reads_past_its_view_is_found(kind):
     assert not [each for each in found.findings if each.first.kind is Kind.FEATURE]
 
 
+@pytest.mark.untraced
 def test_a_peek_by_one_candle_shows_at_the_moment_from_which_the_future_is_another():
     found = audited(peeker(NextClose), points=12)
     for each in found.findings:
@@ -79,6 +81,7 @@ def test_a_strategy_that_cannot_be_asked_without_the_future_is_found():
     assert "no next candle" in failure.after
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "cheat",
     [
@@ -111,6 +114,7 @@ def test_a_fill_at_a_price_that_nobody_knew_is_found(monkeypatch):
 # What does not is left in peace
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "honest",
     [
@@ -130,6 +134,7 @@ def test_an_honest_strategy_is_clean(honest, latency_ms):
     assert len(found.points) == 4
 
 
+@pytest.mark.untraced
 def test_the_shipped_strategies_are_clean():
     found = audited(
         strategy(EmaCross, EmaCrossParams(timeframe=Timeframe.M1, fast=3, slow=9, rsi_period=5, expiry_minutes=30)),
@@ -153,6 +158,7 @@ def test_gaps_and_symbols_that_begin_late_are_no_peek():
     assert found.untried == ()
 
 
+@pytest.mark.untraced
 def test_a_strategy_that_begins_late_is_left_out_of_what_comes_before():
     slow = strategy(EmaCross, EmaCrossParams(timeframe=Timeframe.M1, fast=3, slow=9, rsi_period=10, expiry_minutes=30))
     found = audited(strategy(params=WhimParams()), slow, minutes=400, points=8)

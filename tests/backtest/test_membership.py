@@ -33,6 +33,7 @@ def openings(result: BacktestResult, symbol: str) -> list[int]:
     return [fact.ts_ms for fact in result.facts if isinstance(fact, SignalOpening) and fact.symbol == symbol]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", [Whim, Restless])
 @pytest.mark.parametrize("skip", [True, False])
 def test_a_symbol_opens_only_while_it_is_a_member(kind, skip) -> None:
@@ -55,6 +56,7 @@ def test_at_its_last_close_a_member_may_still_open() -> None:
     assert openings(run(replace(single, skip=False)), FIRST) == [stop_ms]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", [Whim, Restless])
 def test_what_is_open_when_its_symbol_leaves_is_managed_to_its_close(kind) -> None:
     """It ends by its own stop, target, time or strategy, as if its symbol had stayed."""

@@ -1,5 +1,6 @@
 """The parts of a backtest by themselves: plans, tapes, features and their cache, equity, funding."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,15 @@ from livebot.backtest.result import BacktestResult
 from livebot.backtest.run import run
 from livebot.backtest.tape import tape_of
 from livebot.core.entry import Entry
-from livebot.core.facts import SignalClosed, SignalOpened
+from livebot.core.facts import (
+    Fact,
+    PositionIncreased,
+    PositionReduced,
+    RemainderKept,
+    RemainderTaken,
+    SignalClosed,
+    SignalOpened,
+)
 from livebot.core.market import MINUTE_MS, Side, Timeframe
 from livebot.core.risk import Limits
 from livebot.core.rules import FractionOfEquity
@@ -23,7 +32,7 @@ from livebot.features.declaration import Feature, ema
 from livebot.features.surroundings import market_return
 from livebot.runtime.settings import LossAction, LossLimit
 from livebot.strategies.interface import Strategy, View, feature_set_of
-from tests.backtest.plans import START_MS, SYMBOLS, candles, plan, rules, strategy, without
+from tests.backtest.plans import START_MS, SYMBOLS, candles, instrument, plan, rules, strategy, without
 from tests.backtest.whims import Whim, WhimParams
 
 
@@ -296,3 +305,35 @@ class TestFeatureCache:
     def test_what_cannot_be_kept_is_computed_all_the_same(self, tmp_path: Path) -> None:
         (tmp_path / "taken").write_text("a file where a folder should be")
         assert self.compute(tmp_path / "taken")[1] == self.compute(tmp_path / "kept", most=10)[1]
+
+
+def test_on_spot_equity_is_the_money_and_all_coins_that_fees_have_left() -> None:
+    """Held against the trades alone, of which purchases pay in coins and sales in quote."""
+    rate = Decimal("0.0015")
+    coins = {symbol: instrument(symbol, fee_in_base=True, can_short=False, taker_fee=rate) for symbol in SYMBOLS}
+    only_long = WhimParams(minutes=5)
+    whole = plan(600, instruments=coins, rules=rules(resting_target=False), strategies=(strategy(Whim, only_long),))
+    result = run(whole)
+    money, held = Decimal(10_000), dict.fromkeys(SYMBOLS, Decimal(0))
+    for fact in result.facts:
+        if isinstance(fact, SignalOpened | PositionIncreased):
+            money -= fact.quantity * fact.price
+            held[fact.symbol] += fact.quantity * (1 - rate)
+        elif isinstance(fact, PositionReduced):
+            money += fact.quantity * fact.price * (1 - rate)
+            held[fact.symbol] -= fact.quantity
+    assert sum(isinstance(fact, RemainderTaken) for fact in result.facts) > 5
+    worth = sum(float(quantity) * whole.candles[symbol].close[-1] for symbol, quantity in held.items())
+    assert result.equity.equity[-1] == pytest.approx(float(money) + worth, abs=1e-5)
+    open_cost = sum(fact.exposure.open_notional for fact in last_of(result.facts))
+    carried = sum(
+        fact.cost if isinstance(fact, RemainderKept) else -fact.cost
+        for fact in result.facts
+        if isinstance(fact, RemainderKept | RemainderTaken)
+    )
+    assert float(result.wallet) == pytest.approx(float(money + open_cost + carried), abs=1e-5)
+
+
+def last_of(facts: Iterable[Fact]) -> Iterable[Fact]:
+    """The last fact of each symbol."""
+    return {fact.symbol: fact for fact in facts}.values()

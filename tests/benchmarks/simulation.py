@@ -37,7 +37,7 @@ def _in_child(first: int, seeds: int) -> Numbers:
 def main(arguments: Sequence[str]) -> int:
     """Run so many seeds from the first one; the first is run once before, so that all modules are there."""
     first, seeds = map(int, arguments)
-    quiet_logs()
+    quiet_logs(for_good=True)
     run_seed(first)
     began, began_cpu = time.perf_counter(), time.process_time()
     steps = signals = crashes = 0

@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import certifi
 import pytest
@@ -237,7 +238,7 @@ _WHOSE = ("--exchange", "bybit", "--market", "perpetual", "--symbols", "BTC/USDT
 class TestProgress:
     def test_lines_where_nobody_watches(self, capsys, monkeypatch):
         now = iter([0.0, 1.0, 6.0, 6.0, 7.0])
-        monkeypatch.setattr(data_progress.time, "monotonic", lambda: next(now))
+        monkeypatch.setattr(data_progress, "time", SimpleNamespace(monotonic=lambda: next(now)))
         with FetchProgress() as progress:
             progress.tell(Progress("A", 200, 50, 5))
             progress.tell(Progress("B", 200, 150, 7))

@@ -179,16 +179,19 @@ SCALARS = (
 TREES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5))
 
 
+@pytest.mark.untraced
 @given(st.text() | st.text(alphabet="[]{}:-,&*!|>'\"%@`#? \n\tab1.~<=\\ux"))
 def test_any_text_is_a_config_or_refused(text):
     check_outcome(text)
 
 
+@pytest.mark.untraced
 @given(st.dictionaries(KEYS, TREES, max_size=6))
 def test_any_yaml_is_a_config_or_refused(tree):
     check_outcome(yaml.safe_dump(tree, allow_unicode=True))
 
 
+@pytest.mark.untraced
 @given(st.data())
 def test_a_damaged_config_is_a_config_or_refused(data):
     text = SHIPPED.read_text("utf-8")
@@ -199,6 +202,7 @@ def test_a_damaged_config_is_a_config_or_refused(data):
     check_outcome(text)
 
 
+@pytest.mark.untraced
 @given(st.dictionaries(st.sampled_from(["fast", "slow", "timeframe", "stop_loss", "x"]), TREES, max_size=4))
 def test_any_params_fit_or_are_refused(params):
     tree = {**yaml.safe_load(MINIMAL), "strategies": [{"name": "ema_cross", "params": params}]}

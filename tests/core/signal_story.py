@@ -158,8 +158,8 @@ class Story:
     def adjust(self, price: Number = 100, **values: Any) -> "Story":
         return self.feed(Adjusted(Adjustment(**values), Decimal(price), self.ts_ms))
 
-    def outside(self, quantity: Number, price: Number = 100) -> "Story":
-        return self.feed(ClosedOutside(quantity=Decimal(quantity), price=Decimal(price), ts_ms=self.ts_ms))
+    def outside(self, quantity: Number, price: Number = 100, **more: Any) -> "Story":
+        return self.feed(ClosedOutside(quantity=Decimal(quantity), price=Decimal(price), ts_ms=self.ts_ms, **more))
 
     # Reading
 

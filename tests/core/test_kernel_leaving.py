@@ -287,6 +287,28 @@ def test_a_part_closed_outside_shrinks_the_orders():
     assert D(98) == story.signal.position.exit_price
 
 
+def test_a_trade_of_somebody_else_is_booked_at_what_it_brought_and_once():
+    """With the fee that the venue took for it."""
+    story = Story().open().outside("0.4", 98, fee=D("0.02"), trade_id="theirs")
+    before = story.state
+    assert before is story.outside("0.4", 98, fee=D("0.02"), trade_id="theirs").state
+    closed = story.outside("0.6", 97, fee=D("0.03"), trade_id="theirs-2").end(Leg.STOP).end(Leg.TARGET)
+    fact = closed.fact("SignalClosed")
+    assert (CloseReason.VENUE, D("97.4"), D("0.05")) == (fact.reason, fact.exit_price, fact.fees)
+
+
+@pytest.mark.parametrize("already", [None, CloseReason.UNPROTECTED, CloseReason.OPERATOR])
+def test_what_the_stop_closed_that_travelled_with_the_entry_was_closed_by_a_stop(already):
+    """Also if it was first thought to have none; what we were leaving for another reason keeps that."""
+    story = Story().open()
+    if already is not None:
+        story.leave(already)
+    story.outside(1, 95, trade_id="attached", by_stop=True)
+    expected = CloseReason.OPERATOR if already is CloseReason.OPERATOR else CloseReason.STOP_LOSS
+    assert expected is story.signal.reason
+    assert Leg.STOP is story.fact("PositionReduced").leg
+
+
 def test_more_than_all_closed_outside_closes_all():
     """Never more than we held."""
     story = Story().open().outside(3)

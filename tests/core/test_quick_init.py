@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, dataclass, field, replace
 
 import pytest
 
-from livebot.core.quick_init import quick_init
+from livebot.core.quick_init import changed, quick_init
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +76,17 @@ def test_what_it_does_not_know_is_refused_when_the_class_is_made():
 
     with pytest.raises(TypeError, match=r"Made\.rows"):
         quick_init(Made)
+
+
+@pytest.mark.parametrize("kind", [PlainThing, QuickThing])
+def test_a_changed_copy_is_what_replace_makes_of_it(kind):
+    """Of each field, and of none; what it is a copy of stays, and the class checks the copy."""
+    thing = kind(1, "b", third=0.5)
+    for changes in ({}, {"first": 9}, {"second": None}, {"third": 2.0, "first": 3}):
+        assert changed(thing, **changes) == replace(thing, **changes)
+    assert changed(thing) is not thing
+    assert thing == kind(1, "b", third=0.5)
+    with pytest.raises(ValueError, match="below 0"):
+        changed(thing, first=-1)
+    with pytest.raises(TypeError, match="fourth"):
+        changed(thing, fourth=4)

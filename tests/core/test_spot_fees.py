@@ -167,3 +167,79 @@ def test_an_adopted_position_leaves_what_is_carried_where_it_is():
     made = adopt(carrying, wish, SPOT)
     assert isinstance(made, Step)
     assert (made.state.remainder, made.state.signal.position.quantity) == (D("0.0005"), 1)
+
+
+def test_what_an_adopted_position_leaves_is_added_to_what_was_carried():
+    carrying = replace(EMPTY, remainder=D("0.0005"), remainder_cost=D("0.05"))
+    wish = Adoption(quantity=D(1), entry_price=D(100), price=D(100), stop_loss=D(95), take_profit=None, ts_ms=0)
+    made = adopt(carrying, wish, SPOT)
+    assert isinstance(made, Step)
+    story = SpotStory(made.state, SPOT).accept(Leg.STOP).leave().end(Leg.STOP).accept(Leg.EXIT)
+    story.fill(Leg.EXIT, "0.998", 100).end(Leg.EXIT, "0.998")
+    for _ in range(4 * SPOT.protection_attempts):
+        for record in story.state.orders:
+            if record.status.live:
+                (story.reject if record.request.leg is Leg.EXIT else story.end)(record.request.leg)
+        if story.idle:
+            break
+        story.candle()
+    assert (story.state.remainder, story.state.remainder_cost) == (D("0.0025"), D("0.25"))
+
+
+# Every coin that was bought ends in one fact's PnL
+
+
+def left_behind() -> SpotStory:
+    """0.0005 coins that cost 0.05, of signal 1."""
+    return bought().accept(Leg.STOP).fill(Leg.STOP, "0.998", 110)
+
+
+def test_what_is_taken_into_the_next_position_is_told_with_it():
+    again = left_behind().enter(quantity=D(1)).accept(Leg.ENTRY)
+    assert again.said == []
+    again.fill(Leg.ENTRY, 1, 200, base_fee="0.001")
+    assert again.said == ["RemainderTaken", "SignalOpened"]
+    taken = again.fact("RemainderTaken")
+    assert (taken.quantity, taken.cost, taken.signal_id[-2:]) == (D("0.0005"), D("0.05"), "#2")
+
+
+def test_nothing_is_told_of_a_remainder_where_none_is():
+    assert bought().said == ["SignalOpened"]
+
+
+def test_what_somebody_took_away_is_told_with_what_it_had_cost():
+    story = left_behind().outside("0.0002", 120, fee=D("0.001"))
+    gone = story.fact("RemainderGone")
+    assert (gone.quantity, gone.cost, gone.price, gone.fee) == (D("0.0002"), D("0.02"), D(120), D("0.001"))
+    assert gone.pnl_net == D("0.024") - D("0.001") - D("0.02")
+    assert (gone.signal_id[-2:], gone.side) == ("#1", Side.LONG)
+    assert story.outside(1, 120).fact("RemainderGone").cost == D("0.03")
+    assert story.outside(1, 120).said == []
+
+
+def carrying_beside_a_position() -> SpotStory:
+    """0.0005 coins beside an adopted position of 1 that has a stop."""
+    carrying = replace(EMPTY, remainder=D("0.0005"), remainder_cost=D("0.05"))
+    wish = Adoption(quantity=D(1), entry_price=D(100), price=D(100), stop_loss=D(95), take_profit=None, ts_ms=0)
+    made = adopt(carrying, wish, SPOT)
+    assert isinstance(made, Step)
+    return SpotStory(made.state, SPOT).accept(Leg.STOP)
+
+
+def test_so_little_that_the_remainder_explains_it_is_not_taken_off_a_position():
+    story = carrying_beside_a_position().outside("0.0004", 100)
+    assert story.said == ["RemainderGone"]
+    assert (story.state.remainder, story.signal.position.quantity) == (D("0.0001"), 1)
+
+
+def test_what_is_more_than_the_position_was_of_the_remainder():
+    story = carrying_beside_a_position().outside("1.0003", 110)
+    assert story.fact("PositionReduced").quantity == 1
+    assert story.fact("RemainderGone").quantity == D("0.0003")
+    assert story.state.remainder == D("0.0002")
+
+
+def test_a_trade_that_is_known_was_of_the_position():
+    story = carrying_beside_a_position().outside("0.0004", 110, trade_id="theirs")
+    assert story.said == ["PositionReduced"]
+    assert story.state.remainder == D("0.0005")

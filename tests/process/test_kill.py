@@ -23,10 +23,11 @@ from tests.process.sabotage import SABOTAGES, STEPS
 from tests.process.truth import Looks, Truth
 from tests.process.venue_client import VenueClient
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.untraced]
 
 KILLS = int(os.environ.get("LIVEBOT_KILLS", "200"))
 SEED = int(os.environ.get("LIVEBOT_KILLS_SEED", "20260101"))
+KILLS_MAX = 3 * KILLS
 COLD_STARTS = 10
 WALLET = 1_000_000
 SYMBOLS = tuple(f"{base}/USDT:USDT" for base in ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LINK", "LTC"))
@@ -87,7 +88,8 @@ def test_killed_again_and_again_over_one_root(rig: Rig) -> None:
     rng = random.Random(SEED)
     cold = set(rng.sample(range(KILLS), min(COLD_STARTS, KILLS)))
     begun = time.monotonic()
-    for kill in range(KILLS):
+    kill = 0
+    while kill < KILLS or (kill < KILLS_MAX and not _much_happened(rig)):
         if kill in cold:
             life, daemon = "cold start", daemons.start(rig.root, measured=False)
         else:
@@ -97,14 +99,18 @@ def test_killed_again_and_again_over_one_root(rig: Rig) -> None:
             _live(rig, daemon, life, rng, f"life {kill + 1}, killed in {life}")
         rig.judge(rig.truth.after_death(), f"after life {kill + 1}, killed in {life}")
         rig.truth.counts[f"killed: {life}"] += 1
+        kill += 1
     took_s = time.monotonic() - begun
     _end_well(rig)
     counts = "\n".join(f"{count:7} {name}" for name, count in sorted(rig.truth.counts.items()))
-    print(f"{KILLS} lives in {took_s:.0f} s\n{counts}")
-    # Otherwise little was proven.
-    assert rig.truth.counts["facts: SignalClosed"] >= KILLS
-    assert rig.truth.counts["facts: PositionIncreased"] >= KILLS / 10
-    assert rig.truth.counts["facts: StopMoved"] >= KILLS / 10
+    print(f"{kill} lives in {took_s:.0f} s\n{counts}")
+    assert _much_happened(rig), counts
+
+
+def _much_happened(rig: Rig) -> bool:
+    """Otherwise little was proven; on a busy machine less happens in a life, and more of them are needed."""
+    facts = {name: rig.truth.counts[f"facts: {name}"] for name in ("SignalClosed", "PositionIncreased", "StopMoved")}
+    return facts["SignalClosed"] >= KILLS and min(facts.values()) >= KILLS / 10
 
 
 def _live(rig: Rig, daemon: Daemon, life: str, rng: random.Random, name: str) -> None:

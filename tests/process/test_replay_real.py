@@ -23,6 +23,7 @@ MINUTES = 2 * 24 * 60
 pytestmark = [
     pytest.mark.process,
     pytest.mark.slow,
+    pytest.mark.untraced,
     pytest.mark.timeout(300),
     pytest.mark.skipif(not DATA.is_dir(), reason="the folder shared/data/perp_1m is not there"),
 ]

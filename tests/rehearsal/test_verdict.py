@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from livebot.cli.rehearse import _print_json, _print_table
 from livebot.core.entry import ExitPlan
 from livebot.core.facts import NO_EXPOSURE, EntryCancelled, SignalClosed, SignalOpened
 from livebot.core.inputs import SymbolState
@@ -12,9 +13,11 @@ from livebot.core.market import OrderSide, Side
 from livebot.core.order import Fill, Leg, OrderKind, OrderRecord, OrderRequest, OrderStatus, client_order_id
 from livebot.core.position import Position
 from livebot.core.signal import CancelReason, CloseReason, Idle, Open, Opening, Signal
+from livebot.rehearsal.course import Outcome
 from livebot.rehearsal.sights import SeenOrder, SeenPosition, SeenTrade, Sight, System
 from livebot.rehearsal.verdict import (
     INVARIANTS,
+    NOT_JUDGED,
     TRACEBACK,
     LimitsTold,
     ProtectionWatch,
@@ -388,6 +391,16 @@ def test_a_verdict_counts_looks_and_keeps_each_finding_once():
     assert len(verdict.broken["I4"]) == 20
     assert verdict.broken["I4"][:2] == ["differs", "number 0"]
     assert set(verdict.checked) == set(INVARIANTS)
+
+
+@pytest.mark.parametrize("shown", [_print_table, _print_json])
+def test_every_invariant_is_told_of_judged_or_not(shown, capsys):
+    """What one run cannot show is named, with who shows it."""
+    shown(Outcome())
+    told = capsys.readouterr().out
+    assert sorted(INVARIANTS.keys() | NOT_JUDGED.keys()) == sorted(f"I{number}" for number in range(1, 13))
+    assert [name for name in INVARIANTS.keys() | NOT_JUDGED.keys() if name not in told] == []
+    assert "make test" in " ".join(told.split())
 
 
 def test_an_entry_on_its_way_counts_as_a_signal():

@@ -86,6 +86,12 @@ def test_turnover_is_what_was_traded_over_the_mean_equity():
     assert made.pooled.turnover == pytest.approx(traded / ((CAPITAL + 10 * (CAPITAL + 100)) / 11))
 
 
+def test_turnover_of_a_symbol_is_over_the_equity_of_all():
+    one, two = trade(symbol="BTC/USDT", pnl="100"), trade(symbol="ETH/USDT", pnl="5000", signal_id="trend/ETH/USDT#1")
+    made = performance(record([one, two], days=10))
+    assert sum(part.turnover for part in made.symbols) == pytest.approx(made.pooled.turnover)
+
+
 def test_without_candles_there_are_no_regimes():
     assert performance(replace(RUN, candles={})).by_regime == NO_CANDLES
     assert performance(replace(RUN, trades=())).by_regime == NO_SIGNALS

@@ -69,6 +69,11 @@ def test_trades_are_in_the_order_of_their_closes_however_the_facts_are_mixed():
     assert [(made.symbol, made.stop_loss) for made in apart] == [("ETH/USDT", 97), ("BTC/USDT", 98)]
 
 
+def test_a_signal_that_is_known_from_its_first_fill_on_has_its_levels():
+    (made,) = trades_of(facts_of("BTC/USDT", 1, START_MS + HOUR_MS)[1:])
+    assert (made.stop_loss, made.take_profit) == (98, 104)
+
+
 def test_a_signal_whose_beginning_was_cut_off_has_no_levels():
     (made,) = trades_of(facts_of("BTC/USDT", 1, START_MS)[3:])
     assert (made.stop_loss, made.take_profit) == (None, None)

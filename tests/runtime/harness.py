@@ -341,6 +341,7 @@ class Wire:
         self.window_ms = exchange.absence_window_ms
         self.refuses_repeated_ids = exchange.refuses_repeated_ids
         self.lacks: set[str] = set()
+        self.ignored: list[str] = []
 
     @property
     def name(self) -> str:
@@ -370,8 +371,8 @@ class Wire:
     async def fetch_fills(self, symbol: str, client_order_id: str) -> Any:
         return await self._through(self._exchange.fetch_fills(symbol, client_order_id))
 
-    async def fetch_open_orders(self) -> Any:
-        return await self._through(self._exchange.fetch_open_orders())
+    async def fetch_open_orders(self, symbols: Any = None) -> Any:
+        return await self._through(self._exchange.fetch_open_orders(symbols))
 
     async def fetch_positions(self) -> Any:
         return await self._through(self._exchange.fetch_positions())
@@ -381,6 +382,10 @@ class Wire:
 
     def listen(self, symbol: str, deliver: Callable[[Any], None]) -> None:
         self._exchange.listen(symbol, lambda event: deliver(event) if self._process.alive else None)
+
+    def ignore(self, symbol: str) -> None:
+        self.ignored.append(symbol)
+        self._exchange.ignore(symbol)
 
     def listen_notices(self, deliver: Callable[[Any], None]) -> None:
         self._exchange.listen_notices(lambda notice: deliver(notice) if self._process.alive else None)

@@ -278,6 +278,7 @@ def test_an_adopted_position_survives_a_kill():
     run(main())
 
 
+@pytest.mark.untraced
 def test_killed_at_any_step_of_an_adoption_it_is_ours_with_a_stop_or_nobodys():
     """Never anything between; what the next daemon finds can be adopted again."""
 

@@ -77,6 +77,7 @@ async def recover_and_look(world: World) -> list[str]:
     return disagreements(world) + [f"I3: {name} has no stop" for name in unprotected(world)]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_again_and_again_nothing_is_lost_or_doubled(seed):
     """At random steps, with partial fills, lost answers and lost requests, and with time passing while nobody runs."""

@@ -7,7 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from livebot.core.inputs import OrderAbsent, OrderAccepted, OrderEnded, OrderFilled, OrderRejected, OrderUnknown
+from livebot.core.inputs import (
+    Cancel,
+    OrderAbsent,
+    OrderAccepted,
+    OrderEnded,
+    OrderFilled,
+    OrderRejected,
+    OrderUnknown,
+)
 from livebot.core.market import OrderSide
 from livebot.core.order import Fill, Leg, OrderKind, OrderRequest, OrderStatus, VenueOrder, VenuePosition
 from livebot.core.risk import Approved, Limits, TradingState, approve_reduction, judge
@@ -16,10 +24,12 @@ from livebot.ports import VenueNotice
 from livebot.runtime.execution import Execution
 from livebot.runtime.settings import ExecutionSettings
 from tests.core.examples import CANDIDATE, USAGE
+from tests.core.kernel_driver import RULES
+from tests.core.signal_story import Story
 from tests.virtual_loop import VirtualClock, run, settle
 
 D = Decimal
-BTC = "BTC/USDT"
+BTC, ETH, SOL = "BTC/USDT", "ETH/USDT", "SOL/USDT"
 STOP = OrderRequest(
     client_order_id="stop-1",
     symbol=BTC,
@@ -63,6 +73,7 @@ class Venue:
         self.absence_window_ms = window_ms
         self.answers: dict[str, list] = {}
         self.calls: list[tuple[float, str]] = []
+        self.looked_at: list[frozenset[str] | None] = []
 
     def will(self, call: str, *answers) -> "Venue":
         self.answers.setdefault(call, []).extend(answers)
@@ -96,7 +107,8 @@ class Venue:
     async def fetch_fills(self, symbol, client_order_id):
         return await self._answer("fetch_fills", ())
 
-    async def fetch_open_orders(self):
+    async def fetch_open_orders(self, symbols=None):
+        self.looked_at.append(symbols)
         return await self._answer("fetch_open_orders", ())
 
     async def fetch_positions(self):
@@ -155,11 +167,21 @@ def test_an_answer_is_passed_on():
 @pytest.mark.parametrize(
     ("answer", "text"), [(5.0, "no answer within 2 s"), (Transient("the line is dead"), "the line is dead")]
 )
-def test_no_answer_is_unknown(answer, text):
-    """Never a failure: it may have happened."""
+def test_no_answer_is_unknown(answer, text, logs):
+    """Never a failure: it may have happened; why is in the log."""
     outcome = run(execution(Venue().will("submit", answer)).submit(approve_reduction(STOP)))
     assert isinstance(outcome, OrderUnknown)
     assert (outcome.client_order_id, outcome.text) == ("stop-1", text)
+    assert [(line["event"], line["symbol"], line["order"], line["why"]) for line in logs] == [
+        ("order_unknown", BTC, "stop-1", text)
+    ]
+
+
+def test_what_makes_an_order_unknown_is_in_the_log(logs):
+    """The venue's own words, and its code."""
+    unknown = OrderUnknown(client_order_id="stop-1", text="position limit exceeded (code 110090)", ts_ms=0)
+    assert run(execution(Venue().will("submit", unknown)).submit(approve_reduction(STOP))) == unknown
+    assert [(line["what"], line["why"]) for line in logs] == [("stop order", unknown.text)]
 
 
 def test_an_order_in_flight_outlives_the_task_that_sent_it():
@@ -341,15 +363,33 @@ def test_an_order_that_turns_up_within_the_window_is_found():
 
 
 def test_the_story_is_told_in_the_order_in_which_it_happened():
-    """Accepted, filled, ended."""
+    """Accepted while it works, filled, ended."""
     fills = (a_fill("t1"), a_fill("t2"))
-    venue = Venue().will("fetch_order", venue_order(OrderStatus.FILLED, 2)).will("fetch_fills", fills)
+    working = venue_order(filled=1)
+    venue = (
+        Venue().will("fetch_order", working, venue_order(OrderStatus.FILLED, 2)).will("fetch_fills", fills[:1], fills)
+    )
+    assert run(execution(venue).ask(STOP)) == (accepted(STOP), OrderFilled(fills[0], 7))
     assert run(execution(venue).ask(STOP)) == (
-        accepted(STOP),
         OrderFilled(fills[0], 7),
         OrderFilled(fills[1], 7),
         OrderEnded(client_order_id="stop-1", status=OrderStatus.FILLED, filled=D(2), ts_ms=0),
     )
+
+
+@pytest.mark.parametrize("replaces_stops", [True, False])
+def test_a_stop_that_was_triggered_and_has_ended_is_not_taken_for_a_changed_one(replaces_stops):
+    """The plain order that came of it has no trigger; another stop, or a change, would be for a position that is gone."""
+    story = Story(rules=replace(RULES, replaces_stops=replaces_stops)).open(2)
+    stop = story.record(Leg.STOP).request
+    fill = replace(a_fill(quantity=2), client_order_id=stop.client_order_id)
+    ended = replace(venue_order(OrderStatus.FILLED, 2), kind=OrderKind.MARKET, trigger_price=None)
+    venue = Venue().will("fetch_order", ended).will("fetch_fills", (fill,))
+    asked = []
+    for event in run(execution(venue).ask(stop)):
+        asked += story.feed(replace(event, ts_ms=60_000)).requests
+    assert [type(each) for each in asked] == [Cancel]  # the target
+    assert story.told[-1] == "SignalClosing"
 
 
 def test_a_refusal_is_told_as_such():
@@ -363,10 +403,10 @@ def test_fills_that_are_counted_and_not_listed_yet_are_waited_for():
     """As long as the window lasts; what is withheld longer is left to the caller."""
     counted = venue_order(OrderStatus.FILLED, 2)
     venue = Venue().will("fetch_order", counted, counted).will("fetch_fills", (a_fill(),), (a_fill(), a_fill("t2")))
-    assert len(run(execution(venue).ask(STOP))) == 4
+    assert len(run(execution(venue).ask(STOP))) == 3
     assert venue.times("fetch_order") == [0.0, 0.5]
     stingy = Venue().will("fetch_order", *[counted] * 9).will("fetch_fills", *[(a_fill(),)] * 9)
-    assert [type(each) for each in run(execution(stingy).ask(STOP))] == [OrderAccepted, OrderFilled, OrderEnded]
+    assert [type(each) for each in run(execution(stingy).ask(STOP))] == [OrderFilled, OrderEnded]
     assert stingy.times("fetch_order") == [0.0, 0.5, 1.0]
 
 
@@ -396,7 +436,7 @@ def test_an_answer_that_cannot_be_used_is_no_answer(call, error):
     venue.answers[call] = [error] * 4 + venue.answers[call]
     told: list[VenueNotice] = []
     made = Execution(venue, VirtualClock(0), SETTINGS, lambda _: True, told.append)  # type: ignore[arg-type]
-    assert len(run(made.ask(STOP))) == 3
+    assert len(run(made.ask(STOP))) == 2
     assert venue.times(call)[:5] == [0.0, 0.1, 0.3, 0.7, 1.1]
     wrong = "the venue gives answers that cannot be used (rubbish); it is asked on"
     assert told == [VenueNotice(source="answers", text=wrong), VenueNotice(source="answers", text=None)]
@@ -448,6 +488,29 @@ def test_a_look_that_is_refused_is_refused_to_who_can_wait_and_repeated_for_who_
         run(made.look())
     made = execution(venue)
     assert run(made.insisted_look()).positions == {}
+
+
+def test_a_look_shows_the_orders_of_those_who_share_it_and_all_if_one_wants_all():
+    async def looks(made, *wanted):
+        await asyncio.gather(*(made.look(symbols) for symbols in wanted))
+
+    async def at_once(made):
+        await looks(made, (BTC,), (ETH,))
+        await looks(made, (BTC,), None, (ETH,))
+        await looks(made, (SOL,))
+
+    async def one_after_the_other(made):
+        first = asyncio.create_task(looks(made, (BTC,), (ETH,)))
+        await asyncio.sleep(0.1)  # under way: who comes now has the next one
+        await looks(made, (SOL,), (BTC,))
+        await first
+
+    venue = Venue()
+    run(at_once(execution(venue)))
+    assert venue.looked_at == [{BTC, ETH}, None, {SOL}]
+    venue = Venue().will("fetch_positions", 1.0, ())
+    run(one_after_the_other(execution(venue)))
+    assert venue.looked_at == [{BTC, ETH}, {SOL, BTC}]
 
 
 def test_a_look_takes_positions_before_orders():

@@ -73,7 +73,7 @@ def test_a_fill_of_one_order_can_be_waited_for_and_stays_where_it_is():
 
     async def main() -> None:
         inbox, _ = an_inbox(10)
-        waiting = asyncio.create_task(inbox.filled("1"))
+        waiting = inbox.filled("1")
         await settle()
         for item in (event(1), candle(1), fill_of("2")):
             inbox.put(item)
@@ -93,9 +93,9 @@ def test_who_gave_up_waiting_for_a_fill_does_not_disturb_the_next():
 
     async def main() -> None:
         inbox, _ = an_inbox()
-        first = asyncio.create_task(inbox.filled("1"))
+        first = inbox.filled("1")
         await settle()
-        second = asyncio.create_task(inbox.filled("2"))
+        second = inbox.filled("2")
         await settle()
         first.cancel()
         await settle()

@@ -310,3 +310,56 @@ def test_a_save_that_nobody_waited_for_any_more_is_known_once_the_file_is_read_a
         await process.end()
 
     run(main())
+
+
+def test_a_position_whose_stop_stands_is_kept_while_nobody_answers_for_a_change_of_it():
+    """The line is down, or the venue has banned us: the stop is there as it was, and moves when there are answers again."""
+
+    async def main() -> None:
+        world = slow_world(execution=replace(BRIEF, reconcile_s=1_000.0))
+        world.strategies = {"one": tightens_once}
+        process = await with_stop(world)
+        (before,) = world.orders(leg=Leg.STOP)
+        process.faults.arm(FaultKind.LOSE_REQUEST, times=1_000, leg=Leg.STOP)
+        process.faults.arm(FaultKind.FAIL_FETCH, times=10_000, symbol=BTC)
+        while process.system.observations.counts["orders_asked_for"] == 0:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(3 * BRIEF.unprotected_s)
+        assert isinstance(world.state("one").signal, Open)
+        assert process.control.status().unprotected == ()
+        assert world.orders(leg=Leg.STOP) == [before]
+        process.faults._armed.clear()
+        await asyncio.sleep(process.wire.window_ms / 1000 + 3.0)
+        (moved,) = world.orders(leg=Leg.STOP)
+        assert moved.trigger_price == world.state("one").signal.stop_loss > before.trigger_price
+        assert stop_quantity(world) == world.held() > 0
+        await process.end()
+
+    run(main())
+
+
+def test_a_position_is_closed_when_nobody_answers_for_the_change_that_makes_its_stop_large_enough():
+    """What stood is for less than there is by now."""
+
+    async def main() -> None:
+        world = slow_world(execution=replace(BRIEF, reconcile_s=1_000.0))
+        process = await with_stop(world)
+        process.faults.arm(FaultKind.LOSE_REQUEST, times=1_000, leg=Leg.STOP)
+        process.faults.arm(FaultKind.FAIL_FETCH, times=10_000, symbol=BTC)
+        (record,) = [record for record in world.state("one").orders if record.request.leg is Leg.STOP]
+        half = world.venue.instrument(BTC).round_quantity(record.request.quantity / 2)
+        undo(world)
+        told = OrderAccepted(
+            client_order_id=record.request.client_order_id,
+            venue_order_id=str(record.venue_order_id),
+            quantity=half,
+            price=None,
+            trigger_price=record.request.trigger_price,
+            ts_ms=process.clock.now_ms() + 2_000,
+        )
+        process.system.workers.inboxes[BTC].put(told)
+        await asyncio.sleep(3 * BRIEF.unprotected_s)
+        assert world.held() == 0
+        await process.end()
+
+    run(main())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -250,5 +251,5 @@ class PortfolioMachine(RuleBasedStateMachine):
         assert self.halted == (self.portfolio.trading_state is TradingState.HALTED)
 
 
-TestPortfolio = PortfolioMachine.TestCase
+TestPortfolio = pytest.mark.untraced(PortfolioMachine.TestCase)
 TestPortfolio.settings = settings(max_examples=200, stateful_step_count=50)

@@ -92,6 +92,7 @@ def crowd(bad=None, **changes) -> World:
     return World(strategies=strategies, symbols=(*OTHERS, XRP), runs_on=runs_on, speed=60, latency_ms=20, **changes)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("how", BAD)
 def test_a_failing_strategy_changes_no_fact_of_another_symbol(how):
     """The same facts in the same sequence with the same numbers, as if the failing symbol were not there."""
@@ -1011,6 +1012,7 @@ def test_several_strategies_of_a_symbol_and_one_whose_file_cannot_be_written():
 # ---------------------------------------------------------------- determinism, listeners, the end
 
 
+@pytest.mark.untraced
 def test_two_identical_runs_give_identical_facts():
     """Fact by fact, over three busy strategies and three symbols, with limits that bind and pieces that fill (I9)."""
 

@@ -3,7 +3,8 @@
 import asyncio
 
 from livebot.core.facts import OrderFailed, SignalClosed
-from livebot.core.order import Leg
+from livebot.core.inputs import OrderEnded, OrderFilled
+from livebot.core.order import ZERO, Fill, Leg, OrderStatus
 from livebot.core.rules import sharing_a_position
 from livebot.core.signal import CloseReason
 from livebot.simulator.faults import FaultKind
@@ -81,6 +82,39 @@ def test_while_nobody_knows_what_became_of_the_stop_no_exit_leaves():
         while world.held():
             await asyncio.sleep(0.1)
         assert world.held() == 0
+        await process.kill()
+
+    run(main())
+
+
+def test_an_exit_that_has_become_larger_than_its_share_does_not_leave():
+    """The stop had closed a part of it before it was gone; the next exit is for the rest, and the other's share stays."""
+
+    async def main() -> None:
+        world = two()
+        process = await both_protected(world)
+        state, execution = world.state("a"), process.system.execution
+        share, part = state.signal.position.quantity, world.venue.instrument(BTC).lot_step
+        stop = next(record.request for record in state.orders if record.request.leg is Leg.STOP)
+        ask, sent = execution.ask, len(process.wire.sent)
+
+        async def traded_before(request):
+            if request.client_order_id != stop.client_order_id:
+                return await ask(request)
+            name, ts_ms = stop.client_order_id, world.venue.now_ms
+            price = stop.trigger_price
+            fill = Fill(
+                trade_id="late", client_order_id=name, ts_ms=ts_ms, side=stop.side, price=price, quantity=part, fee=ZERO
+            )
+            ended = OrderEnded(client_order_id=name, status=OrderStatus.CANCELED, filled=part, ts_ms=ts_ms)
+            return OrderFilled(fill, ts_ms), ended
+
+        execution.ask = traded_before
+        await process.control.flatten([BTC])
+        await asyncio.sleep(2.5)
+        ours = stop.client_order_id[:16]
+        exits = [order for order in process.wire.sent[sent:] if order.leg is Leg.EXIT]
+        assert [order.quantity for order in exits if order.client_order_id.startswith(ours)] == [share - part]
         await process.kill()
 
     run(main())

@@ -691,9 +691,9 @@ def test_fills_of_orders_that_no_state_knows_make_it_look():
         looks = []
         look = process.system.execution.look
 
-        async def counted():
+        async def counted(symbols):
             looks.append(1)
-            return await look()
+            return await look(symbols)
 
         process.system.execution.look = counted
         fill = Fill(
@@ -735,9 +735,9 @@ def test_a_repeated_event_of_the_last_signal_is_no_news():
         facts = dict(world.ledger.facts)
         looks, look = [], process.system.execution.look
 
-        async def counted():
+        async def counted(symbols):
             looks.append(1)
-            return await look()
+            return await look(symbols)
 
         process.system.execution.look = counted
         assert {type(event) for event in heard} == {OrderEnded, OrderFilled}

@@ -8,6 +8,7 @@ import pytest
 from livebot.core.signal import CloseReason
 from livebot.errors import Fatal, Transient
 from livebot.runtime import system as system_module
+from livebot.runtime import venue_watch
 from livebot.runtime.settings import RunMode
 from tests.process.strategies import Eager, Nothing
 from tests.runtime.harness import (
@@ -126,6 +127,28 @@ def test_a_fact_between_question_and_answer_makes_it_ask_for_the_account_again()
         process.exchange.fetch_account = never_quiet
         await process.system.run(process.shutdown)
         assert len(asked) - account_calls == 6  # then it is taken as it is
+
+    run(main())
+
+
+def test_the_account_is_asked_for_when_nothing_is_under_way():
+    """Each question weighs at the venue."""
+
+    async def main() -> None:
+        world = World(strategies={"never": never})
+        process = world.process(minutes=0)
+        activity, asked = process.system.parts.activity, []
+        fetch = process.exchange.fetch_account
+
+        async def account():
+            asked.append(activity.quiet)
+            return await fetch()
+
+        process.exchange.fetch_account = account
+        activity.begin()
+        asyncio.get_running_loop().call_later(0.1, activity.end)
+        await process.system.run(process.shutdown)
+        assert asked == [True]
 
     run(main())
 
@@ -458,7 +481,8 @@ def test_a_symbol_that_takes_long_is_waited_for_no_longer_than_a_bound(logs, mon
 
         feed.history = slow
         await process.until_ready()
-        assert asyncio.get_running_loop().time() == pytest.approx(2.0, abs=0.1)
+        account_s = venue_watch.ATTEMPTS * venue_watch.QUIET_S  # what waits for the history is no quiet moment
+        assert asyncio.get_running_loop().time() == pytest.approx(2.0 + account_s, abs=0.1)
         await asyncio.sleep(14)
         assert world.ledger.of("eager", ETH)
         await process.end()

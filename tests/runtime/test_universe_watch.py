@@ -10,7 +10,7 @@ from livebot.core.risk import DenialCode
 from livebot.core.signal import Idle, Open
 from livebot.core.universe_memory import UniverseMemory
 from livebot.errors import BadInput, Fatal, Rejected, Transient
-from livebot.ports import PortfolioMemory
+from livebot.ports import PortfolioMemory, VenueNotice
 from livebot.runtime import universe_choice, universe_watch
 from tests.runtime.harness import (
     BTC,
@@ -70,6 +70,7 @@ def test_a_new_symbol_trades_and_one_that_left_opens_nothing_more():
     run(main())
 
 
+@pytest.mark.untraced
 def test_two_runs_are_the_same_fact_by_fact():
     async def main():
         ledgers = []
@@ -259,6 +260,87 @@ def test_a_venue_that_tells_nothing_of_a_new_symbol_does_not_hold_up_the_rest(mo
         process = await desk.live(18)
         assert desk.minutes_of(SOL, "SignalOpened")
         assert any("tells nothing of it within 0.5 s" in each for each in process.problems.sentences())
+
+    run(main())
+
+
+def test_who_left_is_let_go_while_the_venue_tells_nothing_of_the_new_ones():
+    """Its order rows and positions are nobody's from then on, although others are still waited for."""
+    told = []
+
+    async def main():
+        held = {"holder": lambda: once(2, stop=0.2, target=0.2, minutes=300)}
+        desk = Desk(walking(strategies=held), lambda _: (ETH, SOL), members=(BTC,), top=2)
+        process = desk.process()
+        exchange, instruments, silent = process.wire, process.wire.instruments, asyncio.Event()
+
+        async def questioned(symbols):
+            if BTC not in symbols:
+                told.append(tuple(symbols))
+                await silent.wait()
+            return await instruments(symbols)
+
+        exchange.instruments = questioned
+        process.start()
+        await until(lambda: told)
+        assert desk.world.orders()
+        asked_s = asyncio.get_running_loop().time()
+        desk.world.venue.close_by_hand(BTC, desk.world.venue.now_ms)
+        process.exchange.say(VenueNotice(source="private stream", text=None, reconcile=True))
+        await until(lambda: BTC not in process.system.workers.strategies)
+        assert asyncio.get_running_loop().time() - asked_s < universe_watch.TAKE_ON_S / 2
+        assert BTC in exchange.ignored
+        assert process.system.workers.strategies == {}
+        silent.set()
+        await until(lambda: set(process.system.workers.strategies) == {ETH, SOL})
+        assert set(told) == {(ETH, SOL)}  # in one question
+        await process.end()
+
+    run(main())
+
+
+def test_of_many_new_symbols_those_that_the_venue_lacks_are_told_and_the_others_run():
+    async def main():
+        desk = Desk(world_of(), lambda _: (ETH, SOL, XRP), members=(BTC,), top=3)
+        process = desk.process(18)
+        instruments = process.wire.instruments
+
+        async def questioned(symbols):
+            if SOL in symbols:
+                raise BadInput(f"the venue lacks {SOL}")
+            return await instruments(symbols)
+
+        process.wire.instruments = questioned
+        await process.system.run(process.shutdown)
+        assert set(process.system.workers.strategies) == {ETH, XRP}
+        (sentence,) = process.problems.sentences()
+        assert sentence.startswith(f"{SOL} is in the universe and cannot be traded yet")
+        assert SOL in process.wire.ignored
+        assert ETH not in process.wire.ignored
+
+    run(main())
+
+
+def test_instruments_that_nobody_tells_are_asked_for_again_at_the_next_look(monkeypatch):
+    monkeypatch.setattr(universe_watch, "TAKE_ON_S", 0.5)
+
+    async def main():
+        desk = Desk(world_of(), lambda _: (BTC, ETH, SOL), members=(BTC,), top=3)
+        process = desk.process(25)
+        instruments, asked = process.wire.instruments, []
+
+        async def questioned(symbols):
+            if BTC not in symbols:
+                asked.append(tuple(symbols))
+                if len(asked) == 1:
+                    await asyncio.sleep(1000)
+            return await instruments(symbols)
+
+        process.wire.instruments = questioned
+        await process.system.run(process.shutdown)
+        assert asked == [(ETH, SOL), (ETH, SOL)]
+        assert min(desk.minutes_of(ETH, "SignalOpened")) >= 20
+        assert process.problems.sentences() == ()
 
     run(main())
 
@@ -495,6 +577,17 @@ def test_symbols_of_a_config_are_let_go_of_when_they_are_not_listed_and_told():
     run(main())
 
 
+def test_whoever_lists_symbols_in_the_config_is_not_told_of_a_universe():
+    async def main():
+        desk = Desk(world_of(), lambda _: Transient("no answer in time"), members=(BTC,), fixed=True)
+        process = desk.process(20)
+        await process.system.run(process.shutdown)
+        said = "it cannot be seen whether the venue still lists the symbols of the config: no answer in time; it is asked again"
+        assert process.problems.sentences() == (said,)
+
+    run(main())
+
+
 # ---------------------------------------------------------------- the beginning
 
 
@@ -591,5 +684,25 @@ def test_an_entry_that_was_on_its_way_when_its_worker_was_to_end_is_looked_after
         assert desk.minutes_of(BTC, "SignalClosed") == [36]
         with pytest.raises(Rejected):
             process.system.supervisor.ended(XRP)
+
+    run(main())
+
+
+def test_an_entry_of_a_worker_that_took_long_to_end_is_looked_after_too():
+    """The look that had asked it to end gave up waiting; it has ended since, and nobody else runs it."""
+
+    async def main():
+        held = {"holder": lambda: once(15, stop=0.2, target=0.2, minutes=20)}
+        desk = Desk(walking(strategies=held), lambda _: (BTC,), members=(BTC,))
+        process = desk.process(60)
+        process.start()
+        await process.system.ready.wait()
+        await until(lambda: desk.world.held(BTC))
+        system = process.system
+        assert await system.supervisor.retire(BTC, system.workers.ask_to_stop, 5.0)
+        assert not await system.roster.let_go(BTC)
+        await until(lambda: not system.supervisor.ended(BTC))
+        await process.task
+        assert desk.minutes_of(BTC, "SignalClosed") == [36]
 
     run(main())

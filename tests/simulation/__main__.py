@@ -29,7 +29,6 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--go-on", action="store_true", help="go on after a failure")
     parser.add_argument("--sabotage", choices=sorted(SABOTAGES), help="leave out what the daemon must not leave out")
     options = parser.parse_args(argv)
-    quiet_logs()
     with SABOTAGES[options.sabotage]() if options.sabotage else nullcontext():
         return _run(options)
 
@@ -66,4 +65,5 @@ def _run(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    quiet_logs(for_good=True)
     sys.exit(main(sys.argv[1:]))

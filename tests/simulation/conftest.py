@@ -1,6 +1,5 @@
-"""The simulation's tests: logs are not rendered, and lines that other tests cover are not traced while seeds run."""
+"""The simulation's tests: logs are not rendered."""
 
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -16,12 +15,3 @@ def silence() -> Iterator[None]:
     quiet_logs()
     yield
     structlog.configure(**before)
-
-
-@pytest.fixture
-def untraced() -> Iterator[None]:
-    """Measuring coverage would treble the time of a run."""
-    before = sys.gettrace()
-    sys.settrace(None)
-    yield
-    sys.settrace(before)

@@ -128,6 +128,14 @@ class SimulatedDisk:
     def close(self, descriptor: int) -> None:
         self._open.pop(descriptor, None)
 
+    def keep(self, path: Path) -> int | None:
+        node = self.names.get(str(path))
+        if node is None:
+            return None
+        self._next += 1
+        self._open[self._next] = node
+        return self._next
+
     def rename(self, source: Path, target: Path) -> None:
         self._operation()
         name = str(source)

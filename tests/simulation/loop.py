@@ -54,7 +54,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
     def __init__(self, random: Random, *, shuffled: bool) -> None:
         self._random = random
         self._shuffled = shuffled
-        self._now = 0.0
+        self.now_s = 0.0
         self._ready: deque[_Handle] = deque()
         self._timers: list[_Handle] = []
         self._made = 0
@@ -69,7 +69,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
     # What asyncio asks of a loop
 
     def time(self) -> float:
-        return self._now
+        return self.now_s
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Any = None) -> _Handle:  # type: ignore[override]
         handle = _Handle((0.0, 0, callback, args, context or copy_context(), False))
@@ -85,7 +85,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         return handle
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None) -> _Handle:  # type: ignore[override]
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        return self.call_at(self.now_s + delay, callback, *args, context=context)
 
     def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Any = None):  # type: ignore[override]
         task = asyncio.Task(coro, loop=self, name=name, context=context)
@@ -114,8 +114,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         asyncio._set_running_loop(self)
         try:
             while not self.stopped:
-                self._make_ready()
-                self._work_off()
+                self._work_off(self._make_ready())
         except Crash:
             return False
         finally:
@@ -133,8 +132,11 @@ class SimulationLoop(asyncio.AbstractEventLoop):
 
     def end_tasks(self) -> None:
         """What a dead process leaves in memory: every task is cancelled and runs to its end, while time stands still."""
-        of_world = [handle for handle in self._ready if handle[OF_WORLD]]
-        self._ready = deque(handle for handle in self._ready if not handle[OF_WORLD])
+        ready = self._ready
+        of_world = [handle for handle in ready if handle[OF_WORLD]]
+        of_process = [handle for handle in ready if not handle[OF_WORLD]]
+        ready.clear()  # the same deque: whoever works it off has nothing left of the dead
+        ready.extend(of_process)
         running = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         try:
@@ -142,8 +144,8 @@ class SimulationLoop(asyncio.AbstractEventLoop):
                 self._tasks = [task for task in self._tasks if not task.done()]
                 for task in self._tasks:
                     task.cancel()
-                while self._ready:
-                    _, _, callback, args, context, _ = self._ready.popleft()
+                while ready:
+                    _, _, callback, args, context, _ = ready.popleft()
                     if callback is not None:
                         context.run(callback, *args)
                 if not self._tasks:
@@ -155,40 +157,42 @@ class SimulationLoop(asyncio.AbstractEventLoop):
             self.problems.append(f"tasks do not end when they are cancelled: {', '.join(left)}")
         self._timers = [timer for timer in self._timers if timer[OF_WORLD]]
         heapify(self._timers)
-        self._ready = deque(of_world)
+        ready.extend(of_world)
 
-    def _make_ready(self) -> None:
-        """Move what is due from the timers; if nothing is ready, let time jump."""
-        ready, timers = self._ready, self._timers
-        while not ready or (timers and timers[0][WHEN] <= self._now):
+    def _make_ready(self) -> int:
+        """Move what is due from the timers; if nothing is ready, let time jump; how much is ready then."""
+        ready, timers, now = self._ready, self._timers, self.now_s
+        while not ready or (timers and timers[0][WHEN] <= now):
             if not timers:
                 raise RuntimeError("nothing is ready and no timer is set")
             handle = heappop(timers)
             if handle[CALLBACK] is not None:
-                self._now = max(self._now, handle[WHEN])
+                if handle[WHEN] > now:
+                    self.now_s = now = handle[WHEN]
                 ready.append(handle)
+        return len(ready)
 
-    def _work_off(self) -> None:
+    def _work_off(self, count: int) -> None:
         ready = self._ready
-        count = len(ready)
         if count > 1 and self._shuffled:
             self._shuffle(count)
-        for _ in range(count):
+        self.steps += count
+        if self.steps > MOST_STEPS:
+            raise TooManySteps(f"after {self.steps} steps at {self.now_s:.3f} s")
+        while count and ready:
+            count -= 1
             handle = ready.popleft()
             _, _, callback, args, context, _ = handle
             if callback is None:
                 continue
             if self.crash_after is not None:
                 self._count_down(handle)
-            self.steps += 1
             try:
                 context.run(callback, *args)
             except Exception as error:
                 self.call_exception_handler({"message": f"exception in {callback}", "exception": error})
             if self.stopped:
                 return
-        if self.steps > MOST_STEPS:
-            raise TooManySteps(f"after {self.steps} steps at {self._now:.3f} s")
 
     def _count_down(self, handle: _Handle) -> None:
         assert self.crash_after is not None
@@ -198,17 +202,16 @@ class SimulationLoop(asyncio.AbstractEventLoop):
             raise Crash
 
     def _shuffle(self, count: int) -> None:
+        """Change the order of the steps of tasks that have begun: tasks begin in the order in which they were made."""
         ready = self._ready
-        places = [index for index in range(count) if _may_swap(ready[index])]
+        places = []
+        for index in range(count):
+            task = getattr(ready[index][CALLBACK], "__self__", None)
+            if type(task) is asyncio.Task and getattr(task.get_coro(), "cr_suspended", False):
+                places.append(index)
         if len(places) < 2:
             return
         handles = [ready[index] for index in places]
         self._random.shuffle(handles)
         for index, handle in zip(places, handles, strict=True):
             ready[index] = handle
-
-
-def _may_swap(handle: _Handle) -> bool:
-    """Whether it is a step of a task that has begun: tasks begin in the order in which they were made."""
-    task = getattr(handle[CALLBACK], "__self__", None)
-    return isinstance(task, asyncio.Task) and getattr(task.get_coro(), "cr_suspended", False)

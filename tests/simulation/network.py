@@ -334,13 +334,13 @@ class Line:
         fills = self._venue.fills(symbol, client_order_id)
         return tuple(fill for fill in fills if fills_at.get(fill.trade_id, 0.0) <= now) if fills_at else fills
 
-    async def fetch_open_orders(self):
+    async def fetch_open_orders(self, symbols=None):
         self._check_alive()
-        return await self._network.ask(self, self._open_orders)
+        return await self._network.ask(self, partial(self._open_orders, symbols))
 
-    def _open_orders(self) -> Any:
+    def _open_orders(self, symbols: Any) -> Any:
         now, shown_at = self._world.loop.time(), self._network.shown_at
-        orders = self._venue.open_orders()
+        orders = [order for order in self._venue.open_orders() if symbols is None or order.symbol in symbols]
         return tuple(order for order in orders if shown_at.get(order.client_order_id or "", 0.0) <= now)
 
     async def fetch_positions(self):
@@ -359,6 +359,9 @@ class Line:
 
     def listen(self, symbol: str, deliver: Callable[[OrderEvent], None]) -> None:
         self._events[symbol] = deliver
+
+    def ignore(self, symbol: str) -> None:
+        self._events.pop(symbol, None)
 
 
 def _history(venue: SimulatedVenue, symbol: str, timeframe: Timeframe, count: int) -> CandleSeries:

@@ -20,6 +20,7 @@ from livebot.core.market import MINUTE_MS, Instrument
 from livebot.core.risk import Approved, Denied
 from livebot.core.rules import EntryRules, FixedNotional, Rules
 from livebot.runtime.control import Control
+from livebot.runtime.exposure_book import NOTHING_CARRIED, Carried
 from livebot.runtime.inbox import Activity
 from livebot.runtime.loop_lag import LoopLag
 from livebot.runtime.portfolio import Portfolio
@@ -53,6 +54,8 @@ EXECUTION = ExecutionSettings(
     retry_backoff_maximum_s=3.0,
     reconcile_s=100.0,
 )
+# What ends a worker in a run: a brittle strategy, and a full disk.  Anything else is a mistake of the daemon's.
+MAY_RAISE = ("ArithmeticError: too much", "Fatal: cannot write")
 WIDE = EntryRules(minimum_stop_distance=NOTIONAL / 10**9, minimum_target_distance=NOTIONAL / 10**9)
 
 
@@ -68,9 +71,11 @@ class WatchedPortfolio(Portfolio):
             self.world.checker.admitted(candidate, self.world.plan.limits, self.equity)
         return verdict
 
-    def recovered(self, strategy: str, symbol: str, exposure: Exposure, sequence: int) -> None:
+    def recovered(
+        self, strategy: str, symbol: str, exposure: Exposure, sequence: int, carried: Carried = NOTHING_CARRIED
+    ) -> None:
         self.world.checker.read_again((strategy, symbol))
-        super().recovered(strategy, symbol, exposure, sequence)
+        super().recovered(strategy, symbol, exposure, sequence, carried)
 
     def hear(self, items: Iterable[Any]) -> None:
         items = tuple(items)
@@ -143,6 +148,8 @@ class Process:
 
         def note(symbol: str, error: str) -> None:
             world.note("raised", symbol, error)
+            if not error.startswith(MAY_RAISE):
+                world.checker.wrong("raised", f"{symbol}: {error}")
             failed(symbol, error)
 
         self.system.observations.failed = note  # type: ignore[method-assign]

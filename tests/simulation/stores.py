@@ -29,12 +29,12 @@ class SeededWorkers:
         self._world = world
         self._process = process
 
-    def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
+    def submit(self, work: Callable[[], T], then: Callable[[], None] = lambda: None) -> asyncio.Future[T]:
         world = self._world
         future: asyncio.Future[T] = world.loop.create_future()
         roll = world.random.random()
         took = (0.004 * roll + (0.05 if roll > 0.98 else 0.0)) * world.plan.jitter
-        world.loop.call_later(0.0005 + took, self._run, work, future)
+        world.loop.call_later(0.0005 + took, self._run, work, then, future)
         return future
 
     def spread(self, work: Callable[[], None], share: int) -> None:
@@ -43,7 +43,7 @@ class SeededWorkers:
     def close(self) -> None:
         """There is nothing to let go."""
 
-    def _run(self, work: Callable[[], T], future: asyncio.Future[T]) -> None:
+    def _run(self, work: Callable[[], T], then: Callable[[], None], future: asyncio.Future[T]) -> None:
         if not self._process.alive:
             return
         try:
@@ -54,6 +54,7 @@ class SeededWorkers:
         else:
             if not future.cancelled():
                 future.set_result(result)
+        then()
 
 
 class WatchedFiles(DurableFiles):

@@ -66,6 +66,17 @@ def test_a_process_dies_at_a_step_and_its_tasks_and_timers_with_it_but_not_the_w
     assert loop.problems == []
 
 
+def test_who_dies_in_the_middle_of_a_turn_runs_to_its_end_in_it_and_the_rest_of_the_turn_happens_once():
+    """As when a daemon returns at the moment of the next candle."""
+    loop, said = SimulationLoop(Random(1), shuffled=False), []
+    loop.world_at(1.0, loop.end_tasks)
+    loop.call_later(1.0, said.append, "the end")
+    loop.world_at(1.0, said.append, "the world goes on")
+    loop.world_at(2.0, loop.stop)
+    assert loop.run()
+    assert said == ["the end", "the world goes on"]
+
+
 def test_an_error_that_nobody_hears_and_a_loop_with_nothing_to_do_are_told():
     """As asyncio tells of a callback's exception; and a wait for what never comes is no silence."""
     loop = SimulationLoop(Random(1), shuffled=False)

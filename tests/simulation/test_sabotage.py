@@ -51,7 +51,8 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", FOUND)
-def test_what_is_left_out_is_missed(name, untraced):
+@pytest.mark.untraced
+def test_what_is_left_out_is_missed(name):
     """Each sabotage, within so many seeds."""
     seeds, invariants = FOUND[name]
     with SABOTAGES[name]():

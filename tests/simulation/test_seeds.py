@@ -18,7 +18,8 @@ pytestmark = pytest.mark.timeout(600)  # a shared machine may be many times slow
 
 
 @pytest.mark.parametrize("seeds", SEEDS, ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
-def test_every_invariant_holds(seeds, untraced):
+@pytest.mark.untraced
+def test_every_invariant_holds(seeds):
     """Crashes, full disks, a bad network, operators; every seed replays with `make simulate SEEDS=1 START=<seed>`."""
     counts: Counter[str] = Counter()
     for seed in seeds:
@@ -33,7 +34,8 @@ def test_every_invariant_holds(seeds, untraced):
     assert min(counts[f"network {what}"] for what in ("lost", "late", "doubled", "swapped", "refused", "hidden")) > 0
 
 
-def test_the_same_seed_is_the_same_run_whatever_the_hashes_of_texts(untraced):
+@pytest.mark.untraced
+def test_the_same_seed_is_the_same_run_whatever_the_hashes_of_texts():
     """Three runs of two seeds; two of them in processes of their own."""
     seeds = (3, 8)
     here = [hash_of(run_seed(seed).world) for seed in seeds]
@@ -54,7 +56,8 @@ def test_the_same_seed_is_the_same_run_whatever_the_hashes_of_texts(untraced):
         assert made.stdout.split() == here
 
 
-def test_a_failing_seed_is_told_with_what_happened_and_how_to_replay_it(capsys, untraced):
+@pytest.mark.untraced
+def test_a_failing_seed_is_told_with_what_happened_and_how_to_replay_it(capsys):
     """And the exit code says so."""
     assert main(["--seeds", "3", "--start", "1", "--sabotage", "no_write_ahead"]) == 1
     told = capsys.readouterr().out

@@ -50,7 +50,8 @@ def entries(outcome: Outcome) -> Counter[str]:
 
 
 @pytest.mark.timeout(120)
-def test_a_stop_that_never_left_does_not_wait_for_the_venues_window(untraced):
+@pytest.mark.untraced
+def test_a_stop_that_never_left_does_not_wait_for_the_venues_window():
     """A power cut at each step of two entries, also between a stop's durable intent and its sending."""
     outcomes = [run_plan(plan(at_s, steps)) for at_s in OPENS_AT_S for steps in range(2, 50)]
     assert [outcome.violation for outcome in outcomes if outcome.violation] == []

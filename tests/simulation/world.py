@@ -85,10 +85,10 @@ class World:
         return from_s <= self.loop.time() < until_s + LEDGER_BACK_S
 
     def now_ms(self) -> int:
-        return START_MS + int(self.loop.time() * 1000)
+        return START_MS + int(self.loop.now_s * 1000)
 
     def note(self, *what: Any) -> None:
-        self.events.append((round(self.loop.time(), 6), *what))
+        self.events.append((self.loop.now_s, *what))
 
     def _shape(self, request: OrderRequest) -> FillShape | None:
         """What trades at any price trades at once, in a piece or more."""
@@ -111,7 +111,7 @@ class World:
             loop.world_at(until_s, self._fill_disk, False)
         loop.world_at(plan.ledger_away[1] + LEDGER_BACK_S, self._ledger_back)
         loop.world_at(0.0, self._start)
-        with patch.object(housekeeping, "PERIOD_S", 30.0), patch.object(system, "POLL_S", 0.1):
+        with patch.object(housekeeping, "PERIOD_S", 60.0), patch.object(system, "POLL_S", 0.25):
             while not loop.run():
                 self._die()
                 if self.checker.violation is not None:

@@ -103,9 +103,12 @@ class Exchange:
     def __init__(self):
         self.done = []
 
-    def delist(self, symbols):
+    def check(self, symbols):
         if "XRP" in symbols:
             raise BadInput("this exchange does not trade XRP")
+
+    def delist(self, symbols):
+        self.check(symbols)
         self.done.append(("delist", symbols))
 
     def list_again(self, symbols):

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,7 @@ class Books:
         assert (known.status is OrderStatus.FILLED) == (known.filled == known.request.quantity)
 
 
+@pytest.mark.untraced
 @given(markets, models, sessions)
 def test_the_books_add_up_after_every_act(candles, model, session):
     """Wallet, positions and orders are exactly the sum of the trades told; reduce-only never turns a position."""

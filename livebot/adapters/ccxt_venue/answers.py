@@ -25,8 +25,8 @@ _STATUS = {
     "expired": OrderStatus.CANCELED,
     "rejected": OrderStatus.REJECTED,
 }
-# Bybit's kinds of stop that belong to a position: they only reduce it, and vanish with it.
 _TRIGGERED = frozenset({"TRIGGERING", "TRIGGERED"})  # Binance's word on a conditional order; FINISHED is no open one
+# Bybit's kinds of stop that belong to a position: they only reduce it, and vanish with it.
 _GUARDS = frozenset(
     {
         "StopLoss",

@@ -23,7 +23,7 @@ from livebot.core.series import CandleSeries
 from livebot.errors import BadInput, Transient
 
 PAGE = 1_000  # rows in one answer: Bybit's most, and ccxt's for Binance
-LEAST_PAGE = 100
+LEAST_PAGE = 99  # Binance weighs it as it does one candle
 EMPTY_PAGES = 2  # one after the other: the market is younger, and this is no gap
 PAGES_BEYOND = 8  # more pages than a history without gaps needs, before it is taken as it is
 SLICE = 250  # rows made into candles before the loop may do something else
@@ -87,7 +87,8 @@ class CandleHistory:
             raise BadInput(f"{self._venue} has no {timeframe.value} candles of {symbol}; it has {offered}")
         async with self._histories:
             asked_ms = self._now_ms()
-            rows = await self._page(symbol, timeframe, min(count + 1, PAGE))
+            # besides those that are wanted the forming one, and one that may have to be left out
+            rows = await self._page(symbol, timeframe, min(count + 2, PAGE))
             newest = await self._confirmed(symbol, timeframe, self._recent(rows, timeframe, asked_ms), asked_ms)
             found = {candle.ts_ms: candle for candle in newest.closed}
             oldest, empty = rows[0].ts_ms, 0

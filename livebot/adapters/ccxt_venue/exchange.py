@@ -6,7 +6,7 @@ ours, from before.  What was refused for its rate or its timestamp only is sent 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from livebot.adapters.ccxt_venue.answers import (
     account_of,
     client_id_of,
     coins_of,
+    info_of,
     order_of,
     position_of,
     was_triggered,
@@ -44,8 +45,11 @@ from livebot.core.market import Instrument
 from livebot.core.order import Account, Fill, Leg, OrderRequest, VenueOrder, VenuePosition, leg_of
 from livebot.core.risk import Approved
 from livebot.errors import BadInput, Fatal, Rejected, Transient
+from livebot.outside_ports import OutsideTrade
 from livebot.ports import Clock, VenueNotice
 
+_FEES_S = 600.0  # for so long what the account pays is not asked again
+_LISTED_MS = 6 * 86_400_000  # both venues list the trades of seven days at once
 _OPEN_ORDERS = "open orders"  # as a part of the connection's health
 # It has to be told, and ccxt does not.
 _FEES_OF: Mapping[tuple[str, str], Mapping[str, str]] = {
@@ -72,6 +76,9 @@ class CcxtExchange:
         connection.settle(symbols)
         self._clock = clock
         self._symbols = tuple(symbols)
+        self._past_symbols: set[str] = set()  # let go of; their coins may still be there
+        self._fees: Mapping[str, Any] | None = None
+        self._fees_until_s = 0.0
         self._settings = settings or ExchangeSettings()
         self.health = Health(connection.exchange_id)
         self._upkeep = Upkeep(connection, self.health, SystemClock(), self._settings)
@@ -120,10 +127,9 @@ class CcxtExchange:
             Transient: that could not be found out.
 
         """
-        symbols = tuple(dict.fromkeys((*self._symbols, symbol)))
-        self._connection.settle(symbols)
+        self._connection.settle((*self._symbols, symbol))
         await check_symbols(self._connection, (symbol,))
-        self._symbols = symbols
+        self._symbols = tuple(dict.fromkeys((*self._symbols, symbol)))  # there may be others by now
 
     @property
     def name(self) -> str:
@@ -142,18 +148,28 @@ class CcxtExchange:
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """By symbol, with the account's own fees where the venue tells them.  Raises BadInput or Transient."""
-        fees: Any = {}
-        client = self._connection.orders
-        if client is not None and client.has.get("fetchTradingFees") is True and not self._connection.bans.left_s:
-            try:
-                asked_with = _FEES_OF.get((self._connection.family, self._connection.market), {})
-                fees = await client.fetch_trading_fees(asked_with)
-            except VENUE_ERRORS:
-                fees = {}  # then those that the market is listed with
-        markets = {} if client is None else client.markets
-        found = instruments_of(markets, fees if isinstance(fees, dict) else {}, symbols, self.name)
+        fees, client = await self._own_fees(), self._connection.orders
+        found = instruments_of({} if client is None else client.markets, fees, symbols, self.name)
         self._news.instruments = {**self._news.instruments, **found}
         return found
+
+    async def _own_fees(self) -> Mapping[str, Any]:
+        """By symbol; none where the venue does not tell: then those that the market is listed with hold."""
+        client, now_s = self._connection.orders, asyncio.get_running_loop().time()
+        if self._fees is not None and now_s < self._fees_until_s:
+            return self._fees
+        if client is None or client.has.get("fetchTradingFees") is not True or self._connection.bans.left_s:
+            return {}
+        try:
+            with asking(Urgency.LISTS):  # a start waits for it before it sees to any stop
+                asked_with = _FEES_OF.get((self._connection.family, self._connection.market), {})
+                fees = await client.fetch_trading_fees(asked_with)
+        except VENUE_ERRORS:
+            return {}
+        if not isinstance(fees, dict):
+            return {}
+        self._fees, self._fees_until_s = {each: fee for each, fee in fees.items() if _tells(fee)}, now_s + _FEES_S
+        return self._fees
 
     async def submit(self, approved: Approved) -> OrderOutcome:
         """Send an order."""
@@ -200,13 +216,18 @@ class CcxtExchange:
         """All trades of an order, oldest first.  Raises Transient."""
         return await self._lookup.fills(symbol, client_order_id)
 
-    async def fetch_open_orders(self) -> tuple[VenueOrder, ...]:
-        """All of the account in this market and settlement; stops that came with an entry are `attached`.
+    async def fetch_outside_trades(self, symbol: str, since_ms: int) -> tuple[OutsideTrade, ...]:
+        """Trades that no order of ours made, not older than venues list in one answer.  Raises Transient."""
+        return await self._lookup.outside(symbol, max(since_ms, self._clock.now_ms() - _LISTED_MS))
 
-        One of somebody else that cannot be read stops entries on its symbol.  Raises Transient.
+    async def fetch_open_orders(self, symbols: Collection[str] | None = None) -> tuple[VenueOrder, ...]:
+        """All of the account in this market and settlement, or those of `symbols` at least.
+
+        Stops that came with an entry are `attached`; an order of somebody else that cannot be read stops entries on its symbol.
+        Raises Transient.
         """
         found, named, unread = [], set(), {}
-        for row in await self._calls.open_orders():
+        for row in await self._calls.open_orders(symbols):
             if was_triggered(row):
                 continue  # the plain order that came of it stands beside it, and says what it has filled
             ours = client_id_of(row, self._capabilities)
@@ -220,7 +241,8 @@ class CcxtExchange:
                 if ours is not None and leg_of(ours) is Leg.STOP:
                     named.add(found[-1].symbol)
         for symbol in self._symbols:
-            self._tell_unread(symbol, unread.get(symbol))
+            if symbols is None or symbol in symbols:
+                self._tell_unread(symbol, unread.get(symbol))
         for symbol in named & {order.symbol for order in found if order.attached}:
             self._attached.sweep(symbol)
         return tuple({order.venue_order_id: order for order in found}.values())
@@ -249,9 +271,13 @@ class CcxtExchange:
 
     async def _coins(self) -> tuple[VenuePosition, ...]:
         balance = await self._balance()
-        symbols = {*self._symbols, *self._news.symbols}
-        bases = {symbol: symbol.partition("/")[0] for symbol in sorted(symbols)}
-        found = (coins_of(balance, symbol, base) for symbol, base in bases.items())
+        found = []
+        for symbol in sorted({*self._symbols, *self._news.symbols, *self._past_symbols}):
+            try:
+                found.append(coins_of(balance, symbol, symbol.partition("/")[0]))
+            except Transient:
+                if self._concerns_us({"symbol": symbol}) or not isinstance(balance, dict):
+                    raise
         return tuple(position for position in found if position is not None)
 
     async def _balance(self) -> object:
@@ -261,6 +287,13 @@ class CcxtExchange:
     def listen(self, symbol: str, deliver: Callable[[OrderEvent], None]) -> None:
         """Deliver order events of a symbol from now on; replaces an earlier listener."""
         self._news.listen(symbol, deliver)
+
+    def ignore(self, symbol: str) -> None:
+        """Nobody trades a symbol any more: what is said of it has passed, and what cannot be read of it is nobody's."""
+        self._news.ignore(symbol)
+        self._symbols = tuple(each for each in self._symbols if each != symbol)
+        self._past_symbols.add(symbol)
+        self._tell_unread(symbol, None)
 
     def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
         """Deliver what stands and what is said from now on; replaces an earlier listener."""
@@ -300,7 +333,12 @@ class CcxtExchange:
                 self._news.forget(client_order_id)
         if isinstance(outcome, OrderAccepted):
             until_s = asyncio.get_running_loop().time() + self._settings.silence_s
-            self._news.accepted(client_order_id, outcome.venue_order_id, until_s)
+            self._news.accepted(request.symbol, client_order_id, outcome.venue_order_id, until_s)
             if request.leg is Leg.STOP:
                 self._attached.named(request.symbol)
         return outcome
+
+
+def _tells(fee: object) -> bool:
+    """Whether it is the account's: Binance tells its tier, and of the first one ccxt's own table is out of date."""
+    return not (isinstance(fee, dict) and info_of(fee).get("feeTier") == 0)

@@ -123,17 +123,18 @@ class CcxtFeed:
             self._connection, self._dialect, settings, watch.hear, lost=self._lost, refused=watch.refuse
         )
         self._watch, self._streams = watch, streams
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(streams.run(tuple(self._symbols)), name="candle streams")
-                tasks.create_task(watch.run(streams), name="candle watch")
-                tasks.create_task(self._audit(), name="candle audit")
-                await asyncio.sleep(0)  # the streams run from here on
-                self._tasks = tasks
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(streams.run(tuple(self._symbols)), name="candle streams")
+            tasks.create_task(watch.run(streams), name="candle watch")
+            tasks.create_task(self._audit(), name="candle audit")
+            await asyncio.sleep(0)  # the streams run from here on
+            self._tasks = tasks
+            try:
                 self._fresh = [symbol for symbol in self._listeners if symbol not in self._symbols]
                 self._begin()
-        finally:
-            self._tasks = None
+                await asyncio.get_running_loop().create_future()
+            finally:  # a group that ends takes no more tasks
+                self._tasks = None
 
     def _begin(self) -> None:
         """Subscribe those that somebody has begun to listen to."""

@@ -7,13 +7,24 @@ everything else that goes wrong is Transient.
 
 from dataclasses import replace
 
-from livebot.adapters.ccxt_venue.answers import Row, client_id_of, info_of, missing, order_of, rows_of, was_triggered
-from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, to_venue_id
+from livebot.adapters.ccxt_venue.answers import (
+    ATTACHED_STOP,
+    Row,
+    client_id_of,
+    guard_of,
+    info_of,
+    missing,
+    order_of,
+    rows_of,
+    was_triggered,
+)
+from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, from_venue_id, to_venue_id
 from livebot.adapters.ccxt_venue.failures import Cause
 from livebot.adapters.ccxt_venue.order_forms import Call, find_calls
 from livebot.adapters.ccxt_venue.order_news import OrderNews
 from livebot.adapters.ccxt_venue.venue_calls import VenueCalls
 from livebot.core.order import Fill, Leg, VenueOrder, leg_of
+from livebot.outside_ports import OutsideTrade
 
 _TRADES_PER_PAGE = 100
 _TRADES_AT_ONCE = 1_000  # where an order's trades come without further pages: the most that is given
@@ -83,6 +94,19 @@ class OrderLookup:
                 fills[fill.trade_id] = fill
                 self._news.trades.put(fill.trade_id, True)
         return tuple(sorted(fills.values(), key=lambda fill: fill.ts_ms))
+
+    async def outside(self, symbol: str, since_ms: int) -> tuple[OutsideTrade, ...]:
+        """Trades of orders that are not known to be ours, oldest first.  Raises Transient."""
+        what = f"trades of {symbol}"
+        rows = await self._calls.ask_rows(what, Call("fetch_my_trades", (symbol, since_ms, _TRADES_PER_PAGE)))
+        found = {}
+        for row in rows:
+            told = info_of(row).get("orderLinkId")
+            ours = isinstance(told, str) and from_venue_id(told, self._capabilities) is not None
+            if not ours and self._news.ids.get(str(row.get("order"))) is None:
+                trade = OutsideTrade(self._news.fill(row, "", symbol), guard_of(row) == ATTACHED_STOP)
+                found[trade.fill.trade_id] = trade
+        return tuple(sorted(found.values(), key=lambda trade: trade.fill.ts_ms))
 
     async def _found(self, symbol: str, client_order_id: str, call: Call) -> Row | None:
         answer = await self._calls.attempt(call)

@@ -31,8 +31,8 @@ _log = structlog.get_logger(__name__)
 class OrderNews:
     """`ids` knows our client order id by the venue's; `trades` holds the ids of the trades that were told.
 
-    `working` holds the client ids of the orders that were told or answered to be working, and not yet to have ended;
-    `ended` how those were told to be that have; `venue_ids` the venue's id by ours.
+    `working` holds the symbols of the orders, by client id, that were told or answered to be working, and not yet to have
+    ended; `ended` how those were told to be that have; `venue_ids` the venue's id by ours.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class OrderNews:
         self._capabilities = capabilities
         self._clock = clock
         self._health = health
-        self.working: Remembered[bool] = Remembered(_WORKING)
+        self.working: Remembered[str] = Remembered(_WORKING)
         self.ended: Remembered[VenueOrder] = Remembered(_ENDED)
         self.venue_ids: Remembered[str] = Remembered(_WORKING)
         self._fills: Remembered[dict[str, Fill]] = Remembered(_ENDED)
@@ -60,6 +60,10 @@ class OrderNews:
     def listen(self, symbol: str, deliver: Callable[[OrderEvent], None]) -> None:
         """Deliver events of a symbol; replaces an earlier listener."""
         self._listeners[symbol] = deliver
+
+    def ignore(self, symbol: str) -> None:
+        """Nobody has a use for what happens to this symbol any more."""
+        self._listeners.pop(symbol, None)
 
     def listens(self, symbol: str) -> bool:
         """Whether somebody has a use for what happens to this symbol."""
@@ -89,12 +93,12 @@ class OrderNews:
         self._awaited[client_order_id] = None
         self.ended.drop(client_order_id)
 
-    def accepted(self, client_order_id: str, venue_order_id: str, until_s: float) -> None:
+    def accepted(self, symbol: str, client_order_id: str, venue_order_id: str, until_s: float) -> None:
         """The venue has it: the stream has to have told of it by then (on the loop's clock)."""
         self.know(venue_order_id, client_order_id)
         if client_order_id in self._awaited:
             self._awaited[client_order_id] = until_s
-            self.working.put(client_order_id, True)
+            self.working.put(client_order_id, symbol)
 
     def know(self, venue_order_id: str, client_order_id: str) -> None:
         """Which order of ours it is."""
@@ -149,7 +153,7 @@ class OrderNews:
             return
         self.know(order.venue_order_id, client_order_id)
         if order.status is OrderStatus.WORKING:
-            self.working.put(client_order_id, True)
+            self.working.put(client_order_id, order.symbol)
             if came_of_stop(order, client_order_id):
                 return  # a triggered one has no trigger any more, and is not to be taken for a changed one
         else:

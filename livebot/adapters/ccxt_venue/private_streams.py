@@ -159,7 +159,7 @@ class PrivateStreams:
                 return [found for row in rows if isinstance(found := row.get("id"), str) and not news.trades.get(found)]
             working = news.working.names()
             if working:
-                rows = await self._calls.open_orders()
+                rows = await self._calls.open_orders({symbol for each in working if (symbol := news.working.get(each))})
                 open_ones = {client_id_of(row, self._capabilities) for row in rows}
                 return [each for each in working if each not in open_ones and news.working.get(each)]
         return []

@@ -52,13 +52,14 @@ class Sending:
 
     def refused(self, request: OrderRequest, failure: Failure) -> OrderOutcome:
         """A definite no, or nobody knows."""
+        text = f"{self._capabilities.exchange_id}: {failure.text}"
         if failure.definite or (failure.cause in _NOT_SENT and request.leg.opens):
             code = failure.code or failure.cause.value
             return OrderRejected(
-                client_order_id=request.client_order_id, code=code, text=failure.text, ts_ms=self._clock.now_ms()
+                client_order_id=request.client_order_id, code=code, text=text, ts_ms=self._clock.now_ms()
             )
         # An order that reduces is asked for when the ban is over, found absent, and placed anew.
-        return self.unknown(request, failure.text)
+        return self.unknown(request, text)
 
     def unknown(self, request: OrderRequest, text: str) -> OrderUnknown:
         """To be asked for by client order id."""

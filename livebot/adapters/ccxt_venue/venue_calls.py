@@ -6,7 +6,7 @@ remember it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,15 @@ from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
 from livebot.adapters.ccxt_venue.failures import VENUE_ERRORS, Cause, Failure, failure_of, mend_keys
 from livebot.adapters.ccxt_venue.health import Health
 from livebot.adapters.ccxt_venue.order_forms import Call
-from livebot.adapters.ccxt_venue.urgency import PRESENT, Urgency
+from livebot.adapters.ccxt_venue.urgency import Urgency, asking
+from livebot.adapters.ccxt_venue.venue_traits import PERPETUAL, SPOT
 from livebot.errors import Transient
 
-_ORDERS_PER_PAGE = 50
+_ORDERS_PER_PAGE = {"bybit": 50}  # elsewhere a list comes whole, and of that ccxt would give the last so many only
+# Binance weighs a list of all open orders of contracts as those of 40 symbols, on spot as those of 13.  Half as many are asked
+# for one by one: more would take longer than what that saves is worth.
+_LISTED_ONE_BY_ONE: Mapping[tuple[str, str], int] = {("binance", PERPETUAL): 20, ("binance", SPOT): 6}
+_LISTS_AT_ONCE = 10
 _WRITES = frozenset({"create_order", "edit_order", "cancel_order"})
 _USUALLY = {
     "create_order": Urgency.PROTECTS,
@@ -51,7 +56,10 @@ class VenueCalls:
     async def attempt(self, call: Call, urgency: Urgency | None = None) -> Answer:
         """One call; never raises for the venue's or the network's sake.  `urgency` None: what such a call usually is."""
         urgency = _USUALLY.get(call.method, Urgency.LISTS) if urgency is None else urgency
-        PRESENT.set(urgency)
+        with asking(urgency):  # no longer than that: the same task may ask for candles next
+            return await self._attempt(call, urgency)
+
+    async def _attempt(self, call: Call, urgency: Urgency) -> Answer:
         if call.method in _WRITES and not await self._has_turn(urgency):
             text = f"more orders wait than the venue takes within {self._settings.turn_s:g} s"
             return Answer(failure=Failure(Cause.NOT_SENT, "pace", text))
@@ -100,14 +108,44 @@ class VenueCalls:
             cursor, params = following, call.params | {"cursor": following}
         raise Transient(f"{self._health.venue}: {what}: more than {self._settings.pages} pages; cancel orders by hand")
 
-    async def open_orders(self) -> list[Row]:
-        """Every open order of the account in this market and settlement, conditional ones too.  Raises Transient."""
-        capabilities, rows = self._connection.capabilities, []
-        for params in ({}, {"trigger": True}) if capabilities.conditionals_apart else ({},):
-            call = Call(
-                "fetch_open_orders", (None, None, _ORDERS_PER_PAGE), {**self._connection.settlement(), **params}
-            )
+    async def open_orders(self, symbols: Collection[str] | None = None) -> list[Row]:
+        """Every open order of the account in this market and settlement, conditional ones too.  Raises Transient.
+
+        If `symbols` are named, those of others may be left out: where that weighs less, each is asked about by itself.
+        """
+        if symbols is not None and self._one_by_one(symbols):
+            turns = asyncio.Semaphore(_LISTS_AT_ONCE)
+            lists = await asyncio.gather(*(self._orders_of(symbol, turns) for symbol in sorted(symbols)))
+            if all(each is not None for each in lists):
+                return [row for each in lists for row in each or ()]
+        rows: list[Row] = []
+        for params in self._kinds:
+            per_page = _ORDERS_PER_PAGE.get(self._connection.family)
+            call = Call("fetch_open_orders", (None, None, per_page), {**self._connection.settlement(), **params})
             rows += await self.ask_rows("open orders", call)
+        return rows
+
+    @property
+    def _kinds(self) -> tuple[dict[str, Any], ...]:
+        return ({}, {"trigger": True}) if self._connection.capabilities.conditionals_apart else ({},)
+
+    def _one_by_one(self, symbols: Collection[str]) -> bool:
+        connection = self._connection
+        most, client = _LISTED_ONE_BY_ONE.get((connection.family, connection.market), 0), connection.orders
+        return len(symbols) <= most and client is not None and all(symbol in client.markets for symbol in symbols)
+
+    async def _orders_of(self, symbol: str, turns: asyncio.Semaphore) -> list[Row] | None:
+        """Those of one symbol; None if the venue lists it no more, which is no other symbol's trouble.  Raises Transient."""
+        rows: list[Row] = []
+        what = f"open orders of {symbol}"
+        for params in self._kinds:
+            async with turns:
+                answer = await self.attempt(Call("fetch_open_orders", (symbol,), params))
+            if answer.failure is not None:
+                if answer.failure.cause is Cause.REFUSED:
+                    return None
+                raise self.unanswered(what, answer.failure)
+            rows += rows_of(answer.value, what)
         return rows
 
     def unanswered(self, what: str, failure: Failure) -> Transient:
@@ -117,11 +155,17 @@ class VenueCalls:
     def _note(self, failure: Failure, call: Call) -> None:
         if failure.cause is Cause.KEYS:
             text = f"{self._health.venue} refuses the key: {failure.text}; {mend_keys(failure.code)}"
-            self._health.wrong(_keys(call), f"{text}; open positions keep their stops there")
+            # What opens nothing sends no order by which it could be seen that the key is right again.
+            until = "; nothing opens until an order goes through or the daemon is restarted" if _writes(call) else ""
+            self._health.wrong(_keys(call), f"{text}; open positions keep their stops there{until}")
         elif failure.cause is Cause.CLOCK:
             self._clock_off()
 
 
 def _keys(call: Call) -> str:
     """A key that may read but not trade fails in one and not in the other."""
-    return "trading key" if call.method in _WRITES else "reading key"
+    return "trading key" if _writes(call) else "reading key"
+
+
+def _writes(call: Call) -> bool:
+    return call.method in _WRITES

@@ -10,6 +10,7 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from livebot.adapters.ccxt_venue.urgency import PRESENT, Urgency
@@ -17,16 +18,22 @@ from livebot.adapters.ccxt_venue.urgency import PRESENT, Urgency
 _MINUTE_S = 60.0
 _LATE_S = 0.25  # by which a new minute may begin later there than here
 _AT_ONCE = 0.4  # of what questions may use in a minute: at its very beginning
+_FEEDS = 0.75  # of what questions may use: candles and all that nobody's orders wait for
 _START_S = 20.0  # what is asked of orders and positions in so many seconds after the start is asked to protect them,
 _START_SHARE = 0.5  # as far as it uses no more than so much of what is kept
 _OLD_NEWS_S = 5.0  # for so long answers to what was asked in the minute before may come
 _WAITS_S = 1.0  # at most, then it is looked again
 _TOLD = "x-mbx-used-weight-1m"
 
+# In which minute the present task's last request went out.
+_ASKED_IN: ContextVar[int | None] = ContextVar("asked_in", default=None)
+
 # Binance's documentation, "limits": by the minute and address, contracts and spot apart.
 _WEIGHTS: Mapping[tuple[str, str], int] = {("binance", "perpetual"): 2_400, ("binance", "spot"): 6_000}
 _SPOT_UNIT = 5.0  # ccxt writes 0.2 for a weight of 1 there
 _ORDER_PATHS = ("order", "algoOrder")
+_OWN_WEIGHTS = {"account": 5, "positionRisk": 5, "balance": 5}  # in versions of which ccxt takes each for 1
+_VERSIONS = ("fapiPrivateV2", "fapiPrivateV3")
 
 
 class Weights:
@@ -59,9 +66,19 @@ class Weights:
         self._schedule()
         await mine
 
-    def told(self, used: int) -> None:
-        """What the venue has counted in the present minute, or in the one that has just ended: then it is old news."""
+    @property
+    def minute(self) -> int:
+        """Which one it is at the venue."""
         self._turn_minute()
+        return self._minute
+
+    def told(self, used: int, asked_in: int | None = None) -> None:
+        """What the venue has counted in the present minute, or in the one that has just ended: then it is old news.
+
+        So it may be if the question went out in another minute (`asked_in`), or if it is far too much (the clocks differ).
+        """
+        if asked_in not in (None, self.minute):
+            return
         if used > self.used + self._most * _AT_ONCE and self._passed_s < _OLD_NEWS_S:
             return
         self.used = max(self.used, float(used))
@@ -87,7 +104,8 @@ class Weights:
             return self._most * (1 - self._share / 16)  # what is under way may be counted in another minute
         if urgency < Urgency.ASKS:
             return self._most * (1 - self._share / 2)
-        return self._most * (1 - self._share) * min(_AT_ONCE + self._passed_s / _MINUTE_S, 1.0)
+        most = self._most * (1 - self._share) * min(_AT_ONCE + self._passed_s / _MINUTE_S, 1.0)
+        return most if urgency < Urgency.FEEDS else most * _FEEDS
 
     @property
     def _passed_s(self) -> float:
@@ -135,19 +153,23 @@ def count_weights(client: Any, weights: Weights) -> None:  # noqa: ANN401 - ccxt
     as_ccxt_has_it, heard = client.calculate_rate_limiter_cost, client.on_rest_response
 
     def weigh(api: object, method: str, path: str, *rest: object) -> Any:  # noqa: ANN401 - ccxt's weight
-        contracts = str(api[0] if isinstance(api, list | tuple) and api else api).startswith("fapi")
+        section = str(api[0] if isinstance(api, list | tuple) and api else api)
+        contracts = section.startswith("fapi")
         if contracts and path in _ORDER_PATHS and method in ("POST", "PUT"):
             return 0.0
+        if section in _VERSIONS and path in _OWN_WEIGHTS:
+            return _OWN_WEIGHTS[path]
         cost = as_ccxt_has_it(api, method, path, *rest)
         return cost if contracts else cost * _SPOT_UNIT
 
     async def throttle(cost: float | None = None) -> None:
         await weights.turn(1.0 if cost is None else float(cost), PRESENT.get())
+        _ASKED_IN.set(weights.minute)
 
     def hear(code: int, reason: str, url: str, method: str, headers: Mapping[str, str], *rest: object) -> Any:  # noqa: ANN401
         told = next((value for name, value in headers.items() if name.lower() == _TOLD), "")
         if told.isdigit():
-            weights.told(int(told))
+            weights.told(int(told), _ASKED_IN.get())
         return heard(code, reason, url, method, headers, *rest)
 
     client.calculate_rate_limiter_cost = weigh

@@ -96,6 +96,7 @@ class FuturesRest(Calls):
             ("GET", "/fapi/v1/leverageBracket"): private(self._brackets),
             ("GET", "/fapi/v1/symbolConfig"): private(self._symbol_config, 5),
             ("GET", "/fapi/v1/commissionRate"): private(self._fees, 20),
+            ("GET", "/fapi/v1/accountConfig"): private(lambda _: self._account_config(), 5),
             ("GET", "/fapi/v1/positionSide/dual"): private(lambda _: {"dualSidePosition": self.dual_side}, 30),
             ("GET", "/fapi/v1/multiAssetsMargin"): private(lambda _: {"multiAssetsMargin": False}, 30),
             ("POST", "/fapi/v1/positionSide/dual"): trading(self._set_dual),
@@ -245,6 +246,19 @@ class FuturesRest(Calls):
             "symbol": listing.name,
             "makerCommissionRate": plain(instrument.maker_fee),
             "takerCommissionRate": plain(instrument.taker_fee),
+        }
+
+    def _account_config(self) -> Json:
+        return {
+            "feeTier": 0,
+            "canTrade": True,
+            "canDeposit": True,
+            "canWithdraw": True,
+            "feeBurn": False,
+            "tradeGroupId": -1,
+            "updateTime": 0,
+            "multiAssetsMargin": False,
+            "dualSidePosition": self.dual_side,
         }
 
     def _set_dual(self, params: Params) -> Json:

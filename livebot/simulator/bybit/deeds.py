@@ -19,6 +19,10 @@ class AccountDeeds:
         self._account = account
         self._listings = account.listings
 
+    def check(self, symbols: Sequence[str]) -> None:
+        """Raises BadInput for one that is not traded here, listed or not."""
+        self._listings.named(symbols)
+
     def delist(self, symbols: Sequence[str]) -> None:
         """Positions are settled at the price, orders cancelled, and nothing is traded any more.  Raises BadInput."""
         for listing in self._listings.named(symbols):

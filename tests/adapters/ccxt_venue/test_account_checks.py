@@ -94,6 +94,17 @@ def test_a_binance_account_that_may_not_trade_or_is_hedged_is_fatal():
     assert verdict(fine) is None
 
 
+@pytest.mark.parametrize(
+    ("told", "is_hedged"),
+    [({"dualSidePosition": True}, True), ({"dualSidePosition": False}, False), ({}, True), ("<html>", True)],
+)
+def test_a_binance_position_mode_is_read_where_that_weighs_least_and_asked_for_if_it_is_not_told(told, is_hedged):
+    account = connection(
+        "binance", fetch_balance=MARGIN, fapiPrivateGetAccountConfig=told, fetch_position_mode={"hedged": True}
+    )
+    assert (type(verdict(account)) is Fatal) is is_hedged
+
+
 def test_an_account_without_the_currency_it_is_to_trade_in_is_fatal():
     empty = {"info": {"result": {"list": [{"coin": [{"coin": "BTC", "walletBalance": "1", "equity": "1"}]}]}}}
     account = connection("bybit", privateGetV5UserQueryApi={}, fetch_balance=empty, fetch_positions=[])

@@ -155,6 +155,7 @@ ODD = st.one_of(
 )
 
 
+@pytest.mark.untraced
 @given(st.sampled_from(ROWS), st.data())
 def test_an_odd_row_is_read_or_refused_and_nothing_else_happens(case, data):
     row, read = case

@@ -261,6 +261,17 @@ async def test_what_the_stream_has_told_costs_no_question(tmp_path):
         client.fetch_order = find
 
 
+async def test_what_the_stream_told_of_an_order_is_the_past_once_it_is_sent_again_under_its_id(tmp_path):
+    async with binance_seat(tmp_path) as s:
+        request = order(price="90")
+        await s.submit(request)
+        await s.exchange.cancel(BTC, request.client_order_id)
+        await s.until(lambda: s.of(OrderEnded))
+        assert isinstance(await s.submit(request), OrderAccepted)
+        assert (await s.exchange.fetch_order(BTC, request.client_order_id)).status is OrderStatus.WORKING
+        await s.exchange.cancel(BTC, request.client_order_id)
+
+
 async def test_a_question_is_asked_where_the_stream_has_told_of_an_end_and_not_of_every_trade(tmp_path):
     async with binance_seat(tmp_path) as s:
         await s.submit(order())

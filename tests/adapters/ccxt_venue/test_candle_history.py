@@ -151,6 +151,13 @@ def test_a_candle_about_which_no_two_answers_agree_is_left_out():
     assert Halving(9).newest()[0] == -2
 
 
+def test_a_candle_that_has_to_be_left_out_costs_no_second_page():
+    """The minute has only just begun, and REST may tell the one before it half formed."""
+    venue = Venue(list(range(-99, 1)), now_ms=START_MS + 500)
+    assert venue.ask(60) == list(range(-61, -1))
+    assert venue.calls == [(None, 62)]
+
+
 def test_a_candle_that_closed_a_while_ago_is_asked_for_once():
     assert Halving(0, after_ms=FRESH_MS).newest()[::2] == (-1, 1)
 

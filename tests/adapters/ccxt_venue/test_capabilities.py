@@ -170,6 +170,7 @@ def without_sandbox():
     return replace(capabilities_of("bybit", PERPETUAL), sandbox=None)
 
 
+@pytest.mark.untraced
 @EACH
 @given(ours=our_ids)
 def test_our_id_fits_every_venue_and_comes_back_the_same(known, ours):
@@ -179,12 +180,14 @@ def test_our_id_fits_every_venue_and_comes_back_the_same(known, ours):
     assert from_venue_id(venue_id, known) == ours
 
 
+@pytest.mark.untraced
 @given(ids=st.lists(our_ids, unique=True, min_size=2, max_size=20))
 def test_no_two_of_our_ids_look_the_same_to_a_venue(ids):
     for known in ROWS:
         assert len({to_venue_id(ours, known) for ours in ids}) == len(ids)
 
 
+@pytest.mark.untraced
 @EACH
 @given(text=st.text(alphabet="0123456789abcdefxlbt-", max_size=36))
 def test_an_id_that_is_not_ours_is_told_as_such(known, text):

@@ -97,6 +97,7 @@ def test_repeated_and_reordered_messages_change_nothing():
     assert market.data.asked == []
 
 
+@pytest.mark.untraced
 @settings(max_examples=40)
 @given(seed=some.integers(0, 2**32), odds=some.floats(0.0, 0.6))
 def test_whatever_befalls_the_messages_every_minute_arrives_once_in_order(seed, odds):
@@ -487,3 +488,19 @@ def test_the_feed_ends_when_it_is_cancelled_whatever_it_does(seconds):
     market.silent.add(A)
     market.data.rest_s = 30
     run(live(market, seconds))
+
+
+def test_symbols_may_come_and_go_while_the_feed_ends():
+    """Whoever lets go of a symbol as the daemon stops must not fail over it."""
+
+    async def main():
+        market = FakeMarket([A, B])
+        running = asyncio.create_task(market.feed.run())
+        await asyncio.sleep(1.0)
+        running.cancel()
+        while not running.done():
+            market.feed.ignore(B)
+            market.feed.listen(B, lambda _: None)
+            await asyncio.sleep(0)
+
+    run(main())

@@ -1,12 +1,14 @@
 """A symbol that was not there when the connection was opened: checked as the others were, and then traded."""
 
+import asyncio
+
 import pytest
 
 from livebot.adapters.ccxt_venue.connection import Keys
 from livebot.adapters.ccxt_venue.exchange import CcxtExchange
 from livebot.adapters.clock import SystemClock
 from livebot.errors import BadInput, Fatal, Transient
-from tests.adapters.ccxt_venue.desk import BTC, QUIET, STILL
+from tests.adapters.ccxt_venue.desk import BTC, QUIET, STILL, order
 from tests.adapters.ccxt_venue.test_opening import connected
 from tests.simulator.builders import ETH
 from tests.simulator.bybit.desk import local_bybit
@@ -54,3 +56,50 @@ async def test_one_in_hedge_mode_is_refused_and_one_that_is_not_told_is_tried_ag
             await exchange.include(ETH)
         assert exchange._symbols == (BTC,)
         await exchange.close()
+
+
+async def test_one_that_was_let_go_holds_up_nobody_whatever_cannot_be_read_of_it(tmp_path):
+    """Not an order of ours, not a position, not a hedge; and what was said of it has passed."""
+    async with local_bybit(tmp_path, BOTH) as desk, connected(desk, Keys("key", "secret")) as connection:
+        exchange = await CcxtExchange.open(connection, SystemClock(), (BTC,), QUIET)
+        await exchange.include(ETH)
+        exchange.listen(ETH, lambda _: None)
+        said = []
+        exchange.listen_notices(said.append)
+        row = {"symbol": ETH, "id": "1", "side": "buy", "amount": "1", "status": "??", "info": {}}
+        held = {"symbol": ETH, "contracts": "1", "side": "long", "hedged": True, "info": {}}
+
+        async def orders(*_, params):
+            return [row]
+
+        async def positions(*_, params):
+            return [held]
+
+        connection.orders.fetch_open_orders, connection.orders.fetch_positions = orders, positions
+        assert await exchange.fetch_open_orders() == ()
+        await until(lambda: [each.symbol for each in said if each.text] == [ETH])
+        row["clientOrderId"] = order().client_order_id
+        for ask in (exchange.fetch_open_orders, exchange.fetch_positions):
+            with pytest.raises((Transient, Fatal)):
+                await ask()
+        exchange.ignore(ETH)
+        assert await exchange.fetch_open_orders() == ()
+        assert await exchange.fetch_positions() == ()
+        await until(lambda: said[-1].text is None)
+        assert exchange._symbols == (BTC,)
+        exchange.ignore("DOGE/USDT:USDT")  # was never there
+        await exchange.close()
+
+
+async def test_two_can_be_included_at_once(tmp_path):
+    async with local_bybit(tmp_path, BOTH) as desk, connected(desk, Keys("key", "secret")) as connection:
+        exchange = await CcxtExchange.open(connection, SystemClock(), (), QUIET)
+        await asyncio.gather(exchange.include(BTC), exchange.include(ETH))
+        assert sorted(exchange._symbols) == [BTC, ETH]
+        await exchange.close()
+
+
+async def until(true):
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.01)

@@ -217,6 +217,7 @@ async def test_a_key_that_stops_working_blocks_entries_until_it_works_again(tmp_
         assert notice.blocks_entries
         assert "allow it to trade this market" in notice.text
         assert "open positions keep their stops" in notice.text
+        assert "until an order goes through or the daemon is restarted" in notice.text
         await s.exchange.fetch_positions()  # reading works all the while, and proves nothing
         assert s.said("trading key")[-1].text is not None
         assert isinstance(await s.submit(order()), OrderAccepted)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from livebot.adapters.ccxt_venue.urgency import Urgency
+from livebot.adapters.ccxt_venue.urgency import PRESENT, Urgency
 from livebot.core.inputs import OrderAccepted, OrderFilled, OrderRejected, OrderUnknown
 from livebot.core.market import OrderSide
 from livebot.core.order import Leg, OrderStatus
@@ -84,7 +84,7 @@ async def test_a_refusal_with_the_venues_code_is_definite(tmp_path):
             s.arm("refuse", "order/create", code=code, text=text)
             outcome = await s.submit(order())
             assert isinstance(outcome, OrderRejected)
-            assert (outcome.code, outcome.text) == (str(code), said)
+            assert (outcome.code, outcome.text) == (str(code), f"bybit: {said}")
         assert await s.exchange.fetch_order(BTC, order().client_order_id) is None
 
 
@@ -175,6 +175,23 @@ async def test_an_entry_that_waits_long_for_its_turn_is_not_sent_and_an_exit_wai
         assert await s.exchange.fetch_order(BTC, order().client_order_id) is None
 
 
+async def test_a_call_is_as_urgent_as_it_is_and_what_its_task_asks_for_next_is_not(tmp_path):
+    """Else the candles that a worker wants after it has taken a stop back would go before questions about orders."""
+    async with seat(tmp_path) as s:
+        await s.submit(order(price="90"))
+        urgencies = []
+        cancel = s.connection.orders.cancel_order
+
+        async def watched(*arguments, **options):
+            urgencies.append(PRESENT.get())
+            return await cancel(*arguments, **options)
+
+        s.connection.orders.cancel_order = watched
+        before = PRESENT.get()
+        await s.exchange.cancel(BTC, order().client_order_id)
+        assert (urgencies, PRESENT.get()) == ([Urgency.TAKES_BACK], before)
+
+
 async def test_a_cancelled_order_ends_and_cancelling_it_again_is_refused(tmp_path):
     async with seat(tmp_path) as s:
         request = order(price="90")
@@ -197,6 +214,7 @@ async def test_a_cancellation_without_answer_is_transient(tmp_path):
 
 async def test_orders_at_once_go_out_at_once_and_none_is_refused_for_its_rate(tmp_path):
     async with seat(tmp_path) as s:
+        s.connection.orders.timeout = 10_000  # a busy machine may take a while for each
         started = asyncio.get_running_loop().time()
         outcomes = await asyncio.gather(*(s.submit(order(number=n, quantity="0.1")) for n in range(10)))
         assert asyncio.get_running_loop().time() - started < 1.0

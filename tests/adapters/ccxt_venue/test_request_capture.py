@@ -178,6 +178,7 @@ async def test_every_form_in_the_table_is_placed_in_some_case_and_none_besides(k
 WRITTEN = {"as it came": lambda number: number, "short": Decimal.normalize, "long": lambda number: number + D("0E-12")}
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("key", USED)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lots=st.integers(1, 10**12), ticks=st.integers(1, 10**10), written=st.sampled_from(sorted(WRITTEN)))

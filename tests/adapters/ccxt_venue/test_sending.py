@@ -83,4 +83,5 @@ def test_what_opens_and_was_not_sent_is_refused_and_what_reduces_is_asked_for_la
     assert isinstance(opening, OrderRejected)
     assert opening.code == code
     assert isinstance(closing, OrderUnknown)
+    assert opening.text == closing.text == "bybit: for 60 s"
     assert (first.urgencies, second.urgencies) == ([Urgency.OPENS], [Urgency.PROTECTS])

@@ -13,6 +13,7 @@ from livebot.adapters.clock import SystemClock
 from livebot.core.inputs import OrderAccepted, OrderEnded, OrderFilled, OrderRejected
 from livebot.core.market import OrderSide
 from livebot.core.order import Leg, OrderStatus
+from livebot.errors import Transient
 from tests.adapters.ccxt_venue.desk import KEYS, QUICK, QUIET, STILL, D, Seat, order, stop
 from tests.simulator.binance.desk import local_binance
 from tests.simulator.bybit.desk import local_bybit
@@ -131,3 +132,24 @@ async def test_fees_in_a_third_coin_are_told_once_and_stop_nothing(tmp_path):
         (notice,) = s.said("fees in BNB")
         assert not notice.blocks_entries
         assert "reckoned at the account's usual rate" in notice.text
+
+
+async def test_coins_of_a_symbol_that_was_let_go_are_still_seen_and_hold_up_nobody(tmp_path):
+    """What its positions have left is ours for ever, and what somebody has dismissed there stays dismissed."""
+    async with spot_seat(tmp_path, "bybit") as s:
+        await s.submit(order(symbol=SPOT, quantity="0.2"))
+        await s.until(lambda: s.of(OrderEnded))
+        held = await s.exchange.fetch_positions()
+        s.exchange.ignore(SPOT)
+        assert len(held) == 1
+        assert await s.exchange.fetch_positions() == held
+        base = SPOT.partition("/")[0]
+
+        async def broken(*_, **_given):
+            return {base: {"total": "?"}}
+
+        s.connection.orders.fetch_balance = broken
+        assert await s.exchange.fetch_positions() == ()
+        await s.exchange.include(SPOT)
+        with pytest.raises(Transient, match=base):
+            await s.exchange.fetch_positions()

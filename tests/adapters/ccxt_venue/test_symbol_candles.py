@@ -1,5 +1,6 @@
 """One symbol's candles: in order, each once, whatever comes from where."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -171,6 +172,7 @@ moves = some.lists(
 )
 
 
+@pytest.mark.untraced
 @settings(max_examples=300)
 @given(moves)
 def test_times_only_ever_rise(story):

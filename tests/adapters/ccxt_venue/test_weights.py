@@ -52,6 +52,17 @@ def test_questions_are_spread_over_the_minute_and_leave_a_part_of_it():
     assert max(waits) <= 8
 
 
+def test_candles_leave_a_part_of_what_questions_may_use_to_those_about_orders():
+    """Histories of many symbols, start after start, are not what the next start has to wait for."""
+
+    async def scenario():
+        of = weights(at_s=50.5)
+        return await asked(of, *((str(n), 10, Urgency.FEEDS) for n in range(7)), ("orders", 10, LISTS))
+
+    had = run(scenario())
+    assert [name for name, second in had if second < 9] == ["0", "1", "2", "3", "4", "5", "orders"]
+
+
 def test_what_protects_has_what_questions_leave():
     async def scenario():
         of = weights()
@@ -91,6 +102,24 @@ def test_what_was_counted_in_the_minute_before_is_not_taken_for_this_one():
         return [*told, of.used]
 
     assert run(scenario()) == [0, 30, 90]
+
+
+def test_an_answer_that_comes_after_its_minute_does_not_hold_up_the_next_one(counted):
+    """It may tell of less than the next one allows at its beginning, and of more than is left then."""
+
+    async def scenario(client, of):
+        now_s = [59.9]
+        of._now_s = lambda: now_s[0]
+        await client.ask("GET", "order", 1)
+        now_s[0] = 60.5
+        answer = (200, "OK", "", "GET", {"x-mbx-used-weight-1m": "900"}, "")
+        client.on_rest_response(*answer)
+        assert of.used == 0
+        await client.ask("GET", "order", 1)
+        client.on_rest_response(*answer)
+        assert of.used == 900
+
+    counted(scenario)
 
 
 def test_what_is_asked_at_the_start_may_use_a_part_of_what_is_kept():
@@ -164,6 +193,16 @@ def test_orders_weigh_nothing_and_all_else_what_ccxt_says(counted):
         assert of.used == 43
         await client.throttle()
         assert of.used == 44
+
+    counted(scenario)
+
+
+@pytest.mark.parametrize("section", ["fapiPrivateV2", "fapiPrivateV3"])
+def test_what_ccxt_takes_for_less_than_it_is_weighs_what_the_venue_says(counted, section):
+    async def scenario(client, of):
+        for path in ("account", "positionRisk", "balance"):
+            await client.ask("GET", path, 1, [section, "x"])
+        assert of.used == 15
 
     counted(scenario)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from livebot.adapters.clock import SystemClock
-from livebot.core.inputs import OrderAbsent, OrderAccepted, OrderEnded, OrderFilled, OrderUnknown
+from livebot.core.inputs import OrderAbsent, OrderEnded, OrderFilled, OrderUnknown
 from livebot.core.market import OrderSide
 from livebot.core.order import Leg
 from livebot.runtime.execution import Execution
@@ -24,8 +24,8 @@ async def test_a_lost_answer_becomes_the_whole_story(tmp_path, opened):
         s.arm("cut", "order/create")
         assert isinstance(await execution.submit(approved(order())), OrderUnknown)
         story = await execution.ask(order())
-        assert [type(event) for event in story] == [OrderAccepted, OrderFilled, OrderEnded]
-        assert story[1].fill.quantity == D("0.2")
+        assert [type(event) for event in story] == [OrderFilled, OrderEnded]
+        assert story[0].fill.quantity == D("0.2")
         await execution.submit(approved(stop("90")))
         snapshot = await execution.look()
         assert snapshot.quantity(BTC) == D("0.2")
@@ -49,7 +49,7 @@ async def test_a_late_order_is_found_inside_the_window(tmp_path, monkeypatch):
         s.arm("late", "order/create", seconds=0.6)
         assert isinstance(await execution.submit(approved(order())), OrderUnknown)
         story = await execution.ask(order())
-        assert [type(event) for event in story] == [OrderAccepted, OrderFilled, OrderEnded]
+        assert [type(event) for event in story] == [OrderFilled, OrderEnded]
 
 
 async def test_a_look_does_not_count_stops_that_came_with_an_entry_as_anybodys(tmp_path):

@@ -4,6 +4,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,6 +125,7 @@ class Rig:
         assert sum((bought[each["side"]] * D(each["qty"]) for each in trades), D(0)) == venue
 
 
+@pytest.mark.untraced
 @settings(max_examples=60, deadline=None)
 @given(deeds, candles, st.sampled_from((0.0, 0.7)))
 def test_the_stream_alone_tells_everything(todo, rows, chance):

@@ -27,19 +27,27 @@ KINDS_OF_LOSS: list[tuple[dict[str, Any], type[Exception] | None]] = [
 ]
 
 
+async def _clients(desk, milliseconds):
+    """A patient one, and one that waits only so long for an answer; what both need before that they have."""
+    client, hasty = desk.client(), desk.client()
+    for each in (client, hasty):
+        await each.load_markets()
+    hasty.timeout = milliseconds
+    return client, hasty
+
+
 async def test_an_order_whose_answer_is_lost_is_live_and_found_by_its_link_id(tmp_path):
     async with local_bybit(tmp_path, STILL) as desk:
-        client = desk.client(timeout=400)
-        await client.load_markets()
+        client, hasty = await _clients(desk, 1000)
         for index, (fault, error) in enumerate(KINDS_OF_LOSS):
             status, _ = await desk.control("POST", fault | {"endpoints": CREATE, "symbols": ["BTCUSDT"]})
             assert status == 200
             name = f"lost{index}"
             if error is None:
-                assert (await client.create_order(BTC, "limit", "buy", 1, 90, {"clientOrderId": name}))["id"] is None
+                assert (await hasty.create_order(BTC, "limit", "buy", 1, 90, {"clientOrderId": name}))["id"] is None
             else:
                 with pytest.raises(error):
-                    await client.create_order(BTC, "limit", "buy", 1, 90, {"clientOrderId": name})
+                    await hasty.create_order(BTC, "limit", "buy", 1, 90, {"clientOrderId": name})
             found = await client.fetch_open_orders(BTC, params={"orderLinkId": name})
             assert [each["clientOrderId"] for each in found] == [name], fault
         assert desk.server.faults.armed == []
@@ -47,8 +55,7 @@ async def test_an_order_whose_answer_is_lost_is_live_and_found_by_its_link_id(tm
 
 async def test_a_request_can_be_lost_refused_or_carried_out_late(tmp_path):
     async with local_bybit(tmp_path, STILL) as desk:
-        client = desk.client(timeout=300)
-        await client.load_markets()
+        client, hasty = await _clients(desk, 300)
         await desk.control(
             "POST",
             [
@@ -59,23 +66,22 @@ async def test_a_request_can_be_lost_refused_or_carried_out_late(tmp_path):
             ],
         )
         with pytest.raises(ccxt.RequestTimeout):
-            await client.create_order(BTC, "limit", "buy", 1, 90, {"clientOrderId": "lost"})
+            await hasty.create_order(BTC, "limit", "buy", 1, 90, {"clientOrderId": "lost"})
         with pytest.raises(ccxt.InsufficientFunds):
             await client.create_order(BTC, "limit", "buy", 1, 90, {"clientOrderId": "no"})
         for name, quantity in (("late", 1), ("late-and-refused", 100_000)):
             with pytest.raises(ccxt.RequestTimeout):
-                await client.create_order(BTC, "limit", "buy", quantity, 90, {"clientOrderId": name})
+                await hasty.create_order(BTC, "limit", "buy", quantity, 90, {"clientOrderId": name})
         await asyncio.sleep(0.6)
         assert [each["clientOrderId"] for each in await client.fetch_open_orders(BTC)] == ["late"]
 
 
 async def test_an_order_that_is_under_way_when_the_exchange_closes_is_gone(tmp_path):
     async with local_bybit(tmp_path, STILL) as desk:
-        client = desk.client(timeout=200)
-        await client.load_markets()
+        _, hasty = await _clients(desk, 200)
         desk.server.faults.arm(Fault(kind="late", seconds=60))
         with pytest.raises(ccxt.RequestTimeout):
-            await client.create_order(BTC, "limit", "buy", 1, 90)
+            await hasty.create_order(BTC, "limit", "buy", 1, 90)
 
 
 async def test_an_answer_can_be_late_and_a_ban_lasts(tmp_path):
