@@ -135,7 +135,7 @@ def test_a_second_signal_skips_the_drain_and_no_intent(tmp_path: Path, launcher:
                 asked = time.monotonic()
                 daemon.send(signal.SIGINT)
                 assert daemon.wait(SHUTDOWN_S + SLACK_S) == 0, daemon.tail()
-                assert time.monotonic() - asked < 1.5
+                assert time.monotonic() - asked < SHUTDOWN_S - 2  # undisturbed, the drain has 5.5 s left
                 intended = _intended(root)
             finally:
                 venue.thaw()
