@@ -13,7 +13,7 @@ READY := .venv/.ready
 PIP   := $(BIN)/pip install --disable-pip-version-check --quiet --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run rehearse test simulate lint format bench lock clean
+.PHONY: help setup browser run rehearse test simulate systemd lint format bench lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 9
@@ -51,6 +51,9 @@ endif
 
 simulate: setup  ## the daemon among crashes, lost orders and full disks; a failing seed says how to replay it. SEEDS=1000 START=1
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START) $(ARGS)
+
+systemd: setup  ## boots a real systemd in a container and tries the units of deploy/ in it (root; it installs what it needs)
+	@$(BIN)/python -m tests.systemd $(ARGS)
 
 lint: setup  ## style, format, types, imports
 	$(BIN)/ruff check

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
 from pathlib import Path
+from time import perf_counter
 from typing import TypeVar
 
 from livebot.adapters.file_layer import FileLayer, SystemFiles
 from livebot.adapters.file_workers import ThreadWorkers, Workers
+from livebot.core.distribution import Distribution
 from livebot.errors import Fatal
 
 SCRATCH_SUFFIX = ".scratch"
@@ -27,6 +29,7 @@ THREADS = 8
 # let go when everyone has been told; of more files than this at once they are not kept, for descriptors are few.
 KEPT_AT_ONCE = 64
 TOLD_AT_ONCE = 8
+SAVE_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 PATHS_REMEMBERED = 4_096  # beyond that a path is taken apart again
 
 _NO_SPACE = "free some disk space, or raise the quota"
@@ -72,6 +75,8 @@ class DurableFiles:
         self._untold: deque[_Write] = deque()  # done, and their waiters do not know it yet
         self._durable_folders: set[Path] = set()
         self._running = False  # a group is under way or about to be
+        self._began_s = 0.0
+        self.saves = Distribution(SAVE_BOUNDS_S)  # seconds until a group was durable, or failed
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -170,6 +175,7 @@ class DurableFiles:
             asyncio.get_running_loop().call_soon(self._start)
 
     def _start(self) -> None:
+        self._began_s = perf_counter()
         self._under_way, self._queued = self._queued, {}
         group = tuple(self._under_way.values())
         # no task: whatever cancels tasks at the end of a program cannot reach it
@@ -181,6 +187,7 @@ class DurableFiles:
         committed.add_done_callback(self._finish)
 
     def _finish(self, committed: asyncio.Future[None]) -> None:
+        self.saves.add(perf_counter() - self._began_s)
         crash = committed.exception()
         group, self._under_way = self._under_way, {}
         for write in group.values():

@@ -109,6 +109,12 @@ class LedgerReader:
         query = query.where(FACTS.c.ts_ms >= first_ms, FACTS.c.ts_ms < stop_ms)
         return sum((Decimal(row["pnl_net"]) for row in self._rows(query)), Decimal(0))
 
+    def denials(self, first_ms: int, stop_ms: int) -> dict[str, int]:
+        """How many entries were denied in [first_ms, stop_ms), by code."""
+        query = select(DECISIONS.c.code, func.count().label("count")).where(DECISIONS.c.outcome == "denied")
+        query = query.where(DECISIONS.c.ts_ms >= first_ms, DECISIONS.c.ts_ms < stop_ms)
+        return {row["code"]: row["count"] for row in self._rows(query.group_by(DECISIONS.c.code))}
+
     def last_numbers(self) -> dict[tuple[str, str], tuple[int, int]]:
         """By (strategy, symbol): the last fact's sequence and the highest signal number."""
         numbers: dict[tuple[str, str], tuple[int, int]] = {}

@@ -11,7 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from livebot.adapters.url_secrets import secret_parts
+
 SECRET_PREFIX = "LIVEBOT_API_"  # noqa: S105  the name of a secret is none
+URL_PREFIX = "LIVEBOT_ALERT_"  # holds URLs, of which the parts are secret too
 REPLACEMENT = "[secret]"
 _WHOLE_WORD_BELOW = 6  # so short a value stands in many words; only by itself is it the secret
 _LINE_LENGTH_MIN = 16  # a line of a key file; shorter ones are its frame
@@ -33,14 +36,23 @@ class Redaction:
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
-    """The values of LIVEBOT_API_*, from the environment and from systemd's credential files."""
+    """The values of LIVEBOT_API_* and LIVEBOT_ALERT_*, from the environment and from systemd's credential files.
+
+    Of a URL also each part of it that is a secret by itself.
+    """
+    for value in _values_of(environment):
+        yield value
+        yield from secret_parts(value)
+
+
+def _values_of(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
-        if name.startswith(SECRET_PREFIX):
+        if name.startswith((SECRET_PREFIX, URL_PREFIX)):
             yield value
     folder = environment.get("CREDENTIALS_DIRECTORY")
     if not folder:
         return
-    for path in sorted(Path(folder).glob(f"{SECRET_PREFIX}*")):
+    for path in sorted((*Path(folder).glob(f"{SECRET_PREFIX}*"), *Path(folder).glob(f"{URL_PREFIX}*"))):
         try:
             with path.open("rb") as file:
                 yield os.fsdecode(file.read(_FILE_BYTES_MAX))

@@ -1,11 +1,13 @@
 """What the commands that need no running daemon do."""
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from livebot.adapters.ledger_reader import LedgerReader
 from livebot.adapters.portfolio_store import seen_memory
+from livebot.bootstrap.alerts import Outcome, channels_of, send_tests
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.venue import market_of
 from livebot.config.load import LoadedConfig
@@ -26,11 +28,23 @@ def check(config_path: Path, root: Path | None) -> list[str]:
         paths = resolve(loaded.config, config_path, root, os.environ)
         _check_candles(loaded, paths)
         _check_venue(loaded, paths)
+        channels_of(loaded.config.alerts, os.environ)
     except ConfigErrors as errors:
         return str(errors).splitlines()
     except LivebotError as error:
-        return [str(error)]
+        return str(error).splitlines()
     return []
+
+
+def alerts_test(config_path: Path, channel: str | None) -> Sequence[Outcome]:
+    """Send one message over each channel of alerts, or over this one, and say what came of it.
+
+    Raises:
+        ConfigErrors, BadInput: there is no (such) channel, or a URL is missing or not understood.
+
+    """
+    config = load(config_path).config
+    return send_tests(config.system, config.alerts, channel, os.environ)
 
 
 def _check_candles(loaded: LoadedConfig, paths: Paths) -> None:

@@ -22,9 +22,12 @@ from livebot.adapters.logs import configure_logs
 from livebot.adapters.portfolio_store import FilePortfolioStore
 from livebot.adapters.root_lock import RootLock
 from livebot.adapters.signal_store import FileSignalStore
+from livebot.bootstrap.alerts import DaemonAlerts
 from livebot.bootstrap.choice import Choice
 from livebot.bootstrap.commands import report_of
 from livebot.bootstrap.loading import load
+from livebot.bootstrap.metrics import measure_of, metrics_page, serve_metrics
+from livebot.bootstrap.service import Service
 from livebot.bootstrap.strategies import context_symbols, strategies_by_symbol, strategy_maker, watched_by_symbol
 from livebot.bootstrap.venue import Venue, simulated_venue_of
 from livebot.config import terms
@@ -34,6 +37,7 @@ from livebot.config.venue import SIMULATOR
 from livebot.core.facts import SignalClosed
 from livebot.errors import LivebotError
 from livebot.ops.control_server import ControlServer
+from livebot.ops.metrics.measurements import Measure
 from livebot.ports import Screen
 from livebot.reporting.formats import as_markdown
 from livebot.reporting.signals_report import Selection
@@ -42,6 +46,7 @@ from livebot.runtime.inbox import Activity
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.shutdown import Shutdown
+from livebot.runtime.status import status_in_pieces
 from livebot.runtime.system import System, SystemParts
 
 _log = structlog.get_logger(__name__)
@@ -96,11 +101,17 @@ def run_daemon(
 
 
 async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen: Screen | None) -> None:
+    service = Service(os.environ)
     async with AsyncExitStack() as opened:
         opened.enter_context(RootLock(paths.lock, paths.root))
-        system, journal = await _build(loaded, paths, opened)
+        alerts = await opened.enter_async_context(
+            DaemonAlerts(loaded.config.system, loaded.config.alerts, os.environ, paths.state / "last_failure")
+        )
+        system, journal, measure = await _build(loaded, paths, opened, alerts)
         control = Control(system)
         shutdown = opened.enter_context(Shutdown(close_gate=system.portfolio.close_gate))
+        alerts.watch(system, shutdown, paths.ledger)
+        metrics = metrics_page(lambda: status_in_pieces(system), measure, loaded.config.control)
         server = ControlServer(
             control,
             paths.control_socket,
@@ -109,10 +120,13 @@ async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen
             ),
             command_seconds=float(loaded.config.control.command_seconds),
             connections_max=loaded.config.control.connections,
+            metrics=metrics.answer,
         )
         await server.start()
         opened.push_async_callback(server.close)
+        await serve_metrics(metrics, system, loaded.config.control, opened)
         beside = [asyncio.create_task(_stop_after(seconds, shutdown), name="stop-after")]
+        beside += service.watch(system, shutdown)
         if screen is not None:
             beside.append(asyncio.create_task(_show(control, screen), name="screen"))
         beside.append(asyncio.create_task(_collect_garbage(system), name="garbage"))
@@ -154,10 +168,12 @@ def _write_report(system: str, paths: Paths) -> None:
         _log.warning("report_not_written", file=str(paths.report), why=str(error))
 
 
-async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> tuple[System, Journal]:
+async def _build(
+    loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack, alerts: DaemonAlerts
+) -> tuple[System, Journal, Measure]:
     config = loaded.config
     activity = Activity()
-    problems = Problems(changed=_log_problem)
+    problems = Problems(changed=alerts.changed(_log_problem))
     files = DurableFiles(workers=ThreadWorkers(config.runtime.write_threads, "durable-files"))
     opened.push_async_callback(files.close)
     choice = Choice(loaded, paths, files, problems.report)
@@ -190,7 +206,7 @@ async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> 
         history=_LedgerHistory(paths.ledger, files),
         portfolio=portfolio,
         problems=problems,
-        listeners=(journal, FactLog()),
+        listeners=(journal, FactLog(), *alerts.listeners),
         settings=terms.runtime_settings(config.runtime),
         execution_settings=terms.execution_settings(config.execution),
         activity=activity,
@@ -198,7 +214,8 @@ async def _build(loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack) -> 
         universe=choice.parts(venue.admit),
         context_symbols=context_symbols(loaded, venue.lacking),
     )
-    return System(parts), journal
+    system = System(parts)
+    return system, journal, measure_of(system, files, venue)
 
 
 async def _venue(

@@ -6,7 +6,7 @@ but into the connection.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
 
@@ -83,11 +83,18 @@ async def real_venue_of(loaded: LoadedConfig, paths: Paths, opened: AsyncExitSta
             found = instruments_of(connection.data.markets, {}, (symbol,), config.exchange.id)
             await paper.include(symbol, found[symbol])
 
-        return Venue(paper.exchange, paper.feed, paper.clock, symbols, lacking, admit)
+        return Venue(
+            paper.exchange, paper.feed, paper.clock, symbols, lacking, admit, lambda: feed.counts, _waits(connection)
+        )
     settings = ExchangeSettings(skew_limit_ms=config.exchange.connection.clock_skew_ms)
     exchange = await _reached(lambda: CcxtExchange.open(connection, real, tuple(listed), settings))
     opened.push_async_callback(exchange.close)
-    return Venue(exchange, feed, real, symbols, lacking, exchange.include)
+    return Venue(exchange, feed, real, symbols, lacking, exchange.include, lambda: feed.counts, _waits(connection))
+
+
+def _waits(connection: Connection) -> Callable[[], Mapping[str, tuple[int, float]]]:
+    waits = {"orders": connection.pace.waits, "requests": connection.request_waits}
+    return lambda: {what: (each.count, each.seconds) for what, each in waits.items()}
 
 
 async def listed_now(config: Config, paths: Paths, *, spreads: bool) -> tuple[int, Sequence[Listing]]:

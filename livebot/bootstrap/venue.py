@@ -46,6 +46,10 @@ class Venue:
     admit: Callable[[str], Awaitable[None]] = (
         _nothing_to_do  # make it ready for a symbol that was not there at the start
     )
+    feed_counts: Callable[[], Mapping[str, int]] = dict  # what has happened to candles, by event
+    waits: Callable[[], Mapping[str, tuple[int, float]]] = (
+        dict  # for the venue's rate limit: how often and how long, by what waited
+    )
 
 
 async def simulated_venue_of(

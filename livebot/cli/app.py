@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
-from livebot.cli import backtest, data, exchange, rehearse, universe
+from livebot.cli import alerts, backtest, data, exchange, rehearse, universe
 from livebot.cli.interrupt import leaving_at_once
 from livebot.cli.report_format import ReportFormat
 from livebot.cli.telling import StopOption, StrategyOption, TargetOption, tell, tell_symbols
@@ -124,6 +124,7 @@ def run(
     from rich.console import Console
 
     from livebot.adapters.logs import LogForm, log_form
+    from livebot.cli.as_service import told_to_service
     from livebot.cli.screen import TerminalScreen
 
     if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
@@ -132,7 +133,7 @@ def run(
     live = console.is_terminal and not console.is_dumb_terminal and log_form(os.environ, sys.stdout) is LogForm.TEXT
     screen = TerminalScreen(console).start() if live else None
     try:
-        with leaving_at_once(live=live):
+        with leaving_at_once(live=live), told_to_service(os.environ):
             # imported below the first picture: it takes a second, and people begin to wonder
             from livebot import bootstrap
 
@@ -397,6 +398,16 @@ command("backtest", example=backtest.EXAMPLE)(backtest.backtest)
 command("rehearse", example=rehearse.EXAMPLE)(rehearse.rehearse)
 command("exchange", example=exchange.EXAMPLE)(exchange.exchange)
 command("universe", example=universe.EXAMPLE)(universe.universe)
+
+# ------------------------------------------------------------------ being told
+
+alerts_app = typer.Typer(
+    help="Alerts: try whether they arrive.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(alerts_app, name="alerts")
+command("test", example=alerts.EXAMPLE, group=alerts_app)(alerts.send_test)
 
 # ------------------------------------------------------------------ candles
 

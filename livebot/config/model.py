@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from livebot.config.alerts import AlertsConfig
 from livebot.config.backtest import BacktestConfig
 from livebot.config.problems import shown
 from livebot.config.risk import RiskConfig
@@ -89,4 +90,4 @@ class Config(Section):
     paths: PathsConfig = PathsConfig()
     backtest: BacktestConfig = BacktestConfig()
     model: Later = None
-    alerts: Later = None
+    alerts: AlertsConfig = AlertsConfig()

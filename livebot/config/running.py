@@ -4,11 +4,12 @@ Rules of this file: the unit stands last in the name; a first wait never exceeds
 """
 
 from decimal import Decimal
-from typing import Literal, Self
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
-from livebot.config.problems import Mismatch
+from livebot.config.problems import Mismatch, shown
 from livebot.config.section import Section
 from livebot.config.values import (
     Count,
@@ -16,6 +17,7 @@ from livebot.config.values import (
     Flag,
     Milliseconds,
     PathText,
+    Port,
     RatioOrZero,
     Seconds,
     SecondsOrZero,
@@ -145,12 +147,35 @@ class RuntimeConfig(Section):
     write_threads: Count = 4
 
 
+def _address(value: object) -> str:
+    try:
+        if isinstance(value, str):
+            return str(ip_address(value))
+    except ValueError:
+        pass
+    raise ValueError(f"must be the address of a network interface such as 127.0.0.1 or ::1, is {shown(value)}")
+
+
 class ControlConfig(Section):
     """Where the operator's commands reach the daemon; `socket` null is control.sock in the state folder.
 
     A command is answered within `command_seconds`; at most `connections` may be open at once.
+
+    Metrics for Prometheus are at GET /metrics of the socket, and with `metrics_port` at that port of `metrics_address`
+    too: whoever reaches it reads what is open and what it is worth, so leave it at a loopback address unless a firewall
+    lets in nobody but Prometheus.  Series by symbol are told of at most `metrics_symbols`; a system of more has maximum
+    and median only.
     """
 
     socket: PathText | None = None
     command_seconds: Seconds = Decimal(30)
     connections: Count = 16
+    metrics_port: Port | None = None
+    metrics_address: Annotated[str, BeforeValidator(_address)] = "127.0.0.1"
+    metrics_symbols: CountOrZero = 100
+
+    @model_validator(mode="after")
+    def _address_is_used(self) -> Self:
+        if "metrics_address" in self.model_fields_set and self.metrics_port is None:
+            raise Mismatch(("metrics_address", "means nothing without metrics_port; set that too, or take this out"))
+        return self

@@ -31,7 +31,7 @@ def read_secrets(environ: Mapping[str, str]) -> Secrets:
         BadInput: one is missing or empty, or a credential file cannot be read.
 
     """
-    found = {name: _read(name, environ) for name in (API_KEY, API_SECRET, API_PASSWORD)}
+    found = {name: read_secret(name, environ) for name in (API_KEY, API_SECRET, API_PASSWORD)}
     lacking = [name for name in (API_KEY, API_SECRET) if not found[name]]
     if lacking:
         raise BadInput(
@@ -55,7 +55,13 @@ def check_confirmation(system: str, environ: Mapping[str, str]) -> None:
         )
 
 
-def _read(name: str, environ: Mapping[str, str]) -> str:
+def read_secret(name: str, environ: Mapping[str, str]) -> str:
+    """What the environment, else the credential of this name holds, without spaces around; empty if there is none.
+
+    Raises:
+        BadInput: the credential cannot be read.
+
+    """
     if environ.get(name, "").strip():
         return environ[name].strip()
     folder = environ.get(CREDENTIALS)

@@ -3,6 +3,7 @@
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 _READABLE = Context(prec=12, rounding=ROUND_HALF_EVEN)
+_TENTH = Decimal("0.1")
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
 
 
@@ -21,4 +22,12 @@ def duration(milliseconds: int) -> str:
     for unit_ms, unit in _UNITS:
         if milliseconds >= unit_ms:
             return f"{number(Decimal(milliseconds) / unit_ms)} {unit}"
+    return f"{milliseconds} ms"
+
+
+def about(milliseconds: int) -> str:
+    """A measured duration, to a tenth of the largest unit that fits: 236941 is `3.9 min`."""
+    for unit_ms, unit in _UNITS:
+        if milliseconds >= unit_ms:
+            return f"{number((Decimal(milliseconds) / unit_ms).quantize(_TENTH))} {unit}"
     return f"{milliseconds} ms"

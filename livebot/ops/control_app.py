@@ -1,5 +1,6 @@
 """The control API as an aiohttp application; where it listens, and who may connect, is the site's business.
 
+    GET  /metrics                                 Prometheus' text
     GET  /v1/status
     POST /v1/pause | resume | restart | flatten | dismiss   {"symbols": ["BTC/USDT"] or null for all, "reason": optional}
     POST /v1/adopt          the same, and optional {"stop": "61000.5", "target": "64000", "strategy": "ema_cross"}
@@ -49,12 +50,19 @@ class _NotUnderstood(Exception):
 
 
 def control_app(
-    control: SystemControl, *, audit: Audit, identify: Identify, command_seconds: float = COMMAND_SECONDS
+    control: SystemControl,
+    *,
+    audit: Audit,
+    identify: Identify,
+    command_seconds: float = COMMAND_SECONDS,
+    metrics: Handler | None = None,
 ) -> web.Application:
-    """The application, ready to be put on a site."""
+    """The application, ready to be put on a site; `metrics` answers GET /metrics, None: there are none."""
     desk = _Desk(control, audit, identify, command_seconds)
     app = web.Application(middlewares=[_answer_in_json], client_max_size=BODY_BYTES_MAX)
     app.router.add_get("/v1/status", desk.status)
+    if metrics is not None:
+        app.router.add_get("/metrics", metrics)
     for name, on_symbols in {
         "pause": control.pause,
         "resume": control.resume,

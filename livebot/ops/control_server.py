@@ -11,12 +11,12 @@ import socket
 import stat
 import struct
 from pathlib import Path
-from typing import cast
 
 from aiohttp import web
 
 from livebot.errors import Fatal
 from livebot.ops.control_app import COMMAND_SECONDS, Audit, Handler, control_app
+from livebot.ops.door import Door
 from livebot.ports import SystemControl
 
 PATH_BYTES_MAX = 107  # sun_path is 108 bytes, the last one NUL
@@ -38,9 +38,11 @@ class ControlServer:
         command_seconds: float = COMMAND_SECONDS,
         connections_max: int = CONNECTIONS_MAX,
         head_seconds: float = REQUEST_HEAD_SECONDS,
+        metrics: Handler | None = None,
     ) -> None:
-        app = control_app(control, audit=audit, identify=peer_of, command_seconds=command_seconds)
-        self._door = _Door(connections_max, head_seconds)
+        """`metrics` answers GET /metrics, None: there are none."""
+        app = control_app(control, audit=audit, identify=peer_of, command_seconds=command_seconds, metrics=metrics)
+        self._door = Door("control", connections_max, head_seconds)
         app.middlewares.insert(0, self._door.let_in)
         self._runner = web.AppRunner(
             app,
@@ -83,49 +85,6 @@ class ControlServer:
             return
         if (present.st_dev, present.st_ino) == self._inode:
             self._path.unlink(missing_ok=True)
-
-
-class _Door:
-    """Bounds how many are inside, and how long one may stand there without having said what it wants."""
-
-    def __init__(self, connections_max: int, head_seconds: float) -> None:
-        self.server: web.Server | None = None
-        self._connections_max = connections_max
-        self._head_seconds = head_seconds
-        self._silent: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
-
-    def connection(self) -> asyncio.Protocol:
-        """The protocol of a new connection."""
-        assert self.server is not None
-        if len(self.server.connections) >= self._connections_max:
-            return _Full()
-        protocol = self.server()
-        self._silent[protocol] = asyncio.get_running_loop().call_later(self._head_seconds, self._show_out, protocol)
-        return protocol
-
-    def _show_out(self, protocol: web.RequestHandler) -> None:
-        del self._silent[protocol]
-        protocol.force_close()
-
-    @web.middleware
-    async def let_in(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """A whole request head has arrived."""
-        if timer := self._silent.pop(request.protocol, None):
-            timer.cancel()
-        return await handler(request)
-
-
-class _Full(asyncio.Protocol):
-    """Turns a connection away."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        way_out = cast("asyncio.WriteTransport", transport)  # uvloop's transports are no subclasses
-        body = b'{"error":"too many control connections at once; try again"}'
-        way_out.write(
-            b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-        )
-        way_out.close()
 
 
 def peer_of(request: web.Request) -> str:

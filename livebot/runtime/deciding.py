@@ -204,18 +204,21 @@ class Deciding:
         if isinstance(signal, Idle):
             if self._states.has_had_its_signals:
                 return
-            entry = self._asked(instance, "decide", Entry, instance.decide)
+            entry = self._asked(instance, "decide", Entry, instance.decide, close_ms)
             if entry is not None:
                 self._enter(instance, entry, close_ms)
         elif isinstance(signal, Open) and instance.manages:
-            adjustment = self._asked(instance, "manage", Adjustment, lambda: instance.manage(signal))
+            adjustment = self._asked(instance, "manage", Adjustment, lambda: instance.manage(signal), close_ms)
             if adjustment is not None:
                 price = decimal_of(instance.last_price or 0.0)
                 self._states.apply(instance, Adjusted(adjustment, price, close_ms))
 
-    def _asked(self, instance: StrategyInstance, name: str, kind: type[T], call: Callable[[], T | None]) -> T | None:
+    def _asked(
+        self, instance: StrategyInstance, name: str, kind: type[T], call: Callable[[], T | None], close_ms: int
+    ) -> T | None:
         """What the strategy answers.  Raises what it raises, with its name, and BadInput for an answer of another kind."""
         strategy = instance.strategy_name
+        delay_s = (self._shared.clock.now_ms() - close_ms) / 1000
         started = perf_counter()
         bound = structlog.contextvars.bind_contextvars(strategy=strategy)
         try:
@@ -225,6 +228,7 @@ class Deciding:
             raise
         finally:
             took_ms = (perf_counter() - started) * 1000
+            self._shared.observer.asked(took_ms / 1000, delay_s)
             if took_ms > self._shared.settings.slow_call_ms:
                 self._shared.observer.slow_call(strategy, self._symbol, name, took_ms)
             structlog.contextvars.reset_contextvars(**bound)

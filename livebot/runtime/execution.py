@@ -9,7 +9,8 @@ and a venue that refuses us stops entries, not the workers.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from decimal import Decimal
 from typing import TypeVar
 
@@ -36,6 +37,13 @@ from livebot.runtime.settings import ExecutionSettings
 # Sources of notices
 ORDERS, QUESTIONS, ANSWERS = "orders", "questions", "answers"
 WRONG_ANSWERS = 3  # in a row to one question, then the operator is told
+
+_KINDS: Mapping[type, str] = {
+    OrderAccepted: "accepted",
+    OrderRejected: "rejected",
+    OrderUnknown: "unknown",
+    OrderAbsent: "not_sent",
+}
 
 Answering = asyncio.Future[OrderOutcome | OrderAbsent]
 T = TypeVar("T")
@@ -66,6 +74,7 @@ class Execution:
         self._standing: set[str] = set()  # the sources that were told of and have not passed
         self._puzzled = 0  # questions that were answered with what cannot be used, time and again
         self._in_flight: dict[Answering, str] = {}  # the client order id of each
+        self.outcomes: Counter[str] = Counter()  # answers to what was sent, by kind
         self._sent_s: dict[str, float] = {}  # loop time; of those that may still arrive, the oldest first
         self._looking: asyncio.Task[VenueSnapshot] | None = None
         self._next_look: asyncio.Task[VenueSnapshot] | None = None
@@ -112,10 +121,15 @@ class Execution:
 
     def _send(self, approved: Approved, call: Callable[[Approved], Awaitable[OrderOutcome]]) -> Answering:
         order_id = approved.order.client_order_id
-        sent = asyncio.ensure_future(self._bounded(approved, call, self._under_way(order_id)))
+        sent = asyncio.ensure_future(self._counted(self._bounded(approved, call, self._under_way(order_id))))
         self._in_flight[sent] = order_id
         sent.add_done_callback(self._in_flight.pop)
         return sent
+
+    async def _counted(self, answer: Awaitable[OrderOutcome | OrderAbsent]) -> OrderOutcome | OrderAbsent:
+        outcome = await answer
+        self.outcomes[_KINDS[type(outcome)]] += 1
+        return outcome
 
     async def _landed(self, order_id: str) -> None:
         """Wait for all that has been sent about this order: who sent it may not have been there to hear the answer."""
@@ -195,6 +209,7 @@ class Execution:
             if found is not None and (listed >= found.filled or left_s <= 0):
                 return events
             if left_s <= 0:
+                self.outcomes["absent"] += 1
                 return (OrderAbsent(client_order_id=order_id, ts_ms=self._clock.now_ms()),)
             await asyncio.sleep(min(wait_s, left_s))
             wait_s *= 2

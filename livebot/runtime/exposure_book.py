@@ -108,6 +108,12 @@ class ExposureBook:
         return len(self._stakes)
 
     @property
+    def reserved(self) -> tuple[int, Decimal]:
+        """How many approved orders no fact tells of yet, and their notional."""
+        waiting = [stake.reservation.notional for stake in self._stakes.values() if stake.reservation is not None]
+        return len(waiting), sum(waiting, ZERO)
+
+    @property
     def valued(self) -> bool:
         """Whether every open position has a mark."""
         return self._symbols.keys() <= self._marks.keys()

@@ -12,6 +12,7 @@ from livebot.runtime.comparisons import Comparisons
 from livebot.runtime.foreign import Foreign
 from livebot.runtime.problems import Problems
 from livebot.runtime.reconcile import Changes
+from livebot.runtime.tally import Tally
 
 _log = structlog.get_logger(__name__)
 
@@ -26,6 +27,7 @@ class Observations:
         self._comparisons = comparisons
         self._unprotected: dict[tuple[str, str], str] = {}
         self.counts: Counter[str] = Counter()
+        self.tally = Tally()
         self.slow_calls: dict[str, float] = {}
         self.last_errors: dict[str, str] = {}
 
@@ -38,11 +40,16 @@ class Observations:
         """What the bus is about to be told."""
         for item in items:
             self.counts[item.outcome if isinstance(item, Decision) else "facts"] += 1
+        self.tally.count(items)
 
     def failed(self, symbol: str, error: str) -> None:
         """A worker ended by an exception."""
         self.counts["failures"] += 1
         self.last_errors[symbol] = error
+
+    def asked(self, took_s: float, delay_s: float) -> None:
+        """A strategy was asked about a candle that had closed so long ago, and took so long to answer."""
+        self.tally.asked(took_s, delay_s)
 
     def slow_call(self, strategy: str, symbol: str, call: str, took_ms: float) -> None:
         """A strategy's call took longer than the configured bound."""

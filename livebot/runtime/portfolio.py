@@ -258,6 +258,11 @@ class Portfolio:
         """Signals that are not Idle, and room reserved for such."""
         return self._book.open_signals
 
+    @property
+    def reserved(self) -> tuple[int, Decimal]:
+        """Approved orders that no fact tells of yet, and their notional."""
+        return self._book.reserved
+
     def exposure(self, strategy: str, symbol: str) -> Exposure:
         """What the last fact said."""
         return self._book.exposure((strategy, symbol))

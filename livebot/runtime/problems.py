@@ -32,6 +32,10 @@ class Problems:
         except Exception as error:  # noqa: BLE001 - a listener; who reports a problem must not get another one
             _log.error("problem_not_told", source=source, exc_info=error)
 
+    def of(self, source: str) -> str | None:
+        """What is wrong with this source, if anything is."""
+        return self._sentences.get(source)
+
     def sentences(self) -> tuple[str, ...]:
         """For the operator's screen."""
         return tuple(self._sentences.values())

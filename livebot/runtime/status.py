@@ -1,5 +1,6 @@
 """The one screen: am I safe, what is open, what is wrong."""
 
+import asyncio
 import os
 
 from livebot.core.exposure import protected
@@ -10,11 +11,27 @@ from livebot.ports import SignalStatus, SymbolStatus, SystemStatus
 from livebot.runtime.supervisor import ChildState, ChildStatus
 from livebot.runtime.system import System
 
+PIECE = 16  # symbols looked at before the loop may do something else
 _NOT_STARTED = ChildStatus(state=ChildState.WAITING, restarts=0, last_error=None)
 
 
 def status_of(system: System) -> SystemStatus:
     """Everything an operator is shown, as of now."""
+    return _whole(system, tuple(_symbol(system, symbol) for symbol in system.workers.strategies))
+
+
+async def status_in_pieces(system: System) -> SystemStatus:
+    """The same without holding up the loop; symbols that were looked at first are a moment older than the rest."""
+    symbols: list[SymbolStatus] = []
+    for number, symbol in enumerate(tuple(system.workers.strategies), start=1):
+        if symbol in system.workers.strategies:
+            symbols.append(_symbol(system, symbol))
+        if number % PIECE == 0:
+            await asyncio.sleep(0)
+    return _whole(system, tuple(symbols))
+
+
+def _whole(system: System, symbols: tuple[SymbolStatus, ...]) -> SystemStatus:
     parts, portfolio = system.parts, system.portfolio
     observations = system.observations
     restarts = system.supervisor.restarts() if system.supervisor is not None else 0
@@ -38,7 +55,7 @@ def status_of(system: System) -> SystemStatus:
         instances=system.workers.instances.counts(),
         counts={**portfolio.counts(), **observations.counts, "restarts": restarts},
         slow_calls=dict(observations.slow_calls),
-        symbols=tuple(_symbol(system, symbol) for symbol in system.workers.strategies),
+        symbols=symbols,
         universe=system.universe.status() if system.universe is not None else None,
     )
 

@@ -20,6 +20,9 @@ from livebot.runtime.turns import Turns
 class Observer(Protocol):
     """Logs, counters and problems."""
 
+    def asked(self, took_s: float, delay_s: float) -> None:
+        """A strategy was asked about a candle that had closed so long ago, and took so long to answer."""
+
     def slow_call(self, strategy: str, symbol: str, call: str, took_ms: float) -> None:
         """A strategy's call took longer than the configured bound."""
 

@@ -194,6 +194,7 @@ class System:
         configured = frozenset((name, symbol) for symbol, names in parts.strategies.items() for name in names)
         recovered = await recovery.run(configured)
         self.workers.take_over(recovered)
+        self.observations.tally.restore(recovered.closes)
         self.portfolio.restore(self.portfolio.memory(), recovered.exposures, recovered.closes, recovered.carried)
         if self.universe is not None:
             self.universe.begin()

@@ -16,6 +16,7 @@ from tests.benchmarks import (
     opening_burst,
     order_wire,
     rehearsal,
+    scrape,
     simulation,
     soak,
     start,
@@ -38,6 +39,7 @@ ALL: tuple[Benchmark, ...] = (
     start_with_files.BENCHMARK,
     simulation.BENCHMARK,
     rehearsal.BENCHMARK,
+    scrape.BENCHMARK,
     soak.BENCHMARK,
 )
 EXIT_USAGE = 2

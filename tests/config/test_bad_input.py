@@ -186,7 +186,7 @@ def test_what_must_be_there():
         ),
         # what comes later
         ("model: {scope: x}", "config.yaml:6: model: is not available yet; leave it out or write null"),
-        ("alerts: []", "config.yaml:6: alerts: is not available yet; leave it out or write null"),
+        ("model: []", "config.yaml:6: model: is not available yet; leave it out or write null"),
         ("universe: top", "config.yaml:6: universe: must be a mapping of keys, is 'top'"),
         # the simulator
         (

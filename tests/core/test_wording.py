@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from livebot.core.wording import duration, number, percent
+from livebot.core.wording import about, duration, number, percent
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,10 @@ def test_a_ratio_is_told_in_percent(ratio, text):
 def test_a_duration_is_told_in_the_largest_unit_that_fits(milliseconds, text):
     """90000 ms is 1.5 min."""
     assert text == duration(milliseconds)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"), [(999, "999 ms"), (236_941, "3.9 min"), (7_200_000, "2 h"), (100_000_000, "1.2 d")]
+)
+def test_a_measured_duration_is_told_to_a_tenth(milliseconds, text):
+    assert text == about(milliseconds)

@@ -25,6 +25,7 @@ from livebot.adapters.ccxt_venue.pacing import leave_orders_to_pace, pace_config
 from livebot.adapters.ccxt_venue.sound_answers import refuse_unsound
 from livebot.adapters.ccxt_venue.transport import Loopback, open_session
 from livebot.adapters.ccxt_venue.urgency import Urgency, asking
+from livebot.adapters.ccxt_venue.waits import Waits, count_waits
 from livebot.adapters.ccxt_venue.weights import Weights, count_weights, weights_of
 from livebot.errors import BadInput, LivebotError, Transient
 
@@ -79,6 +80,7 @@ class Connection:
         self.currency = "USDT"
         self.bans = Bans()
         self.pace = pace_of(self.family, market)
+        self.request_waits = Waits()
         self.weights: Weights | None = None
         self.data: Any = None
         self.orders: Any = None
@@ -226,6 +228,7 @@ class Connection:
             leave_orders_to_pace(client, self.family)
         if self.weights is not None:
             count_weights(client, self.weights)
+        count_waits(client, self.request_waits)
         return client
 
     def _into_sandbox(self, client: Any) -> None:  # noqa: ANN401

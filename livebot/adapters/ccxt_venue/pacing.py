@@ -14,6 +14,7 @@ from typing import Any
 
 from livebot.adapters.ccxt_venue.urgency import Urgency
 from livebot.adapters.ccxt_venue.venue_traits import PERPETUAL, SPOT
+from livebot.adapters.ccxt_venue.waits import Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Pace:
         self._windows = tuple((each, deque[float]()) for each in windows)
         self._kept = kept
         self._cancellations = cancellations
+        self.waits = Waits()
         self._waiting: list[tuple[Urgency, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
@@ -65,7 +67,7 @@ class Pace:
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (urgency, next(self._numbers), mine))
         self._schedule()
-        await mine
+        await self.waits.during(mine)
 
     def _free_in_s(self, urgency: Urgency) -> float:
         """How long until there is a turn for one of this urgency; 0 if there is one."""
