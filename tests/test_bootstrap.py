@@ -23,7 +23,7 @@ from livebot.adapters.root_lock import RootLock
 from livebot.bootstrap.loading import load
 from livebot.config.root import resolve
 from livebot.core.facts import SignalClosed
-from livebot.errors import BadInput, Fatal
+from livebot.errors import BadInput, Fatal, Transient
 from livebot.ops.control_client import ControlClient, DaemonNotReached
 from livebot.reporting.figure import NotAvailable
 from livebot.reporting.signals_report import Selection
@@ -303,9 +303,18 @@ def test_a_venue_in_another_process_is_reached_over_its_socket(tmp_path):
     thread.start()
     assert ready.wait(10)
     path = root_of(tmp_path, simulator={"socket": "venue.sock"}, runtime={"history": 60, "shutdown_seconds": 2})
-    threading.Timer(2.0, stop.set).start()
+
+    def end_it_when_something_has_happened():
+        for _ in range(600):
+            time.sleep(0.1)
+            with contextlib.suppress(BadInput, Transient):  # there is no ledger yet
+                if facts(path):
+                    break
+        stop.set()
+
+    threading.Thread(target=end_it_when_something_has_happened).start()
     with pytest.raises(Fatal, match=r"the simulated venue at .*venue.sock is gone"):
-        bootstrap.run_daemon(path, None, seconds=20, screen=None)
+        bootstrap.run_daemon(path, None, seconds=90, screen=None)
     thread.join()
     assert facts(path)
     assert (tmp_path / "state" / "report.md").exists()

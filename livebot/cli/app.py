@@ -121,11 +121,12 @@ def run(
     Ctrl-C stops it gracefully, a second one at once.  On a terminal it shows its log and below it a live table,
     elsewhere it logs JSON lines; LIVEBOT_LOG=json or text decides against the terminal.
     """
-    from rich.console import Console
+    with leaving_at_once():
+        from rich.console import Console
 
-    from livebot.adapters.logs import LogForm, log_form
-    from livebot.cli.as_service import told_to_service
-    from livebot.cli.screen import TerminalScreen
+        from livebot.adapters.logs import LogForm, log_form
+        from livebot.cli.as_service import told_to_service
+        from livebot.cli.screen import TerminalScreen
 
     if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
         raise typer.BadParameter("must be above 0", param_hint="--seconds")

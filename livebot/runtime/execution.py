@@ -121,15 +121,15 @@ class Execution:
 
     def _send(self, approved: Approved, call: Callable[[Approved], Awaitable[OrderOutcome]]) -> Answering:
         order_id = approved.order.client_order_id
-        sent = asyncio.ensure_future(self._counted(self._bounded(approved, call, self._under_way(order_id))))
+        sent = asyncio.ensure_future(self._bounded(approved, call, self._under_way(order_id)))
         self._in_flight[sent] = order_id
         sent.add_done_callback(self._in_flight.pop)
+        sent.add_done_callback(self._count)
         return sent
 
-    async def _counted(self, answer: Awaitable[OrderOutcome | OrderAbsent]) -> OrderOutcome | OrderAbsent:
-        outcome = await answer
-        self.outcomes[_KINDS[type(outcome)]] += 1
-        return outcome
+    def _count(self, sent: Answering) -> None:
+        if not sent.cancelled() and sent.exception() is None:
+            self.outcomes[_KINDS[type(sent.result())]] += 1
 
     async def _landed(self, order_id: str) -> None:
         """Wait for all that has been sent about this order: who sent it may not have been there to hear the answer."""
