@@ -4,22 +4,22 @@ Rules of this file: everything heavy is imported when the command runs; no URL i
 """
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+
 EXAMPLE = "livebot alerts test --channel phone"
 EXIT_FAILED = 3
-DEFAULT_CONFIG = Path("config.yaml")
 
 
 def send_test(
     channel: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only over this channel.", show_default=False)
     ] = None,
-    config: Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")] = DEFAULT_CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
 ) -> None:
     """Send one test message over each channel of alerts, and say what came of it.
 

@@ -18,6 +18,15 @@ import typer
 
 from livebot.cli import alerts, backtest, data, exchange, rehearse, universe
 from livebot.cli.interrupt import leaving_at_once
+from livebot.cli.options import (
+    DEFAULT_CONFIG,
+    AllOption,
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    RootOption,
+    SymbolArguments,
+)
 from livebot.cli.report_format import ReportFormat
 from livebot.cli.telling import StopOption, StrategyOption, TargetOption, tell, tell_symbols
 from livebot.errors import BadInput, LivebotError
@@ -41,27 +50,6 @@ app = typer.Typer(
 )
 
 Parameters = ParamSpec("Parameters")
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")]
-RootOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--root",
-        "-r",
-        metavar="DIR",
-        help="The folder that holds signals/, state/ and models/; without it $STATE_DIRECTORY, else the config's folder.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-SymbolArguments = Annotated[
-    list[str] | None, typer.Argument(metavar="SYMBOL...", help="Such as BTC/USDT.", show_default=False)
-]
-AllOption = Annotated[bool, typer.Option("--all", help="All symbols.")]
-ReasonOption = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.", show_default=False)
-]
-
-DEFAULT_CONFIG = Path("config.yaml")
 
 
 def command(

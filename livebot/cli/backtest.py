@@ -12,29 +12,20 @@ import typer
 
 from livebot.cli import audit as audits
 from livebot.cli import sweep as sweeps
+from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, root_option
 from livebot.errors import BadInput
 
 if TYPE_CHECKING:
     from livebot.bootstrap.backtest import Finished
 
 EXAMPLE = "livebot backtest --config config.yaml --candles candles --from 2024-01-01 --to 2024-07-01"
-DEFAULT_CONFIG = Path("config.yaml")
 MOST_JOBS = 256
 
 
 def backtest(
     *,
-    config: Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")] = DEFAULT_CONFIG,
-    root: Annotated[
-        Path | None,
-        typer.Option(
-            "--root",
-            "-r",
-            metavar="DIR",
-            help="The folder that holds state/; without it $STATE_DIRECTORY, else the config's folder.",
-            show_default=False,
-        ),
-    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: Annotated[Path | None, root_option("state/")] = None,
     begin: Annotated[
         str | None,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from livebot.cli.exchange import MarketName
+from livebot.cli.options import DEFAULT_CONFIG, root_option
 from livebot.errors import BadInput
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from livebot.history.place import Place
 
 EXIT_WRONG = 3
-DEFAULT_CONFIG = Path("config.yaml")
 EXAMPLES = {
     "fetch": "livebot data fetch --exchange bybit --market perpetual --symbols BTC/USDT:USDT,ETH/USDT:USDT --since 30d",
     "import": "livebot data import ~/freqtrade/user_data/data/binance --market spot",
@@ -29,16 +29,7 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="FILE", help="The config (config.yaml if it is there).", show_default=False),
 ]
-RootOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--root",
-        "-r",
-        metavar="DIR",
-        help="The folder that holds candles/; without it $STATE_DIRECTORY, else the config's folder.",
-        show_default=False,
-    ),
-]
+RootOption = Annotated[Path | None, root_option("candles/")]
 FolderOption = Annotated[
     Path | None,
     typer.Option("--folder", metavar="DIR", help="The store itself, wherever it is.", show_default=False),

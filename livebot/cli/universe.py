@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, root_option
+
 if TYPE_CHECKING:
     from livebot.bootstrap.universe import Look
     from livebot.core.universe import Verdict
 
 EXAMPLE = "livebot universe --explain"
-DEFAULT_CONFIG = Path("config.yaml")
-
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")]
-RootOption = Annotated[
-    Path | None,
-    typer.Option("--root", "-r", metavar="DIR", help="The folder that holds state/ and candles/.", show_default=False),
-]
+RootOption = Annotated[Path | None, root_option("state/ and candles/")]
 
 
 def universe(
