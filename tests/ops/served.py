@@ -1,4 +1,4 @@
-"""A control server in a thread of its own, over any SystemControl."""
+"""Servers in threads of their own, over any SystemControl."""
 
 import asyncio
 import contextlib
@@ -12,22 +12,18 @@ from livebot.ops.control_client import ControlClient
 from livebot.ops.control_server import ControlServer
 
 
-class Served:
-    """A server in a thread of its own, on uvloop as in the daemon, and all that was audited."""
+class InThread:
+    """A server in a thread of its own, on uvloop as in the daemon; who inherits says how it is made and reached."""
 
-    def __init__(self, path, control, **options):
-        self.path = path
+    def __init__(self, control, **options):
         self.control = control
-        self.audited = []
         self.loop = uvloop.new_event_loop()
         self._options = options
         self._thread = threading.Thread(target=self.loop.run_forever)
 
     def __enter__(self):
         self._thread.start()
-        self.server = ControlServer(
-            self.control, self.path, audit=lambda *told: self.audited.append(told), **self._options
-        )
+        self.server = self.made(**self._options)
         try:
             self.run(self.server.start())
         except BaseException:
@@ -47,14 +43,9 @@ class Served:
     def run(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
 
-    def client(self, **options):
-        return ControlClient(self.path, **options)
-
     def send(self, raw):
         """Everything that comes back for these bytes, until the server hangs up."""
-        with socket.socket(socket.AF_UNIX) as caller:
-            caller.settimeout(15)
-            caller.connect(str(self.path))
+        with self.connect() as caller:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 caller.sendall(raw)
             answer = b""
@@ -62,6 +53,27 @@ class Served:
                 while piece := caller.recv(65536):
                     answer += piece
         return answer
+
+
+class Served(InThread):
+    """A control server, and all that was audited."""
+
+    def __init__(self, path, control, **options):
+        super().__init__(control, **options)
+        self.path = path
+        self.audited = []
+
+    def made(self, **options):
+        return ControlServer(self.control, self.path, audit=lambda *told: self.audited.append(told), **options)
+
+    def connect(self):
+        caller = socket.socket(socket.AF_UNIX)
+        caller.settimeout(15)
+        caller.connect(str(self.path))
+        return caller
+
+    def client(self, **options):
+        return ControlClient(self.path, **options)
 
     def post(self, target, body, method="POST"):
         """Status and JSON body of one request."""

@@ -3,63 +3,29 @@
 import asyncio
 import contextlib
 import socket
-import threading
 import time
 
 import pytest
-import uvloop
 
 from livebot.errors import Fatal
 from livebot.ops.metrics.server import MetricsServer, is_own_name
 from tests.ops.fake_control import FakeControl
 from tests.ops.metrics.samples import page, read
+from tests.ops.served import InThread
 
 
-class Served:
-    """A server in a thread of its own, on uvloop as in the daemon."""
+class Served(InThread):
+    """The metrics at a port."""
 
     def __init__(self, control=None, **options):
-        self.control = control or FakeControl()
+        super().__init__(control or FakeControl(), **options)
         self.ready = True
-        self.loop = uvloop.new_event_loop()
-        self._options = options
-        self._thread = threading.Thread(target=self.loop.run_forever)
 
-    def __enter__(self):
-        self._thread.start()
-        self.server = MetricsServer(page(self.control).answer, lambda: self.ready, 0, **self._options)
-        try:
-            self.run(self.server.start())
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.run(self.server.close())
-        self._stop()
-
-    def _stop(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
-
-    def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+    def made(self, **options):
+        return MetricsServer(page(self.control).answer, lambda: self.ready, 0, **options)
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.server.port), timeout=15)
-
-    def send(self, raw):
-        """Everything that comes back for these bytes, until the server hangs up."""
-        with self.connect() as caller:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                caller.sendall(raw)
-            answer = b""
-            with contextlib.suppress(ConnectionResetError):
-                while piece := caller.recv(65536):
-                    answer += piece
-        return answer
 
     def ask(self, target="/metrics", method="GET", host="localhost:9464", more=""):
         """Status, head and body of one request."""
