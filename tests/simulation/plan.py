@@ -4,7 +4,7 @@ Rules of this file: everything is drawn from generators that are named by the se
 what the others draw as it was.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -14,7 +14,7 @@ from livebot.core.risk import Limits
 from livebot.core.rules import LimitEntries
 from livebot.runtime.settings import LedgerSettings, LossAction, LossLimit
 from tests.simulation.market import SYMBOLS
-from tests.simulation.network import Weather
+from tests.simulation.network import FAIR, Weather
 from tests.simulation.strategies import FOLLOWED, KINDS
 
 MINUTE_S = 60.0
@@ -250,3 +250,25 @@ def _disk_full(random: Random) -> tuple[tuple[float, float], ...]:
         return ()
     from_s = random.uniform(200, 6000)
     return ((from_s, from_s + random.uniform(1, 240)),)
+
+
+def fair(plan: Plan, **changes: Any) -> Plan:
+    """The same day with nothing in the way, but for the changes."""
+    calm: dict[str, Any] = {
+        "limits": Limits(),
+        "loss_limit": None,
+        "weather": FAIR,
+        "partial_fills": 0.0,
+        "crashes": (),
+        "commands": (),
+        "disk_full": (),
+        "ledger_fails": 0.0,
+        "ledger_away": (0.0, 0.0),
+        "win_rate": None,
+        "dropped": {},
+        "rules": {},
+        "settings": {},
+        "slow_fills": False,
+        "raises": 0,
+    }
+    return replace(plan, **(calm | changes))

@@ -5,10 +5,8 @@ from dataclasses import replace
 import pytest
 
 from livebot.core.facts import Fact, SignalClosed
-from livebot.core.risk import Limits
 from tests.simulation.market import SYMBOLS
-from tests.simulation.network import FAIR
-from tests.simulation.plan import Plan, plan_of
+from tests.simulation.plan import Plan, fair, plan_of
 from tests.simulation.run import Outcome, run_plan
 
 BRITTLE, OTHERS = SYMBOLS[0], SYMBOLS[1:]
@@ -16,25 +14,11 @@ BRITTLE, OTHERS = SYMBOLS[0], SYMBOLS[1:]
 
 def plan(seed: int, *, raises: bool) -> Plan:
     """Fair weather and no limits: the symbols share nothing but the daemon."""
-    return replace(
+    return fair(
         plan_of(seed),
         strategies={BRITTLE: ("brittle",), OTHERS[0]: ("eager", "resting"), OTHERS[1]: ("averager",)},
-        limits=Limits(),
-        loss_limit=None,
-        weather=FAIR,
         jitter=0.0,
         shuffled=False,
-        partial_fills=0.0,  # which order fills in pieces depends on how many came before it
-        crashes=(),
-        commands=(),
-        disk_full=(),
-        ledger_fails=0.0,
-        ledger_away=(0.0, 0.0),
-        win_rate=None,
-        dropped={},
-        rules={},
-        settings={},
-        slow_fills=False,
         raises=10 if raises else 0,
     )
 

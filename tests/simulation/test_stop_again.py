@@ -1,15 +1,12 @@
 """I3: a stop that was saved and perhaps never sent is at the venue as soon as somebody runs again."""
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
 from livebot.core.order import Leg
-from livebot.core.risk import Limits
 from tests.simulation.market import SYMBOLS
-from tests.simulation.network import FAIR
-from tests.simulation.plan import CrashPlan, Plan, plan_of
+from tests.simulation.plan import CrashPlan, Plan, fair, plan_of
 from tests.simulation.run import Outcome, run_plan
 
 AT_ONCE_S = 1.0  # a look at the venue and an order, with the network's usual delays
@@ -21,25 +18,11 @@ OPENS_AT_S = (120.08, 180.05)  # just before the entries of this seed leave
 def plan(at_s: float, steps: int) -> Plan:
     """Fair weather; the power goes at one of the steps in which a position opens, and comes back at once."""
     crash = CrashPlan(at_s=at_s, steps=steps, operations=None, power=True, down_s=0.2, again=None)
-    return replace(
+    return fair(
         plan_of(3),
         minutes=9,
         strategies={SYMBOLS[0]: ("eager",), SYMBOLS[1]: ("brittle",), SYMBOLS[2]: ("averager",)},
-        limits=Limits(),
-        loss_limit=None,
-        weather=FAIR,
-        partial_fills=0.0,
         crashes=(crash,),
-        commands=(),
-        disk_full=(),
-        ledger_fails=0.0,
-        ledger_away=(0.0, 0.0),
-        win_rate=None,
-        dropped={},
-        rules={},
-        settings={},
-        slow_fills=False,
-        raises=0,
     )
 
 
