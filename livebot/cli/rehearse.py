@@ -120,6 +120,7 @@ def _print_json(outcome: "Outcome") -> None:
                 "closed": outcome.closed,
                 "kills": outcome.kills,
                 "faults": outcome.faults,
+                "idle_faults": outcome.idle_faults,
                 "told": [{"what": each.what, "passed": each.passed} for each in outcome.told],
                 "invariants": {
                     name: {"checked": verdict.checked[name], "broken": said} for name, said in verdict.broken.items()
@@ -144,6 +145,12 @@ def _print_table(outcome: "Outcome") -> None:
         f"\n{outcome.opened} signals opened, {outcome.closed} closed; {outcome.kills} kills; faults: {struck or 'none'}\n",
         soft_wrap=True,
     )
+    for idle in outcome.idle_faults:
+        console.print(
+            f"  - {idle} never struck: see that its endpoints and symbols are spelt right, and that time was left for it",
+            soft_wrap=True,
+            markup=False,
+        )
     console.print(
         "what the daemon told its operator:" if outcome.told else "the daemon told its operator of no problem"
     )

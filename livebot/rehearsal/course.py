@@ -86,6 +86,7 @@ class Outcome:
     opened: int = 0
     closed: int = 0
     faults: dict[str, int] = field(default_factory=dict)
+    idle_faults: list[str] = field(default_factory=list)  # those that never struck
     kills: int = 0
     seconds: float = 0.0
     told: list[Told] = field(default_factory=list)
@@ -286,7 +287,8 @@ class _Course:
         self.outcome.opened = sum(isinstance(fact, SignalOpened) for fact in facts)
         self.outcome.closed = sum(isinstance(fact, SignalClosed) for fact in facts)
         async with self._control.get("/_faults") as answer:
-            self.outcome.faults = (await answer.json())["struck"]
+            told = await answer.json()
+        self.outcome.faults, self.outcome.idle_faults = told["struck"], told["idle"]
         return facts
 
     # Dying

@@ -1,6 +1,6 @@
 """The plain port of a local exchange: faults on demand, and the market's time for who has to follow it.
 
-    GET /_faults      {"armed": [...], "struck": {kind: times}, "remarks": [...], "skew_ms": 0}
+    GET /_faults      {"armed": [...], "struck": {kind: times}, "idle": [...], "remarks": [...], "skew_ms": 0}
     POST /_faults     one fault or a list of them, see `venue_faults`; 400 {"error": ...} if one is wrong, then none is armed
     DELETE /_faults   all is well again
     GET /_clock       lines of {"now_ms", "minute_ms", "speed"}: one at once, and one whenever a minute has closed
@@ -38,6 +38,7 @@ class ControlPort:
             {
                 "armed": [fault.model_dump(mode="json") for fault in faults.armed],
                 "struck": dict(faults.struck),
+                "idle": list(faults.idle.values()),
                 "remarks": list(faults.remarks),
                 "skew_ms": faults.skew_ms,
             }

@@ -33,7 +33,16 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Literal, Protocol, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from livebot.errors import BadInput
 from livebot.simulator.book import FillShape
@@ -86,6 +95,7 @@ Kind = Literal[
 ]  # fmt: skip
 _MOST_PIECES = 100
 _MOST_REMARKS = 100
+_MOST_IDLE = 1_000
 
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 SomeSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -115,6 +125,7 @@ class Fault(BaseModel):
     after_s: Annotated[Seconds, Field(ge=0)] = 0.0
     every_s: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] | None = None
     for_s: SomeSeconds | None = None
+    _entry: int = PrivateAttr(default=0)
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
@@ -134,6 +145,25 @@ class Fault(BaseModel):
     def timed(self) -> bool:
         """Whether time arms or withdraws it."""
         return bool(self.after_s or self.every_s or self.for_s)
+
+    @property
+    def entry(self) -> int:
+        """Its number among all that were ever armed, from 1; 0: it is not armed yet.  Its fresh copies share it."""
+        return self._entry
+
+    def become(self, entry: int) -> None:
+        """Have this number."""
+        self._entry = entry
+
+    @property
+    def named(self) -> str:
+        """What an operator knows it by: its kind, and what it is meant for."""
+        meant = [
+            f"{name} {', '.join(each)}"
+            for name, each in (("endpoints", self.endpoints), ("symbols", self.symbols))
+            if each
+        ]
+        return f"{self.kind} ({'; '.join(meant)})" if meant else self.kind
 
     def fits(self, place: Place, endpoint: str, names: Sequence[str]) -> bool:
         """Whether it is meant for this."""
@@ -177,12 +207,14 @@ class Faults:
     def __init__(self, seed: int = 1) -> None:
         self.armed: list[Fault] = []
         self.struck: Counter[str] = Counter()
+        self.idle: dict[int, str] = {}  # what has never struck, by its number among all that were ever armed
         self.remarks: deque[str] = deque(maxlen=_MOST_REMARKS)
         self.skew_ms = 0
         self._random = Random(seed)
         self._deeds: Deeds | None = None
         self._timers = FaultTimers(self._ring, self._withdraw)
         self._delisted: list[Fault] = []
+        self._entries = 0
 
     def begin(self, deeds: Deeds) -> None:
         """The exchange stands: what was armed by time before counts from now."""
@@ -195,6 +227,10 @@ class Faults:
 
     def arm(self, fault: Fault) -> None:
         """From now on, or when its time comes.  Raises BadInput for a symbol that the exchange lacks."""
+        self._entries += 1
+        fault.become(self._entries)
+        if len(self.idle) < _MOST_IDLE:
+            self.idle[fault.entry] = f"entry {fault.entry}: {fault.named}"
         if fault.timed:
             self._timers.add(fault)
         else:
@@ -236,7 +272,7 @@ class Faults:
                     fault.times -= 1
                     if not fault.times:
                         self.armed.remove(fault)
-                self.struck[fault.kind] += 1
+                self._count(fault)
                 return fault
         return None
 
@@ -261,7 +297,11 @@ class Faults:
             raise BadInput(f"{fault.kind} cannot happen before the exchange stands; give it after_s")
         else:
             self._do(fault, self._deeds)
+        self._count(fault)
+
+    def _count(self, fault: Fault) -> None:
         self.struck[fault.kind] += 1
+        self.idle.pop(fault.entry, None)
 
     def _do(self, fault: Fault, deeds: Deeds) -> None:
         if fault.kind == "delist":

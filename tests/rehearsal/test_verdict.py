@@ -403,6 +403,13 @@ def test_every_invariant_is_told_of_judged_or_not(shown, capsys):
     assert "make test" in " ".join(told.split())
 
 
+@pytest.mark.parametrize("shown", [_print_table, _print_json])
+def test_a_fault_that_never_struck_is_told(shown, capsys):
+    """A misspelt endpoint would otherwise look like a daemon that minds nothing."""
+    shown(Outcome(idle_faults=["entry 2: cut (endpoints order/craete)"]))
+    assert "entry 2: cut (endpoints order/craete)" in " ".join(capsys.readouterr().out.split())
+
+
 def test_an_entry_on_its_way_counts_as_a_signal():
     state = idle(signal=Opening(SIGNAL))
     assert judge_open_signals({KEY: state}, LimitsTold(open_signals=0)) != []

@@ -167,6 +167,22 @@ class TestTime:
         # every 3 s it may strike once within a second
         assert sum(run(main())) == 3
 
+    def test_what_never_struck_is_known_by_its_entry_also_after_all_was_cleared(self):
+        async def main():
+            faults = Faults()
+            faults.begin(Exchange())
+            faults.arm_json(
+                b'[{"kind": "drop", "endpoints": ["klien"], "symbols": ["BTC/USDT"]}, {"kind": "drop", "every_s": 1},'
+                b' {"kind": "cut", "after_s": 50}]'
+            )
+            await asyncio.sleep(1.5)
+            assert faults.take(Place.PUSH, "kline") is not None
+            faults.clear()
+            faults.end()
+            return list(faults.idle.values())
+
+        assert run(main()) == ["entry 1: drop (endpoints klien; symbols BTC/USDT)", "entry 3: cut"]
+
     def test_what_happens_at_once_can_wait_and_be_undone(self):
         async def main():
             exchange, faults = Exchange(), Faults()

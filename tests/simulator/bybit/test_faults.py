@@ -106,7 +106,8 @@ async def test_the_clock_can_be_wrong(tmp_path):
     async with local_bybit(tmp_path, STILL) as desk:
         client = desk.client()
         await desk.control("POST", {"kind": "skew", "seconds": 8})
-        assert (await desk.control("GET"))[1] == {"armed": [], "struck": {"skew": 1}, "remarks": [], "skew_ms": 8000}
+        told = {"armed": [], "struck": {"skew": 1}, "idle": [], "remarks": [], "skew_ms": 8000}
+        assert (await desk.control("GET"))[1] == told
         with pytest.raises(ccxt.InvalidNonce):
             await client.fetch_balance()
         assert -8500 < await client.load_time_difference() < -7500
