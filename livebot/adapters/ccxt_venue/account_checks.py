@@ -15,6 +15,10 @@ from livebot.adapters.ccxt_venue.failures import VENUE_ERRORS, at_open, failure_
 from livebot.errors import Fatal, Transient
 
 _AT_ONCE = 10  # questions under way
+_BINANCE_PERMISSIONS = {
+    "perpetual": ("enableFutures", "Enable Futures"),
+    "spot": ("enableSpotAndMarginTrading", "Enable Spot & Margin Trading"),
+}
 _PERMISSIONS = {"perpetual": ("ContractTrade", ("Order", "Position")), "spot": ("Spot", ("SpotTrade",))}
 
 
@@ -23,6 +27,8 @@ async def check_account(connection: Connection, symbols: Sequence[str]) -> None:
     try:
         if connection.family == "bybit":
             _check_bybit_key(await connection.orders.privateGetV5UserQueryApi(), connection.market)
+        if connection.family == "binance":
+            _check_binance_key(await _binance_key(connection), connection)
         _check_balance(await connection.orders.fetch_balance(), connection)
         await _check_position_mode(connection, symbols)
     except VENUE_ERRORS as error:
@@ -52,6 +58,22 @@ def _check_bybit_key(answer: object, market: str) -> None:
     lacking = [each for each in wanted if isinstance(granted, list) and each not in granted]
     if lacking:
         raise Fatal(f"bybit: the key lacks the permission {group} {' and '.join(lacking)}: allow it at the venue")
+
+
+async def _binance_key(connection: Connection) -> object:
+    """What the key may do; None where the venue does not say it, such as in the sandbox."""
+    with contextlib.suppress(*VENUE_ERRORS):  # a key that is wrong is refused when it asks for the balance
+        return await connection.orders.sapiGetAccountApiRestrictions()
+    return None
+
+
+def _check_binance_key(key: object, connection: Connection) -> None:
+    granted, as_shown = _BINANCE_PERMISSIONS[connection.market]
+    if isinstance(key, dict) and key.get(granted) is False:
+        raise Fatal(
+            f"{connection.exchange_id}: the key may not trade here: switch on '{as_shown}' for it at the venue "
+            "(a key that is older than the futures account never may: make a new one), or use mode paper"
+        )
 
 
 def _check_balance(balance: object, connection: Connection) -> None:

@@ -77,6 +77,24 @@ def test_a_bybit_key_that_can_trade_is_fine(key):
     assert verdict(bybit(key)) is None
 
 
+@pytest.mark.parametrize(
+    ("told", "fatal"),
+    [
+        ({"enableReading": True, "enableFutures": False, "enableSpotAndMarginTrading": True}, True),
+        ({"enableReading": True, "enableFutures": True, "enableSpotAndMarginTrading": False}, False),
+        ({}, False),  # what the venue does not say is not held against it
+        ("<html>", False),
+    ],
+)
+def test_a_binance_key_that_may_read_and_not_trade_is_fatal_before_the_first_order(told, fatal):
+    account = connection(
+        "binance", sapiGetAccountApiRestrictions=told, fetch_balance=MARGIN, fetch_position_mode={"hedged": False}
+    )
+    error = verdict(account)
+    assert (type(error) is Fatal) is fatal
+    assert error is None or "switch on 'Enable Futures'" in str(error)
+
+
 def test_a_hedged_symbol_is_fatal_and_an_answer_that_is_no_list_transient():
     hedged = verdict(bybit({}, [{"symbol": BTC, "hedged": True}]))
     assert type(hedged) is Fatal

@@ -11,6 +11,7 @@ from livebot.core.inputs import OrderAccepted, OrderEnded, OrderFilled, OrderRej
 from livebot.core.market import OrderSide
 from livebot.core.order import Leg, OrderKind, OrderStatus
 from livebot.errors import Fatal, Rejected, Transient
+from livebot.simulator.api_key import ApiKey
 from livebot.simulator.binance import BinanceSettings
 from tests.adapters.ccxt_venue.desk import (
     BTC,
@@ -342,6 +343,17 @@ async def test_a_listen_key_that_expires_is_asked_for_anew(tmp_path):
         assert "is down" in s.said("private stream")[0].text
         await s.submit(order())
         await s.until(lambda: s.of(OrderFilled))
+
+
+async def test_a_key_that_may_read_and_not_trade_is_fatal_before_any_order(tmp_path):
+    reader = BinanceSettings(keys={"key": ApiKey("secret", state="read_only")})
+    async with local_binance(tmp_path, STILL, settings=reader) as desk:
+        connection = await open_connection(desk, Keys("key", "secret"), "binance")
+        try:
+            with pytest.raises(Fatal, match="binance: the key may not trade here: switch on 'Enable Futures'"):
+                await CcxtExchange.open(connection, SystemClock(), (BTC,), QUIET)
+        finally:
+            await connection.close()
 
 
 async def test_an_account_that_cannot_trade_so_is_fatal_and_says_what_to_do(tmp_path):
