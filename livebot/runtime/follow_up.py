@@ -1,8 +1,8 @@
 """What must not be forgotten about a symbol's orders: those whose fate is open, and positions without a stop.
 
-Rules of this file: an order is asked about for as long as its fate is open, at most once in the configured time; every
-position without a confirmed stop has a clock running, but where the stop was confirmed and nobody answers for a change of
-it: then it stands as it was or as it is to be.
+Rules of this file: an order is asked about for as long as its fate is open, at most once in the configured time, and so is
+one at the market that has not ended within a moment; every position without a confirmed stop has a clock running, but where
+the stop was confirmed and nobody answers for a change of it: then it stands as it was or as it is to be.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from livebot.core.exposure import held, protected
 from livebot.core.inputs import OrderAccepted, OrderEvent
-from livebot.core.order import ZERO, Leg, OrderRecord, OrderRequest, OrderStatus
+from livebot.core.order import ZERO, Leg, OrderKind, OrderRecord, OrderRequest, OrderStatus
 from livebot.core.signal import Closing, Open
 from livebot.runtime.inbox import Ask, Inbox, UnprotectedDeadline
 from livebot.runtime.side_jobs import SideJobs
@@ -38,6 +38,7 @@ class FollowUp:
         self._alarms: dict[str, asyncio.TimerHandle] = {}
         self._comparison: asyncio.TimerHandle | None = None
         self._changing: dict[str, float] = {}  # until when (loop time) a change that was not answered may arrive
+        self._at_market: dict[str, asyncio.TimerHandle] = {}  # orders that should have ended by then
         self._stood: dict[str, Decimal] = {}  # what a stop is for, as last confirmed or shown, by its id
 
     def watch(self, instances: Iterable[StrategyInstance]) -> None:
@@ -48,9 +49,12 @@ class FollowUp:
                 on_record.add(record.request.client_order_id)
                 if _lost(record):
                     self.ask_about(record.request)
+                self._note_market(record)
                 self._note_stop(record)
             self._watch_protection(instance)
         self._asked &= on_record
+        for order_id in self._at_market.keys() - on_record:
+            self._at_market.pop(order_id).cancel()
         self._stood = {order_id: quantity for order_id, quantity in self._stood.items() if order_id in on_record}
 
     async def answer(self, request: OrderRequest, answering: "asyncio.Future[T]") -> T | None:
@@ -104,6 +108,22 @@ class FollowUp:
         if again:
             await asyncio.sleep(self._shared.execution_settings.unknown_poll_s)
         return await self._shared.execution.ask(request)
+
+    def _note_market(self, record: OrderRecord) -> None:
+        """One at the market ends within a moment: if that is not told, its fills were not either, and no stop is for them."""
+        order_id = record.request.client_order_id
+        if record.request.kind is not OrderKind.MARKET or record.status is not OrderStatus.WORKING:
+            timer = self._at_market.pop(order_id, None)
+            if timer is not None:
+                timer.cancel()
+        elif order_id not in self._at_market:
+            wait_s = self._shared.execution_settings.unprotected_s * PATIENCE
+            self._at_market[order_id] = asyncio.get_running_loop().call_later(wait_s, self._market_late, record.request)
+
+    def _market_late(self, request: OrderRequest) -> None:
+        """Ask; what is still open then is asked about again by the next `watch`."""
+        del self._at_market[request.client_order_id]
+        self._jobs.start(f"ask:{request.client_order_id}", lambda: self._ask(request, again=False))
 
     def _watch_protection(self, instance: StrategyInstance) -> None:
         name = instance.strategy_name
@@ -171,9 +191,10 @@ class FollowUp:
         """Stop all clocks; whoever runs the symbol next starts them anew."""
         if self._comparison is not None:
             self._comparison.cancel()
-        for alarm in self._alarms.values():
-            alarm.cancel()
-        self._alarms.clear()
+        for timers in (self._alarms, self._at_market):
+            for timer in timers.values():
+                timer.cancel()
+            timers.clear()
 
 
 def _lost(record: OrderRecord) -> bool:

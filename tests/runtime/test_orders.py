@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import replace
 
 from livebot.core.facts import EntryCancelled, OrderFailed, SignalClosed, SignalOpened, SignalScheduled
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS
 from livebot.core.order import Leg, OrderStatus
-from livebot.core.risk import Limits
 from livebot.core.rules import FractionOfEquity, LimitEntries
 from livebot.core.signal import CancelReason, CloseReason, Idle
 from livebot.simulator.faults import FaultKind
@@ -52,6 +52,24 @@ def test_an_exit_that_finds_no_position_has_it_compared_at_once():
         assert closed.reason is CloseReason.TIME_EXPIRED
         await process.end()
         assert [] == disagreements(world)
+
+    run(main())
+
+
+def test_an_entry_at_the_market_whose_fills_nobody_tells_of_is_asked_about_within_a_moment():
+    """Else its stop would wait for the next comparison by the clock."""
+
+    async def main() -> None:
+        world = world_of(minutes=3)
+        world.execution = replace(world.execution, reconcile_s=3_600.0)
+        process = await world.process().until_ready()
+        process.faults.hold_events()
+        await until(lambda: world.held())
+        assert world.orders(leg=Leg.STOP) == []
+        await asyncio.sleep(world.execution.unprotected_s * 0.6)
+        (stop,) = world.orders(leg=Leg.STOP)
+        assert stop.quantity == abs(world.held())
+        await process.end()
 
     run(main())
 
