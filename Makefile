@@ -13,7 +13,7 @@ READY := .venv/.ready
 PIP   := $(BIN)/pip install --disable-pip-version-check --quiet --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run rehearse test simulate systemd lint format bench lock clean
+.PHONY: help setup browser promtool run rehearse test simulate systemd lint format bench lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 9
@@ -33,6 +33,14 @@ browser:  ## headless Chromium for the tests of the report's page, from the syst
 	  $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core \
 	    >/dev/null; \
 	} || echo "no Chromium could be installed (it takes apt-get, and root or sudo): tests that open a page are skipped"
+
+promtool: setup  ## promtool out of the system's package prometheus, for the tests of the alert rules; without it they are skipped
+	@test -x $(BIN)/promtool || ( \
+	  folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cd "$$folder" && \
+	  { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } >/dev/null 2>&1 && \
+	  dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool && chmod +x promtool && \
+	  mv promtool $(CURDIR)/$(BIN)/ \
+	) || echo "no promtool could be fetched (it takes apt-get and the lists of packages): tests that run it are skipped"
 
 run: setup  ## run the daemon in the foreground; Ctrl-C stops it. CONFIG=other.yaml ARGS="--root DIR"
 	@exec $(BIN)/livebot run --config $(CONFIG) $(ARGS)
