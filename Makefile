@@ -7,13 +7,14 @@ WORKERS ?= 4
 ARGS    ?=
 SEEDS   ?= 100
 START   ?= 1
+REQUESTS ?= 20000
 
 BIN   := .venv/bin
 READY := .venv/.ready
 PIP   := $(BIN)/pip install --disable-pip-version-check --quiet --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser promtool run rehearse test simulate systemd lint format bench lock clean
+.PHONY: help setup browser promtool run rehearse test simulate systemd fuzz lint format bench lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 9
@@ -62,6 +63,9 @@ simulate: setup  ## the daemon among crashes, lost orders and full disks; a fail
 
 systemd: setup  ## boots a real systemd in a container and tries the units of deploy/ in it (root; it installs what it needs)
 	@$(BIN)/python -m tests.systemd $(ARGS)
+
+fuzz: setup  ## requests made from the control API's description: none answered with 5xx, none refused that changed a thing. REQUESTS=20000
+	@$(BIN)/python -m tests.ops.fuzz $(REQUESTS)
 
 lint: setup  ## style, format, types, imports
 	$(BIN)/ruff check

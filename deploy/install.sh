@@ -13,6 +13,7 @@ readonly PREFIX=/opt/livebot CONFIGS=/etc/livebot STATES=/var/lib/livebot UNITS=
 readonly LIBRARY=/usr/local/lib/livebot COMMAND=/usr/local/bin/livebot-on
 readonly UNIT_FILES=(livebot@.service livebot-failure@.service livebot.slice)
 readonly OLD_SYSTEMD=$UNITS/livebot@.service.d/10-systemd-before-254.conf
+readonly NEW_SYSTEMD=$UNITS/livebot@.service.d/10-systemd-from-253.conf
 PYTHON=${PYTHON:-python3}
 
 usage() {
@@ -123,16 +124,20 @@ copy_of_the_checkout() {
 }
 
 install_units() {
-  local file
+  local file number
   for file in "${UNIT_FILES[@]}"; do
     install -m 0644 "$CHECKOUT/deploy/$file" "$UNITS/$file"
   done
-  if [ "$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')" -lt 254 ]; then
-    install -d -m 0755 "$(dirname "$OLD_SYSTEMD")"
+  number=$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')
+  install -d -m 0755 "$(dirname "$OLD_SYSTEMD")"
+  rm -f "$OLD_SYSTEMD" "$NEW_SYSTEMD"
+  if [ "$number" -lt 254 ]; then
     printf '%s\n' '# This systemd knows no growing waits: twenty restarts, 45 s apart, take a quarter of an hour.' \
       '[Service]' 'RestartSec=45' >"$OLD_SYSTEMD"
-  else
-    rm -f "$OLD_SYSTEMD"
+  fi
+  if [ "$number" -ge 253 ]; then
+    printf '%s\n' '# This systemd asks for a reload by itself, and waits until it is over.' \
+      '[Service]' 'Type=notify-reload' 'ExecReload=' >"$NEW_SYSTEMD"
   fi
   install -D -m 0755 "$CHECKOUT/deploy/failure.sh" "$LIBRARY/failure"
   install -D -m 0755 "$CHECKOUT/deploy/livebot-on.sh" "$COMMAND"
@@ -164,7 +169,8 @@ check_config() {
   fi
   mapfile -t alerts < <(grep -o 'LIVEBOT_ALERT_[A-Z0-9_]*' "$CONFIGS/$market/config.yaml" | sort -u | sed 's,$,=json://localhost,')
   (cd / && runuser -u livebot -- env -i PATH="$PATH" PYTHONPATH="$CONFIGS/$market/strategies" PYTHONDONTWRITEBYTECODE=1 \
-    LIVEBOT_API_KEY=not-looked-at LIVEBOT_API_SECRET=not-looked-at "${alerts[@]}" "${given[@]}" \
+    LIVEBOT_API_KEY=not-looked-at LIVEBOT_API_SECRET=not-looked-at \
+    LIVEBOT_CONTROL_TOKEN=not-looked-at-not-looked-at-not-looked-at "${alerts[@]}" "${given[@]}" \
     "$PREFIX/$version/bin/livebot" check --config "$CONFIGS/$market/config.yaml" --root "$STATES/$market")
 }
 
@@ -243,7 +249,7 @@ uninstall() {
     systemctl stop livebot.slice || true
   fi
   find "$UNITS" -path '*.wants/livebot@*.service' -delete
-  rm -f "${UNIT_FILES[@]/#/$UNITS/}" "$OLD_SYSTEMD" "$LIBRARY/failure" "$COMMAND"
+  rm -f "${UNIT_FILES[@]/#/$UNITS/}" "$OLD_SYSTEMD" "$NEW_SYSTEMD" "$LIBRARY/failure" "$COMMAND"
   rmdir "$(dirname "$OLD_SYSTEMD")" "$LIBRARY" 2>/dev/null || true
   rm -rf "$PREFIX"
   [ ! -d /run/systemd/system ] || systemctl daemon-reload

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from livebot.core.clusters import ClusterStatus
+from livebot.core.denial import TradingState
 from livebot.core.facts import Fact, SignalClosed
 from livebot.core.inputs import OrderEvent, OrderOutcome, SymbolState
 from livebot.core.market import Candle, Instrument, Timeframe
 from livebot.core.order import Account, Fill, VenueOrder, VenuePosition
-from livebot.core.risk import Approved, TradingState
+from livebot.core.risk import Approved
 from livebot.core.series import CandleSeries
 from livebot.core.universe_memory import UniverseStatus
 
@@ -31,14 +33,16 @@ class VenueNotice:
     """What a connection to a venue says about itself; it replaces what the same `source` said before.
 
     `text` is a sentence for the operator, None when the thing has passed.  `blocks_entries`: nothing new opens (at
-    `symbol`, or anywhere) until then.  `reconcile`: events may have been missed, compare with the venue now.  `reload`:
-    candles of `symbol` that went out were not the final ones, load its history anew.
+    `symbol`, or anywhere) until then.  `reduces`: trading as a whole is REDUCING until then, for what does not pass within
+    moments.  `reconcile`: events may have been missed, compare with the venue now.  `reload`: candles of `symbol` that went
+    out were not the final ones, load its history anew.
     """
 
     source: str
     text: str | None
     symbol: str | None = None
     blocks_entries: bool = False
+    reduces: bool = False
     reconcile: bool = False
     reload: bool = False
 
@@ -230,6 +234,8 @@ class PortfolioMemory:
     switched_off: tuple[tuple[str, int], ...] = ()  # (symbol, since_ms)
     switched_on: tuple[tuple[str, int], ...] = ()  # (symbol, since_ms): older closes no longer count
     dismissed: tuple[Dismissed, ...] = ()
+    repeated: tuple[tuple[str, str], ...] = ()  # (symbol, why): paused, as it entered too often
+    resumed: tuple[tuple[str, int], ...] = ()  # (symbol, since_ms): resumed after that; older entries no longer count
 
 
 class PortfolioStore(Protocol):
@@ -290,11 +296,25 @@ class SymbolStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitUse:
-    """One limit: its name in the config, what is used now and what is allowed (None: no limit), in the limit's own unit."""
+    """One limit: its name in the config, what is used now and what is allowed (None: no limit), in the limit's own unit.
+
+    Of limits on a single order `used` is what the last approved one had.  `floor`: at least `allowed` is asked for.
+    """
 
     name: str
     used: Decimal
     allowed: Decimal | None
+    floor: bool = False
+
+    @property
+    def share(self) -> float:
+        """How near it is: at 1 nothing more is let through; 0 without a limit, 1 for a limit of nothing."""
+        if self.allowed is None:
+            return 0.0
+        least, most = (self.allowed, self.used) if self.floor else (self.used, self.allowed)
+        if self.floor and not self.used:
+            return 0.0
+        return float(least / most) if most else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,53 +342,10 @@ class SystemStatus:
     slow_calls: Mapping[str, float]  # strategy name -> longest call in ms
     symbols: tuple[SymbolStatus, ...]
     universe: UniverseStatus | None = None  # None: the symbols are listed in the config
-
-
-class SystemControl(Protocol):
-    """What an operator may ask of the running daemon.  `symbols` None means all.  Raises Rejected with a sentence."""
-
-    def status(self) -> SystemStatus:
-        """As of now."""
-        ...
-
-    async def pause(self, symbols: Sequence[str] | None) -> str:
-        """No new entries; open signals are managed on.  Returns a sentence, as do all below."""
-        ...
-
-    async def resume(self, symbols: Sequence[str] | None) -> str:
-        """Lift a pause or a win-rate switch-off."""
-        ...
-
-    async def restart(self, symbols: Sequence[str] | None) -> str:
-        """Evict the instances and start the worker again from its file; lifts a quarantine."""
-        ...
-
-    async def flatten(self, symbols: Sequence[str] | None) -> str:
-        """Cancel entries and close positions at the market."""
-        ...
-
-    async def adopt(
-        self,
-        symbols: Sequence[str] | None,
-        *,
-        stop: Decimal | None = None,
-        target: Decimal | None = None,
-        strategy: str | None = None,
-    ) -> str:
-        """Make signals of ours of positions that are not; `stop` and `target` are prices, for one symbol only."""
-        ...
-
-    async def dismiss(self, symbols: Sequence[str] | None) -> str:
-        """Let what is not ours stay there, and trade the symbols again for as long as it stays as it is."""
-        ...
-
-    async def halt(self, reason: str) -> str:
-        """TradingState HALTED, latched on disk."""
-        ...
-
-    async def unhalt(self, reason: str) -> str:
-        """Back to ACTIVE; a reason is required."""
-        ...
+    clusters: ClusterStatus | None = None  # None: every symbol is by itself
+    config_loaded_ms: int | None = (
+        None  # when what holds now was loaded: at the start, or by the last reload that changed it
+    )
 
 
 class Screen(Protocol):
@@ -392,6 +369,13 @@ class LedgerHistory(Protocol):
 
     async def closes(self) -> Sequence[SignalClosed]:
         """Every closed signal, in the order of closing.  Raises Transient."""
+        ...
+
+    async def entries(self, since_ms: int) -> Sequence[Fact]:
+        """What tells of orders that add exposure, from then on, in the order of time.  Raises Transient.
+
+        SignalScheduled and SignalOpening for entries; for averaging PositionIncreased and OrderFailed.
+        """
         ...
 
     async def last_numbers(self) -> Mapping[tuple[str, str], tuple[int, int]]:

@@ -16,7 +16,7 @@ from livebot.adapters.ledger import SqlLedger
 from livebot.bootstrap import alerts as wiring
 from livebot.bootstrap.alerts import DaemonAlerts, channels_of, send_tests
 from livebot.config.alerts import AlertsConfig
-from livebot.core.risk import TradingState
+from livebot.core.denial import TradingState
 from livebot.errors import BadInput, Fatal
 from livebot.ops.alerts.sentences import DayFigures
 from livebot.runtime.problems import Problems

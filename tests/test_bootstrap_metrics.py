@@ -15,8 +15,8 @@ from livebot.bootstrap.metrics import measure_of, metrics_page, serve_metrics
 from livebot.bootstrap.venue import Venue
 from livebot.config.running import ControlConfig
 from livebot.core.facts import SignalClosed
+from livebot.core.limits import Limits
 from livebot.core.order import OrderStatus
-from livebot.core.risk import Limits
 from livebot.ops.metrics.measurements import Waits
 from tests.ops.fake_control import a_status
 from tests.ops.metrics.samples import read, some_measurements

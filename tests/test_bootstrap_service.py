@@ -57,6 +57,35 @@ def test_a_system_is_told_of_with_its_problems(tmp_path: Path) -> None:
     assert any(each.startswith("STATUS=NO PROGRESS") and "it is deaf" in each for each in heard)
 
 
+def test_a_reload_is_told_to_who_listens_and_nobody_misses_it_where_nobody_does(tmp_path: Path) -> None:
+    heard = []
+
+    async def main() -> None:
+        process = World(strategies={"never": never}, speed=60).process()
+        deaf, service = Service({}), Service({"NOTIFY_SOCKET": f"{tmp_path}/notify"})
+        (task,) = service.watch(process.system, process.shutdown)
+        await process.until_ready()
+        for each in (deaf, service):
+            each.reloading()
+            each.reloaded("reloaded config.yaml: a 1 -> 2")
+        await process.end()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(f"{tmp_path}/notify")
+        run(main())
+        listener.setblocking(False)
+        try:
+            while True:
+                heard.append(listener.recv(65_536).decode())
+        except BlockingIOError:
+            pass
+    (begun,) = (place for place, each in enumerate(heard) if each.startswith("RELOADING=1\nMONOTONIC_USEC="))
+    told = next(place for place, each in enumerate(heard) if each.startswith("STATUS=reloaded config.yaml: a 1 -> 2"))
+    assert begun < told < heard.index("READY=1", begun)
+
+
 def test_a_watch_that_fails_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async def fail(self) -> None:
         message = "nobody foresaw this"

@@ -15,7 +15,7 @@ from livebot.adapters.durable_files import DurableFiles
 from livebot.adapters.ledger_reader import LedgerReader
 from livebot.adapters.universe_store import FileUniverseStore
 from livebot.bootstrap import real_venue
-from livebot.bootstrap.choice import Choice
+from livebot.bootstrap.choice import NEVER_MS, Choice
 from livebot.bootstrap.real_venue import real_venue_of
 from livebot.config.load import check
 from livebot.config.root import resolve
@@ -199,5 +199,7 @@ async def test_fixed_symbols_ask_nobody_and_never_change(tmp_path):
         raise AssertionError
 
     assert await choice.symbols(nobody, None) == (BTC,)
-    assert choice.parts(None) is None
+    parts = choice.parts(None, [BTC])
+    assert (parts.fixed, parts.memory.symbols, parts.memory.asked_ms + parts.refresh_ms) == (True, (BTC,), NEVER_MS)
+    assert await parts.source.listings() == ()
     assert not choice.wants_spreads

@@ -19,6 +19,7 @@ from threading import Thread
 from livebot.adapters.codec import Codec
 from livebot.adapters.json_text import json_of
 from livebot.core.facts import Fact
+from livebot.core.ranking import Round
 from livebot.errors import LivebotError
 from livebot.ports import Clock, Decision
 
@@ -29,10 +30,12 @@ DAYS_KEPT = 30
 
 _FACT: Codec[Fact] = Codec(Fact)
 _DECISION: Codec[Decision] = Codec(Decision)
+_ROUND: Codec[Round] = Codec(Round)
 _DAY_FILE = re.compile(r"\d{4}-\d{2}-\d{2}\.jsonl")
 _LINE_END = b"\n"
 
-Item = tuple[int, Fact | Decision | Mapping[str, object]]
+Line = Fact | Decision | Round | Mapping[str, object]
+Item = tuple[int, Line]
 
 
 class Journal:
@@ -65,6 +68,10 @@ class Journal:
         """Note anything else, such as an operator's command; `fields` are plain JSON values."""
         self._put((self._clock.now_ms(), {"type": kind, **fields}))
 
+    def hear_round(self, judged: Round) -> None:
+        """Note who wanted something at a close, who got it, and why the others did not; returns at once."""
+        self._put((self._clock.now_ms(), judged))
+
     def close(self) -> None:
         """Write what is waiting, for a bounded time; blocking."""
         with suppress(queue.Full):
@@ -95,7 +102,7 @@ class Journal:
         days: dict[str, list[bytes]] = {}
         for ts_ms, what in items:
             try:
-                line = _line(ts_ms, what)
+                line = line_of(ts_ms, what)
             except LivebotError:
                 self._unwritten += 1
             else:
@@ -160,11 +167,14 @@ def _write_fully(file: RawIOBase, data: bytes) -> None:
         rest = rest[taken:]
 
 
-def _line(ts_ms: int, what: Fact | Decision | Mapping[str, object]) -> bytes:
+def line_of(ts_ms: int, what: Line) -> bytes:
+    """What happened at `ts_ms`, as a line of the journal.  Raises LivebotError if it has no JSON."""
     if isinstance(what, Fact):
         tree = _FACT.to_tree(what)
     elif isinstance(what, Decision):
         tree = {"type": "Decision", **_DECISION.to_tree(what)}
+    elif isinstance(what, Round):
+        tree = {"type": "Round", **_ROUND.to_tree(what)}
     else:
         tree = dict(what)
     return json_of({"at_ms": ts_ms, **tree}) + _LINE_END

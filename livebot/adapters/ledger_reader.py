@@ -21,7 +21,7 @@ from livebot.adapters.ledger_tables import (
     told_apart,
     url_of,
 )
-from livebot.core.facts import Fact, RemainderGone, SignalClosed
+from livebot.core.facts import ORDER_KINDS, Fact, RemainderGone, SignalClosed
 from livebot.errors import BadInput, Transient
 from livebot.ports import Decision
 
@@ -79,6 +79,13 @@ class LedgerReader:
             fact = FACT.from_json(row["payload"])
             if isinstance(fact, SignalClosed):
                 yield fact
+
+    def entries(self, since_ms: int) -> Iterator[Fact]:
+        """What tells of orders that add exposure, from then on, in the order of time."""
+        query = select(FACTS.c.payload).where(FACTS.c.kind.in_([kind.__name__ for kind in ORDER_KINDS]))
+        query = query.where(FACTS.c.ts_ms >= since_ms)
+        for row in self._rows(query.order_by(FACTS.c.ts_ms, FACTS.c.strategy, FACTS.c.symbol, FACTS.c.sequence)):
+            yield FACT.from_json(row["payload"])
 
     def decisions(
         self, *, strategy: str | None = None, symbol: str | None = None, since_ms: int | None = None

@@ -140,10 +140,20 @@ class Logs:
         root = logging.getLogger()
         self._before = (root.handlers[:], root.level)
         self._show_warning = warnings.showwarning
-        # what libraries say below a warning is of use only to who looks for a bug
-        root.setLevel(logging.INFO if level == logging.DEBUG else max(level, logging.WARNING))
+        root.setLevel(_of_libraries(level))
         root.handlers[:] = [_ThroughStructlog()]
         warnings.showwarning = _log_warning
+
+    def set_level(self, name: str) -> None:
+        """Tell from this level on, until it is set anew.
+
+        Raises:
+            BadInput: there is no such level.
+
+        """
+        number = log_level(name)
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+        logging.getLogger().setLevel(_of_libraries(number))
 
     def close(self) -> None:
         """Write what is left, for a bounded time, and let go."""
@@ -159,6 +169,11 @@ class Logs:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _of_libraries(level: int) -> int:
+    """What libraries say below a warning is of use only to who looks for a bug."""
+    return logging.INFO if level == logging.DEBUG else max(level, logging.WARNING)
 
 
 @dataclass(slots=True)

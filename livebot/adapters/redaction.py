@@ -14,8 +14,10 @@ from urllib.parse import quote, quote_plus
 from livebot.adapters.url_secrets import secret_parts
 
 SECRET_PREFIX = "LIVEBOT_API_"  # noqa: S105  the name of a secret is none
+TOKEN = "LIVEBOT_CONTROL_TOKEN"  # noqa: S105
 URL_PREFIX = "LIVEBOT_ALERT_"  # holds URLs, of which the parts are secret too
 REPLACEMENT = "[secret]"
+_PREFIXES = (SECRET_PREFIX, URL_PREFIX, TOKEN)
 _WHOLE_WORD_BELOW = 6  # so short a value stands in many words; only by itself is it the secret
 _LINE_LENGTH_MIN = 16  # a line of a key file; shorter ones are its frame
 _FILE_BYTES_MAX = 64 * 1024
@@ -36,7 +38,7 @@ class Redaction:
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
-    """The values of LIVEBOT_API_* and LIVEBOT_ALERT_*, from the environment and from systemd's credential files.
+    """The values of LIVEBOT_API_*, LIVEBOT_ALERT_* and the control token, from the environment and from systemd's files.
 
     Of a URL also each part of it that is a secret by itself.
     """
@@ -47,12 +49,12 @@ def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
 
 def _values_of(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
-        if name.startswith((SECRET_PREFIX, URL_PREFIX)):
+        if name.startswith(_PREFIXES):
             yield value
     folder = environment.get("CREDENTIALS_DIRECTORY")
     if not folder:
         return
-    for path in sorted((*Path(folder).glob(f"{SECRET_PREFIX}*"), *Path(folder).glob(f"{URL_PREFIX}*"))):
+    for path in sorted(path for prefix in _PREFIXES for path in Path(folder).glob(f"{prefix}*")):
         try:
             with path.open("rb") as file:
                 yield os.fsdecode(file.read(_FILE_BYTES_MAX))

@@ -67,6 +67,17 @@ def _portfolio_of_schema_2(tree: Tree) -> Tree:
     return tree
 
 
-SIGNAL_UPGRADES: Upgrades = {1: _signal_state_of_schema_1, 2: _signal_state_of_schema_2}
-PORTFOLIO_UPGRADES: Upgrades = {1: _portfolio_of_schema_1, 2: _portfolio_of_schema_2}
-UNIVERSE_UPGRADES: Upgrades = {}  # the universe came with schema 3
+def _portfolio_of_schema_3(tree: Tree) -> Tree:
+    """Schema 4 remembers which symbols were paused because they entered too often, and when they were resumed."""
+    return {**tree, "repeated": [], "resumed": []}
+
+
+def _same(tree: Tree) -> Tree:
+    """Schema 4 holds nothing more of it."""
+    return tree
+
+
+SIGNAL_UPGRADES: Upgrades = {1: _signal_state_of_schema_1, 2: _signal_state_of_schema_2, 3: _same}
+PORTFOLIO_UPGRADES: Upgrades = {1: _portfolio_of_schema_1, 2: _portfolio_of_schema_2, 3: _portfolio_of_schema_3}
+UNIVERSE_UPGRADES: Upgrades = {3: _same}  # the universe came with schema 3
+CLUSTER_UPGRADES: Upgrades = {}  # so did clusters

@@ -6,6 +6,7 @@ never waits and never raises, because a daemon must not depend on who watches it
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 import structlog
@@ -41,6 +42,13 @@ class SystemdNotify:
     def ready(self) -> None:
         """The service does what it is for."""
         self._send("READY=1")
+
+    def reloading(self) -> None:
+        """The service reads its config anew; `ready` says that it is done.
+
+        The time is the monotonic clock's, by which systemd tells this reload from one that it asked for later.
+        """
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """The service has begun to stop."""

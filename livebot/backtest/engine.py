@@ -10,6 +10,8 @@ from heapq import heapify, heappop, heappush
 from operator import attrgetter
 
 from livebot.backtest.account import Account
+from livebot.backtest.clusters import PastClusters
+from livebot.backtest.entering import CloseRound
 from livebot.backtest.equity import by_key, courses_of, equity_curve
 from livebot.backtest.feature_cache import FeatureCache
 from livebot.backtest.frames import Frames
@@ -22,9 +24,10 @@ from livebot.backtest.plan import BacktestPlan
 from livebot.backtest.result import BacktestResult
 from livebot.backtest.symbol_run import Surroundings, SymbolRun
 from livebot.backtest.tape import Tape, check_gaps, moment, tape_of
+from livebot.core.clusters import CorrelationRule
+from livebot.core.denial import TradingState
 from livebot.core.facts import Fact
 from livebot.core.market import MINUTE_MS
-from livebot.core.risk import TradingState
 from livebot.core.rules import FixedNotional
 from livebot.core.signal import CloseReason
 from livebot.errors import BadInput
@@ -140,7 +143,9 @@ class _Backtest:
             plan.limits, loss_limit=plan.loss_limit, win_rate=plan.win_rate, report=lambda _source, _text: None
         )
         self._portfolio.restore(None, {})
+        self._clusters = self._make_clusters(tapes)
         self._portfolio.set_wallet(plan.wallet)
+        self._round = None if plan.round is None else CloseRound(plan.round, self._portfolio)
         self._symbols = self._make_symbols(tapes)
         self._minute = self._start - 1
         self._waiting: set[int] = set()  # the places of those whose turn comes later in the present close
@@ -149,6 +154,20 @@ class _Backtest:
         self._losses = Losses(plan, self._portfolio, lambda: plan.wallet - self.funding.total)
         self._values = _uses_equity(plan)
         self._portfolio.evaluate(plan.start_ms)
+
+    def _make_clusters(self, tapes: Mapping[str, Tape]) -> PastClusters | None:
+        clusters, portfolio = self._plan.clusters, self._portfolio
+        if isinstance(clusters, CorrelationRule):
+            return PastClusters(
+                clusters, tapes, start=self._start, symbols_at=self._symbols_at, apply=portfolio.set_clusters
+            )
+        if clusters is not None:
+            portfolio.set_clusters(clusters)
+        return None
+
+    def _symbols_at(self, minute: int) -> list[str]:
+        """Who is traded at the close of this minute, or has something open now."""
+        return [each.symbol for each in self._symbols if each.is_member(minute) or not each.idle]
 
     def _make_symbols(self, tapes: Mapping[str, Tape]) -> list[SymbolRun]:
         plan = self._plan
@@ -159,6 +178,7 @@ class _Backtest:
             publish=self._publish,
             may_open=self._may_open,
             value_others=self._value_others,
+            round=self._round,
             end=self._end,
             skip=plan.skip,
         )
@@ -176,6 +196,8 @@ class _Backtest:
     def notes(self) -> Iterator[str]:
         """What a reader should know of how it went."""
         yield from self._young
+        if self._clusters is not None:
+            yield from self._clusters.notes()
         self._portfolio.blocks.pass_time(self._plan.end_ms)
         memory = self._portfolio.memory()
         if memory.trading_state is not TradingState.ACTIVE:
@@ -219,13 +241,15 @@ class _Backtest:
     def _close(self, minute: int, due: list[SymbolRun]) -> list[SymbolRun]:
         """Everything that happens at the close of this minute; the symbols that took part."""
         self._minute = minute
+        if self._clusters is not None:
+            self._clusters.hold_at(minute)
         self.account.move(minute + 1)
         with_events = [each for each in sorted(due, key=_by_symbol) if self.account.match(each.symbol, minute)]
         self.funding.pay(minute)
         self._evaluate(minute - 1)
         turns = {each.place: (0, place) for place, each in enumerate(with_events)}
-        leaving = self._leaving()
-        for each in leaving:
+        wished, wish = self._wished()
+        for each in wished:
             turns.setdefault(each.place, (1, each.place))
         for each in due:
             turns.setdefault(each.place, (2, each.place))
@@ -235,24 +259,42 @@ class _Backtest:
             self._waiting.discard(place)
             self._turn = turns[place]
             each = self._symbols[place]
-            each.take(minute, leave=CloseReason.PORTFOLIO_HALT if each in leaving else None)
+            each.take(minute, wish=wish if each in wished else None)
+        if self._round is not None and self._round.wanted:
+            self._judge_round(self._round, order)
         for place in order:
             self._symbols[place].commit()
-        return self._let_leave([self._symbols[place] for place in order])
+        return self._let_wish([self._symbols[place] for place in order])
 
-    def _let_leave(self, taken: list[SymbolRun]) -> list[SymbolRun]:
-        """What was published may have brought the wish to close everything."""
-        for each in self._leaving():
-            each.leave(CloseReason.PORTFOLIO_HALT)
+    def _judge_round(self, wanted: CloseRound, order: Sequence[int]) -> None:
+        """All have spoken, and their prices are known; who has nothing to save first carries its verdict out at once."""
+        if self._values:
+            for each in self._symbols:
+                if each.holds:
+                    each.mark(self._minute)
+        wanted.judge()
+        for place in order:
+            each = self._symbols[place]
+            if each.entering.judged and not each.has_news:
+                each.entering.carry_out()
+
+    def _let_wish(self, taken: list[SymbolRun]) -> list[SymbolRun]:
+        """What was published may have moved the trading state."""
+        wished, wish = self._wished()
+        for each in wished:
+            wish(each)
             each.commit()
             if each not in taken:
                 taken.append(each)
         return taken
 
-    def _leaving(self) -> list[SymbolRun]:
-        if not self._portfolio.flatten_wanted:
-            return []
-        return [each for each in self._symbols if each.leaves]
+    def _wished(self) -> tuple[list[SymbolRun], Callable[[SymbolRun], None]]:
+        """Of whom the portfolio wants something, and what: to close everything, or to take back what has not filled."""
+        if self._portfolio.flatten_wanted:
+            return [each for each in self._symbols if each.leaves], _leave
+        if self._portfolio.trading_state is not TradingState.ACTIVE:
+            return [each for each in self._symbols if each.awaits_entry], SymbolRun.withdraw
+        return [], SymbolRun.withdraw
 
     # What the symbols ask and tell
 
@@ -292,8 +334,22 @@ class _Backtest:
 def _uses_equity(plan: BacktestPlan) -> bool:
     """Whether a decision can depend on what the account is worth; if not, other symbols need not be valued for it."""
     limits = plan.limits
-    ratios = (limits.gross_exposure, limits.symbol_exposure, limits.daily_loss, limits.drawdown, plan.loss_limit)
+    ratios = (
+        limits.gross_exposure,
+        limits.net_exposure,
+        limits.symbol_exposure,
+        limits.base_exposure,
+        limits.risk_per_trade,
+        limits.risk_in_all,
+        limits.daily_loss,
+        limits.drawdown,
+        plan.loss_limit,
+    )
     return not isinstance(plan.rules.sizing, FixedNotional) or any(each is not None for each in ratios)
+
+
+def _leave(each: SymbolRun) -> None:
+    each.leave(CloseReason.PORTFOLIO_HALT)
 
 
 def _by_symbol(each: SymbolRun) -> str:

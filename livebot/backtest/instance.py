@@ -14,9 +14,10 @@ from livebot.backtest.tape import moment
 from livebot.core.entry import Adjustment, Entry
 from livebot.core.inputs import SymbolState
 from livebot.core.market import MINUTE_MS
-from livebot.core.rules import Rules
+from livebot.core.rules import Rules, VolatilityParity
 from livebot.core.signal import Idle, Open
 from livebot.errors import BadInput
+from livebot.features.true_range import average_true_range, candles_for
 from livebot.ports import Decision
 from livebot.strategies.interface import Strategy, View, feature_set_of
 
@@ -49,6 +50,7 @@ class Instance:
         "_end",
         "_first",
         "_frame",
+        "_kept",
         "_others",
         "_strategy",
         "_view",
@@ -75,6 +77,7 @@ class Instance:
         self._strategy: Strategy[Any] = strategy
         self._decide = strategy.decide
         wanted, history = max(plan.history, strategy.warmup), strategy.history
+        self._kept = max(plan.history, history)  # as many candles as a live daemon holds
         self._frame = frames.frame(symbol, strategy.timeframe, wanted, strategy.features)
         self._others = {other: frames.frame(other, strategy.timeframe, wanted) for other in strategy.others}
         self._view = _view(symbol, strategy, self._frame, history, self._others)
@@ -144,7 +147,23 @@ class Instance:
             raise self._wrong("manage", minute, answer)
         return answer
 
-    def verdict(self, close_ms: int, entry: Entry | None, outcome: str, why: tuple[str, str]) -> Decision:
+    def atr(self, minute: int) -> float | None:
+        """The average true range of its own candles at a close, if its sizes follow from that and it is known."""
+        sizing, index = self.rules.sizing, self._frame.index_at(minute)
+        if not isinstance(sizing, VolatilityParity) or index is None:
+            return None
+        count = min(candles_for(sizing.period), self._kept)
+        return average_true_range(self._frame.series.part(max(index + 1 - count, 0), index + 1), sizing.period)
+
+    def verdict(
+        self,
+        close_ms: int,
+        entry: Entry | None,
+        outcome: str,
+        why: tuple[str, str],
+        *,
+        confidence: float | None = None,
+    ) -> Decision:
         """What became of what it wanted at a close; `why` is a code and a sentence."""
         return Decision(
             strategy=self.name,
@@ -155,7 +174,7 @@ class Instance:
             code=why[0],
             text=why[1],
             side=entry.side.value if entry is not None else None,
-            confidence=None,
+            confidence=confidence,
             feature_set=self.feature_set,
         )
 

@@ -13,8 +13,8 @@ import numpy as np
 from livebot.backtest.horizon import SLACK
 from livebot.backtest.plan import BacktestPlan
 from livebot.backtest.symbol_run import SymbolRun
+from livebot.core.denial import TradingState
 from livebot.core.market import DAY_MS, MINUTE_MS
-from livebot.core.risk import TradingState
 from livebot.core.series import Floats
 from livebot.ports import PortfolioMemory
 from livebot.runtime.loss_watch import LOSS_LIMIT

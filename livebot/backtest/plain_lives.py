@@ -25,6 +25,7 @@ from livebot.backtest.plan import BacktestPlan, StrategyRun
 from livebot.backtest.result import BacktestResult
 from livebot.backtest.tape import Tape
 from livebot.core.candidate import Candidate, Refused
+from livebot.core.denial import DenialCode, Denied, TradingState
 from livebot.core.facts import (
     NO_EXPOSURE,
     Exposure,
@@ -36,11 +37,12 @@ from livebot.core.facts import (
     SignalOpening,
 )
 from livebot.core.inputs import SymbolState
+from livebot.core.limits import Usage
 from livebot.core.market import MINUTE_MS, OrderSide, Side, decimal_of
 from livebot.core.order import ZERO, Fill, Leg
 from livebot.core.position import Position
-from livebot.core.propose import Circumstances, propose
-from livebot.core.risk import Approved, DenialCode, Denied, TradingState, Usage, judge
+from livebot.core.propose import Circumstances, propose, trusted
+from livebot.core.risk import Approved, judge
 from livebot.core.signal import CloseReason, Signal
 from livebot.ports import Decision
 from livebot.simulator.checks import refuse_shape
@@ -108,16 +110,18 @@ class PlainLives:
         if not plain_entry(entry):
             raise NotPlain
         now = Circumstances(price=decimal_of(self._tape.last_close(minute)), equity=self._plan.wallet, ts_ms=close_ms)
-        candidate = propose(instance.state, entry, now, instance.rules)
+        candidate, trust = propose(instance.state, entry, now, instance.rules), trusted(entry, now)
         if isinstance(candidate, Refused):
-            self.verdicts.append(instance.verdict(close_ms, entry, "refused", (candidate.code, candidate.text)))
+            why = candidate.code, candidate.text
+            self.verdicts.append(instance.verdict(close_ms, entry, "refused", why, confidence=trust))
             return None
         if self._left is not None and self._left[0] == minute:
             verdict = self._judged(candidate, self._left[1], minute)
             if isinstance(verdict, Denied):
-                self.verdicts.append(instance.verdict(close_ms, entry, "denied", (verdict.code.value, verdict.text)))
+                why = verdict.code.value, verdict.text
+                self.verdicts.append(instance.verdict(close_ms, entry, "denied", why, confidence=trust))
                 return None
-        self.verdicts.append(instance.verdict(close_ms, entry, "approved", ("approved", "")))
+        self.verdicts.append(instance.verdict(close_ms, entry, "approved", ("approved", ""), confidence=trust))
         return candidate
 
     def _judged(self, candidate: Candidate, held: Side, minute: int) -> Approved | Denied:
@@ -166,7 +170,7 @@ class PlainLives:
             asked,
             quantity=signal.quantity,
             reference_price=signal.reference_price,
-            confidence=None,
+            confidence=signal.confidence,
             reason=signal.reason,
             **levels,
         )

@@ -12,14 +12,15 @@ from typing import Any
 
 from livebot.backtest.membership import Spans, check_members
 from livebot.backtest.tape import Tape
+from livebot.core.clusters import CorrelationRule
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Instrument, Timeframe
 from livebot.core.performance import WinRate
-from livebot.core.risk import Limits
 from livebot.core.rules import Rules, sharing_a_position
 from livebot.core.series import CandleSeries, Floats, Times
 from livebot.errors import BadInput
 from livebot.features.context import members_of
-from livebot.runtime.settings import LossLimit
+from livebot.runtime.settings import LossLimit, RoundSettings
 from livebot.simulator.matching import FillModel
 from livebot.strategies.interface import Strategy, looks_at
 
@@ -61,6 +62,8 @@ class BacktestPlan:
     each time.  `skip` False looks at every candle; the facts are the same.
     `members`: from when until when (UTC ms, whole minutes) each symbol was in the universe, and so might open something; a
     symbol that is not named never was; none named at all: every one always.
+    `clusters`: how it is worked out which symbols move together, or the cluster of each symbol that is in one; None: none are.
+    `round` None: who comes first at a close, in the order of `symbols`, is admitted first; else they are ranked.
     `tapes` are what somebody has made of candles already: used for as long as the candles are that very object.
     """
 
@@ -76,6 +79,7 @@ class BacktestPlan:
     limits: Limits = field(default_factory=Limits)
     loss_limit: LossLimit | None = None
     win_rate: WinRate | None = None
+    round: RoundSettings | None = None
     fills: FillModel = field(default_factory=FillModel)
     funding: Mapping[str, FundingRates] = field(default_factory=dict)
     latency_ms: int = 0
@@ -86,6 +90,7 @@ class BacktestPlan:
     skip: bool = True
     tapes: Mapping[str, tuple[CandleSeries, Tape]] = field(default_factory=dict)
     members: Mapping[str, Spans] = field(default_factory=dict)
+    clusters: CorrelationRule | Mapping[str, str] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

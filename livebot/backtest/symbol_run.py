@@ -6,17 +6,16 @@ all symbols take their events and candles and ask for leave (`take`), then each 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from livebot.backtest.account import Account
+from livebot.backtest.entering import CloseRound, Desk, Entering
 from livebot.backtest.horizon import NEVER, Watch, add_state, first_touch
 from livebot.backtest.instance import Instance, Wish
 from livebot.backtest.membership import Membership
 from livebot.backtest.tape import Tape
-from livebot.core.candidate import Refused
-from livebot.core.entry import Entry
-from livebot.core.exposure import others_that_leave
+from livebot.core.exposure import awaits_entry, others_that_leave
 from livebot.core.facts import Fact
 from livebot.core.inputs import (
     Adjusted,
@@ -26,6 +25,7 @@ from livebot.core.inputs import (
     Cancel,
     CandleClosed,
     Compare,
+    EntriesWithdrawn,
     ExitRequested,
     Input,
     OrderAbsent,
@@ -38,8 +38,7 @@ from livebot.core.inputs import (
 from livebot.core.kernel import step
 from livebot.core.market import MINUTE_MS, decimal_of
 from livebot.core.order import ZERO, Leg, OrderKind, OrderRequest, OrderStatus
-from livebot.core.propose import Circumstances, propose
-from livebot.core.risk import Approved, Denied
+from livebot.core.risk import Approved
 from livebot.core.signal import CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.errors import Fatal
 from livebot.ports import Decision
@@ -55,7 +54,7 @@ class Surroundings:
     """What all symbols of a run share.
 
     `value_others` brings the marks of the other symbols up to date, as this one may see them, before equity is used;
-    `end` is the minute after the last; without `skip` each minute is looked at.
+    `round` None: who comes first is admitted first; `end` is the minute after the last; without `skip` each minute is looked at.
     """
 
     account: Account
@@ -63,6 +62,7 @@ class Surroundings:
     publish: Callable[[Sequence[Fact | Decision]], None]
     may_open: Callable[[str], bool]
     value_others: Callable[["SymbolRun"], None]
+    round: CloseRound | None
     end: int
     skip: bool
 
@@ -89,6 +89,14 @@ class SymbolRun:
         self._requests: list[tuple[Instance, Request]] = []
         self._doubted = False  # whether account and signals have to be compared
         self._candle_seen = tape.first - 1  # the last minute that the kernel was shown
+        desk = Desk(
+            portfolio=shared.portfolio,
+            round=shared.round,
+            value=lambda: shared.value_others(self),
+            apply=self._apply,
+            tell=self._note,
+        )
+        self.entering = Entering(tape, desk)
 
     @property
     def idle(self) -> bool:
@@ -110,6 +118,11 @@ class SymbolRun:
         )
 
     @property
+    def awaits_entry(self) -> bool:
+        """Whether something may still open that nobody has taken back."""
+        return any(awaits_entry(instance.state.signal, instance.state.orders) for instance in self.instances)
+
+    @property
     def quantity(self) -> float:
         """The net position of all its signals, positive long."""
         return float(self._net())
@@ -121,6 +134,10 @@ class SymbolRun:
             if isinstance(signal, Open | Closing):
                 net += signal.signal.side.sign * signal.position.quantity
         return net
+
+    def is_member(self, minute: int) -> bool:
+        """Whether it belongs to the universe at the close of this minute."""
+        return self._membership.has(minute)
 
     # When
 
@@ -168,15 +185,15 @@ class SymbolRun:
 
     # The first part of a close
 
-    def take(self, minute: int, *, leave: CloseReason | None) -> None:
-        """Order events, then the wish to leave, then the candle of this minute; nothing is sent yet."""
+    def take(self, minute: int, *, wish: Callable[["SymbolRun"], None] | None) -> None:
+        """Order events, then what the portfolio wishes of it, then the candle of this minute; nothing is sent yet."""
         member = self._membership.has(minute)
         self._portfolio.blocks.outside(self.symbol, stands=not member)
         asked = member or not self.idle  # who has left is asked as long as something is open, and opens nothing
         self._take_events()
         close_ms = (minute + 1) * MINUTE_MS
-        if leave is not None:
-            self.leave(leave)
+        if wish is not None:
+            wish(self)
         if self.tape.has(minute):
             self._take_candle(minute, close_ms, asked=asked)
 
@@ -184,6 +201,11 @@ class SymbolRun:
         """Someone with the right to do so wants its signals ended."""
         for instance in self.instances:
             self._apply(instance, ExitRequested(reason, self._account.now_ms))
+
+    def withdraw(self) -> None:
+        """Trading is not ACTIVE any more: entries that have not filled are taken back."""
+        for instance in self.instances:
+            self._apply(instance, EntriesWithdrawn(self._account.now_ms))
 
     def mark(self, minute: int) -> None:
         """Have the portfolio value this symbol at the close of this minute."""
@@ -231,37 +253,25 @@ class SymbolRun:
 
     def _wished(self, instance: Instance, wish: Wish, close_ms: int) -> None:
         if wish.skipped is not None:
-            self._tell(instance, close_ms, None, "skipped", wish.skipped)
+            self._note(instance.verdict(close_ms, None, "skipped", wish.skipped))
         elif wish.entry is not None:
-            self._enter(instance, wish.entry, close_ms)
-
-    def _enter(self, instance: Instance, entry: Entry, close_ms: int) -> None:
-        self._shared.value_others(self)
-        price = decimal_of(self.tape.last_close(close_ms // MINUTE_MS - 1))
-        now = Circumstances(price=price, equity=self._portfolio.equity, ts_ms=close_ms, confidence=None)
-        candidate = propose(instance.state, entry, now, instance.rules)
-        if isinstance(candidate, Refused):
-            self._tell(instance, close_ms, entry, "refused", (candidate.code, candidate.text))
-            return
-        verdict = self._portfolio.admit(candidate, close_ms)
-        if isinstance(verdict, Denied):
-            self._tell(instance, close_ms, entry, "denied", (verdict.code.value, verdict.text))
-            return
-        self._tell(instance, close_ms, entry, "approved", ("approved", ""))
-        # Nobody keeps an outbox here: facts are published for good.
-        instance.state = replace(instance.state, decided_ms=close_ms, outbox=())
-        self._apply(instance, Admitted(verdict, close_ms))
+            self.entering.enter(instance, wish.entry, close_ms)
 
     def _manage(self, instance: Instance, signal: Open, minute: int, close_ms: int) -> None:
         skipped = instance.skipped_at(minute)
         if skipped is not None:
-            self._tell(instance, close_ms, None, "skipped", skipped)
+            self._note(instance.verdict(close_ms, None, "skipped", skipped))
             return
         adjustment = instance.manage(minute, signal)
         if adjustment is not None:
             self._apply(instance, Adjusted(adjustment, decimal_of(self.tape.last_close(minute)), close_ms))
 
     # The second part
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a live worker would save something now, and look at no verdict before that is done."""
+        return bool(self._requests) or any(isinstance(each, Fact) for each in self._facts)
 
     def commit(self) -> None:
         """Publish and send until nothing more follows."""
@@ -274,6 +284,9 @@ class SymbolRun:
                     self._shared.publish(facts)
                 for instance, request in requests:
                     self._carry_out(instance, request)
+            if self.entering.judged:
+                self.entering.carry_out()
+                continue
             if not self.inbox and not self._ask(asked):
                 break
             self._take_events()
@@ -378,8 +391,8 @@ class SymbolRun:
         if isinstance(verdict, Approved):
             self._apply(instance, Admitted(verdict, candidate.ts_ms))
 
-    def _tell(self, instance: Instance, close_ms: int, entry: Entry | None, outcome: str, why: tuple[str, str]) -> None:
-        self._facts.append(instance.verdict(close_ms, entry, outcome, why))
+    def _note(self, decision: Decision) -> None:
+        self._facts.append(decision)
 
 
 def _trades_lower(order: BookOrder) -> bool:

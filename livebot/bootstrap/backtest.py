@@ -27,9 +27,11 @@ from livebot.bootstrap.loading import load
 from livebot.bootstrap.past_members import NAMED, PastMembers, candidates, past_members
 from livebot.bootstrap.venue import account_settings
 from livebot.config import terms
+from livebot.config.clusters import cluster_terms
 from livebot.config.load import LoadedConfig
 from livebot.config.model import Config
 from livebot.config.root import Paths, resolve
+from livebot.config.rounds import round_settings
 from livebot.config.universe import UniverseConfig
 from livebot.config.venue import SIMULATOR
 from livebot.core.market import MINUTE_MS
@@ -145,6 +147,8 @@ def plan_of(loaded: LoadedConfig, paths: Paths, found: Found, request: BacktestR
         limits=terms.limits(config.risk.limits),
         loss_limit=terms.loss_limit(config.risk.loss_limit),
         win_rate=terms.win_rate(config.risk.win_rate),
+        round=round_settings(config.risk.round),
+        clusters=cluster_terms(config.risk.clusters),
         fills=account.fills,
         funding=_funding(paths.root, config, symbols),
         latency_ms=config.backtest.latency_ms,

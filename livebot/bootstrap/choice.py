@@ -17,9 +17,10 @@ from livebot.core.universe_memory import UniverseMemory
 from livebot.core.universe_rules import FactKind, UniverseRules, wanted_facts
 from livebot.ports import Clock
 from livebot.runtime.problems import Report
-from livebot.runtime.universe_choice import Forgetful, UniverseParts, first_choice
+from livebot.runtime.universe_choice import Forgetful, UniverseParts, Unlisted, first_choice
 from livebot.universe_ports import UniverseSource
 
+NEVER_MS = 2**62
 LISTED_MS = 60 * MINUTE_MS  # how often it is looked whether the symbols of a config are still listed
 
 
@@ -38,6 +39,10 @@ class Choice:
     def wants_spreads(self) -> bool:
         """Whether a filter looks at them."""
         return self._section is not None and wants_spreads(rules_of(self._loaded.config, self._section))
+
+    def follow(self, loaded: LoadedConfig) -> None:
+        """This is the config from now on; what it says of the universe is as before."""
+        self._loaded = loaded
 
     async def symbols(self, source: Callable[[], UniverseSource], clock: Clock) -> tuple[str, ...]:
         """Those of the config, or those of its universe as of now; `source` is asked in that case only.
@@ -61,23 +66,30 @@ class Choice:
             members = tuple((symbol, now_ms) for symbol in sorted(symbols))
             self._chosen = source, UniverseMemory(asked_ms=now_ms, members=members)
 
-    def parts(self, admit: Callable[[str], Awaitable[None]]) -> UniverseParts | None:
-        """What the system looks on with; None if the symbols never change."""
-        if self._chosen is None:
-            return None
+    def parts(self, admit: Callable[[str], Awaitable[None]], symbols: Iterable[str] = ()) -> UniverseParts:
+        """What the system looks on with; `symbols` are those it starts with where nobody lists any."""
         section, config = self._section, self._loaded.config
-        source, memory = self._chosen
+        if self._chosen is None:
+            memory = UniverseMemory(members=tuple((symbol, 0) for symbol in sorted(symbols)))
+            source: UniverseSource = Unlisted()
+        else:
+            source, memory = self._chosen
         return UniverseParts(
             rules=_all_of(config, memory) if section is None else rules_of(config, section),
             source=source,
             store=Forgetful() if section is None else self._store,
-            refresh_ms=LISTED_MS if section is None else section.refresh_minutes * MINUTE_MS,
+            refresh_ms=self._refresh_ms(),
             memory=memory,
             strategies=lambda symbol: strategies_of(self._loaded, symbol),
             watched=lambda symbol: watched_by(self._loaded, symbol),
             admit=admit,
             fixed=section is None,
         )
+
+    def _refresh_ms(self) -> int:
+        if self._section is not None:
+            return self._section.refresh_minutes * MINUTE_MS
+        return NEVER_MS if self._chosen is None else LISTED_MS
 
 
 def _all_of(config: Config, memory: UniverseMemory) -> UniverseRules:

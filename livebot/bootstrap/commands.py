@@ -10,10 +10,11 @@ from livebot.adapters.portfolio_store import seen_memory
 from livebot.bootstrap.alerts import Outcome, channels_of, send_tests
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.venue import market_of
+from livebot.config.clusters import told_of
 from livebot.config.load import LoadedConfig
 from livebot.config.problems import ConfigErrors
 from livebot.config.root import Paths, resolve
-from livebot.config.secrets import check_confirmation, read_secrets
+from livebot.config.secrets import check_confirmation, control_token, read_secrets
 from livebot.config.venue import SIMULATOR
 from livebot.errors import BadInput, LivebotError
 from livebot.reporting.live_report import LiveReport, live_report
@@ -29,11 +30,18 @@ def check(config_path: Path, root: Path | None) -> list[str]:
         _check_candles(loaded, paths)
         _check_venue(loaded, paths)
         channels_of(loaded.config.alerts, os.environ)
+        if loaded.config.control.http is not None:
+            control_token(os.environ)
     except ConfigErrors as errors:
         return str(errors).splitlines()
     except LivebotError as error:
         return str(error).splitlines()
     return []
+
+
+def to_know(config_path: Path) -> tuple[str, ...]:
+    """What follows from a config in which nothing is wrong and is easily overlooked: sentences.  Raises BadInput."""
+    return told_of(load(config_path).config.risk.clusters)
 
 
 def alerts_test(config_path: Path, channel: str | None) -> Sequence[Outcome]:

@@ -18,25 +18,29 @@ from livebot.adapters.file_workers import ThreadWorkers
 from livebot.adapters.journal import Journal
 from livebot.adapters.ledger import SqlLedger
 from livebot.adapters.ledger_reader import LedgerReader
-from livebot.adapters.logs import configure_logs
+from livebot.adapters.logs import Logs, configure_logs
 from livebot.adapters.portfolio_store import FilePortfolioStore
 from livebot.adapters.root_lock import RootLock
 from livebot.adapters.signal_store import FileSignalStore
 from livebot.bootstrap.alerts import DaemonAlerts
 from livebot.bootstrap.choice import Choice
+from livebot.bootstrap.clusters import clusters_of
 from livebot.bootstrap.commands import report_of
+from livebot.bootstrap.control import DaemonControl
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.metrics import measure_of, metrics_page, serve_metrics
+from livebot.bootstrap.reload import ConfigFile, Present, lacking_source, reload_of
 from livebot.bootstrap.service import Service
-from livebot.bootstrap.strategies import context_symbols, strategies_by_symbol, strategy_maker, watched_by_symbol
+from livebot.bootstrap.strategies import context_symbols, strategies_by_symbol, watched_by_symbol
 from livebot.bootstrap.venue import Venue, simulated_venue_of
 from livebot.config import terms
 from livebot.config.load import LoadedConfig
 from livebot.config.root import Paths, resolve
+from livebot.config.rounds import round_settings
+from livebot.config.trading_state_terms import trading_state_settings
 from livebot.config.venue import SIMULATOR
-from livebot.core.facts import SignalClosed
+from livebot.core.facts import Fact, SignalClosed
 from livebot.errors import LivebotError
-from livebot.ops.control_server import ControlServer
 from livebot.ops.metrics.measurements import Measure
 from livebot.ports import Screen
 from livebot.reporting.formats import as_markdown
@@ -45,7 +49,8 @@ from livebot.runtime.control import Control
 from livebot.runtime.inbox import Activity
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
-from livebot.runtime.shutdown import Shutdown
+from livebot.runtime.reload import Reload
+from livebot.runtime.shutdown import Shutdown, surviving_hangups
 from livebot.runtime.status import status_in_pieces
 from livebot.runtime.system import System, SystemParts
 
@@ -67,6 +72,10 @@ class _LedgerHistory:
     async def closes(self) -> Sequence[SignalClosed]:
         """Every closed signal, in the order of closing."""
         return await self._files.run(lambda: self._read(lambda reader: tuple(reader.closed_signals())))
+
+    async def entries(self, since_ms: int) -> Sequence[Fact]:
+        """What tells of orders that add exposure, from then on, in the order of time."""
+        return await self._files.run(lambda: self._read(lambda reader: tuple(reader.entries(since_ms))))
 
     async def last_numbers(self) -> Mapping[tuple[str, str], tuple[int, int]]:
         """The last fact's sequence and the last signal's number."""
@@ -93,39 +102,30 @@ def run_daemon(
     """
     loaded = load(config_path)
     paths = resolve(loaded.config, config_path, root, os.environ)
-    with configure_logs(level=log_level, sink=screen.log_line if screen is not None else None):
+    sink = screen.log_line if screen is not None else None
+    with surviving_hangups(), configure_logs(level=log_level, sink=sink) as logs:
         structlog.contextvars.bind_contextvars(system=loaded.config.system)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(loaded, paths, seconds, screen))
+            runner.run(_run(loaded, paths, seconds, screen, logs))
     return EXIT_OK
 
 
-async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen: Screen | None) -> None:
-    service = Service(os.environ)
+async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen: Screen | None, logs: Logs) -> None:
+    service, api = Service(os.environ), DaemonControl(loaded.config.control, os.environ)
     async with AsyncExitStack() as opened:
         opened.enter_context(RootLock(paths.lock, paths.root))
         alerts = await opened.enter_async_context(
             DaemonAlerts(loaded.config.system, loaded.config.alerts, os.environ, paths.state / "last_failure")
         )
-        system, journal, measure = await _build(loaded, paths, opened, alerts)
-        control = Control(system)
-        shutdown = opened.enter_context(Shutdown(close_gate=system.portfolio.close_gate))
+        system, journal, measure, reload = await _build(loaded, paths, opened, alerts, api, service)
+        control = Control(system, set_log_level=logs.set_level, reload=reload.ask)
+        shutdown = opened.enter_context(Shutdown(close_gate=system.portfolio.close_gate, reload=reload.request))
         alerts.watch(system, shutdown, paths.ledger)
         metrics = metrics_page(lambda: status_in_pieces(system), measure, loaded.config.control)
-        server = ControlServer(
-            control,
-            paths.control_socket,
-            audit=lambda command, arguments, who: journal.note(
-                "command", {"command": command, "who": who, **arguments}
-            ),
-            command_seconds=float(loaded.config.control.command_seconds),
-            connections_max=loaded.config.control.connections,
-            metrics=metrics.answer,
-        )
-        await server.start()
-        opened.push_async_callback(server.close)
+        await api.serve(control, journal, metrics.answer, paths.control_socket, opened, system.problems.report)
         await serve_metrics(metrics, system, loaded.config.control, opened)
         beside = [asyncio.create_task(_stop_after(seconds, shutdown), name="stop-after")]
+        beside.append(asyncio.create_task(reload.run(shutdown), name="reload"))
         beside += service.watch(system, shutdown)
         if screen is not None:
             beside.append(asyncio.create_task(_show(control, screen), name="screen"))
@@ -169,11 +169,16 @@ def _write_report(system: str, paths: Paths) -> None:
 
 
 async def _build(
-    loaded: LoadedConfig, paths: Paths, opened: AsyncExitStack, alerts: DaemonAlerts
-) -> tuple[System, Journal, Measure]:
+    loaded: LoadedConfig,
+    paths: Paths,
+    opened: AsyncExitStack,
+    alerts: DaemonAlerts,
+    api: DaemonControl,
+    service: Service,
+) -> tuple[System, Journal, Measure, Reload]:
     config = loaded.config
     activity = Activity()
-    problems = Problems(changed=alerts.changed(_log_problem))
+    problems = Problems(changed=api.changed(alerts.changed(_log_problem)))
     files = DurableFiles(workers=ThreadWorkers(config.runtime.write_threads, "durable-files"))
     opened.push_async_callback(files.close)
     choice = Choice(loaded, paths, files, problems.report)
@@ -188,15 +193,16 @@ async def _build(
         report=problems.report,
     )
     for symbol, why in venue.lacking.items():
-        problems.report(f"candles:{symbol}", why)
+        problems.report(lacking_source(symbol), why)
+    present = Present(loaded)
     parts = SystemParts(
         name=config.system,
         market=config.market,
         mode=config.mode,
         strategies=strategies_by_symbol(loaded, venue.symbols, venue.lacking),
         watched=watched_by_symbol(loaded, venue.symbols),
-        make_strategy=strategy_maker(loaded),
-        rules=lambda strategy, instrument: terms.rules(config, strategy, instrument),
+        make_strategy=present.make_strategy,
+        rules=present.rules,
         clock=venue.clock,
         exchange=venue.exchange,
         feed=venue.feed,
@@ -206,16 +212,22 @@ async def _build(
         history=_LedgerHistory(paths.ledger, files),
         portfolio=portfolio,
         problems=problems,
-        listeners=(journal, FactLog(), *alerts.listeners),
+        listeners=(journal, FactLog(), *alerts.listeners, *api.listeners),
         settings=terms.runtime_settings(config.runtime),
         execution_settings=terms.execution_settings(config.execution),
         activity=activity,
         random=Random(),
-        universe=choice.parts(venue.admit),
+        universe=choice.parts(venue.admit, [each for each in venue.symbols if each not in venue.lacking]),
         context_symbols=context_symbols(loaded, venue.lacking),
+        clusters=clusters_of(config, paths, files, journal.note, opened),
+        round=round_settings(config.risk.round),
+        tell_round=journal.hear_round,
+        trading_states=trading_state_settings(config),
     )
     system = System(parts)
-    return system, journal, measure_of(system, files, venue)
+    file = ConfigFile(paths.config, present, choice, venue.lacking, problems.report)
+    reload = reload_of(system, file, venue.admit, service=service, journal=journal)
+    return system, journal, measure_of(system, files, venue), reload
 
 
 async def _venue(

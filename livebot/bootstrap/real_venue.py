@@ -86,10 +86,17 @@ async def real_venue_of(loaded: LoadedConfig, paths: Paths, opened: AsyncExitSta
         return Venue(
             paper.exchange, paper.feed, paper.clock, symbols, lacking, admit, lambda: feed.counts, _waits(connection)
         )
+
+    async def include(symbol: str) -> None:
+        instruments_of(
+            connection.data.markets, {}, (symbol,), config.exchange.id
+        )  # it may be one of a config that is wrong
+        await exchange.include(symbol)
+
     settings = ExchangeSettings(skew_limit_ms=config.exchange.connection.clock_skew_ms)
     exchange = await _reached(lambda: CcxtExchange.open(connection, real, tuple(listed), settings))
     opened.push_async_callback(exchange.close)
-    return Venue(exchange, feed, real, symbols, lacking, exchange.include, lambda: feed.counts, _waits(connection))
+    return Venue(exchange, feed, real, symbols, lacking, include, lambda: feed.counts, _waits(connection))
 
 
 def _waits(connection: Connection) -> Callable[[], Mapping[str, tuple[int, float]]]:

@@ -31,15 +31,26 @@ class Service:
         self._stale_s = _seconds(environ.get(STALE, ""))
         self._manager.extend(CONNECTING_S)
         self._manager.status("starting; connecting to the venue")
+        self._watch: ServiceWatch | None = None
 
     def watch(self, system: System, shutdown: Shutdown) -> "list[asyncio.Task[None]]":
         """Tell it from now on, in a task that is to be cancelled in the end; none if nobody listens."""
         if not self._manager.listens:
             return []
-        watch = ServiceWatch(system, shutdown, self._manager, system.problems.of, stale_s=self._stale_s)
-        task = asyncio.create_task(watch.run(), name="service-watch")
+        self._watch = ServiceWatch(system, shutdown, self._manager, system.problems.of, stale_s=self._stale_s)
+        task = asyncio.create_task(self._watch.run(), name="service-watch")
         task.add_done_callback(_tell_failure)
         return [task]
+
+    def reloading(self) -> None:
+        """The config is being reloaded."""
+        if self._watch is not None:
+            self._watch.reloading()
+
+    def reloaded(self, sentence: str) -> None:
+        """This is what came of it."""
+        if self._watch is not None:
+            self._watch.reloaded(sentence)
 
 
 def _tell_failure(task: "asyncio.Task[None]") -> None:

@@ -12,32 +12,20 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec
+from typing import Annotated, ParamSpec
 
 import typer
 
-from livebot.cli import alerts, backtest, data, exchange, rehearse, universe
+from livebot.cli import alerts, backtest, data, exchange, operator, rehearse, universe
 from livebot.cli.interrupt import leaving_at_once
-from livebot.cli.options import (
-    DEFAULT_CONFIG,
-    AllOption,
-    ConfigOption,
-    JsonOption,
-    ReasonOption,
-    RootOption,
-    SymbolArguments,
-)
+from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, RootOption
 from livebot.cli.report_format import ReportFormat
-from livebot.cli.telling import StopOption, StrategyOption, TargetOption, tell, tell_symbols
+from livebot.cli.telling import client_of, complain
 from livebot.errors import BadInput, LivebotError
-
-if TYPE_CHECKING:
-    from livebot.ops.control_client import ControlClient
 
 EXIT_USAGE = 2
 EXIT_FAILED = 3
 EXIT_NOT_REACHED = 4
-OPERATOR = "by the operator"
 
 app = typer.Typer(
     help="A live trading daemon for many symbols at once.",
@@ -63,18 +51,12 @@ def command(
             try:
                 function(*args, **kwargs)
             except LivebotError as error:
-                _complain(str(error))
+                complain(str(error))
                 raise typer.Exit(_exit_code(error)) from None
 
         return group.command(name, epilog=f"Example: {example}")(told)
 
     return register
-
-
-def _complain(text: str) -> None:
-    from livebot.adapters.redaction import Redaction, secrets_of
-
-    typer.echo(Redaction(secrets_of(os.environ))(text), err=True)
 
 
 def _exit_code(error: LivebotError) -> int:
@@ -141,7 +123,7 @@ def _print_last_report(config: Path, root: Path | None) -> None:
     try:
         typer.echo(last_report(config, root), nl=False)
     except LivebotError as error:  # the run itself ended well
-        _complain(f"the report cannot be shown: {error}")
+        complain(f"the report cannot be shown: {error}")
 
 
 @command("check", example="livebot check --config config.yaml")
@@ -158,6 +140,8 @@ def check(config: ConfigOption = DEFAULT_CONFIG, root: RootOption = None, as_jso
     else:
         for problem in problems:
             typer.echo(problem)
+        for sentence in () if problems else bootstrap.to_know(config):
+            typer.echo(sentence)
         typer.echo(f"{config}: {_problem_count(problems)}", err=bool(problems))
     if problems:
         raise typer.Exit(EXIT_USAGE)
@@ -182,7 +166,7 @@ def status(config: ConfigOption = DEFAULT_CONFIG, root: RootOption = None, as_js
 
     One screen from the running daemon.
     """
-    data = _client(config, root).status()
+    data = client_of(config, root).status()
     if as_json:
         _print_json(data)
         return
@@ -207,133 +191,13 @@ def watch(
     """Keep the status in view until Ctrl-C."""
     from livebot.cli.watch import watch_daemon
 
-    watch_daemon(_client(config, root), every=every, seconds=seconds, as_json=as_json)
-
-
-def _client(config: Path, root: Path | None) -> "ControlClient":
-    from livebot.cli.daemon_address import daemon_address
-    from livebot.ops.control_client import ControlClient
-
-    return ControlClient(daemon_address(config, root, _complain))
+    watch_daemon(client_of(config, root), every=every, seconds=seconds, as_json=as_json)
 
 
 # ------------------------------------------------------------------ telling the running daemon
 
-
-@command("pause", example="livebot pause BTC/USDT ETH/USDT")
-def pause(
-    symbols: SymbolArguments = None,
-    everything: AllOption = False,
-    reason: ReasonOption = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-    root: RootOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Open nothing new on these symbols.
-
-    What is open is managed on.
-    """
-    tell_symbols("pause", symbols, everything, reason, _client(config, root), as_json)
-
-
-@command("resume", example="livebot resume --all")
-def resume(
-    symbols: SymbolArguments = None,
-    everything: AllOption = False,
-    reason: ReasonOption = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-    root: RootOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Lift a pause, or a switch-off by win rate."""
-    tell_symbols("resume", symbols, everything, reason, _client(config, root), as_json)
-
-
-@command("restart", example="livebot restart BTC/USDT")
-def restart(
-    symbols: SymbolArguments = None,
-    everything: AllOption = False,
-    reason: ReasonOption = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-    root: RootOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Start these symbols again from their files.
-
-    Lifts a quarantine.
-    """
-    tell_symbols("restart", symbols, everything, reason, _client(config, root), as_json)
-
-
-@command("flatten", example="livebot flatten BTC/USDT --reason 'delisting'")
-def flatten(
-    symbols: SymbolArguments = None,
-    everything: AllOption = False,
-    reason: ReasonOption = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-    root: RootOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Close these symbols' positions at the market.
-
-    Entries that have not filled are cancelled.  New ones are not stopped by this: see pause and halt.
-    """
-    tell_symbols("flatten", symbols, everything, reason, _client(config, root), as_json)
-
-
-@command("adopt", example="livebot adopt BTC/USDT:USDT --stop 61000")
-def adopt(
-    *,
-    symbols: SymbolArguments = None,
-    everything: AllOption = False,
-    dismiss: Annotated[
-        bool, typer.Option("--dismiss", help="Leave it there as it is, and trade the symbol again.")
-    ] = False,
-    stop: StopOption = None,
-    target: TargetOption = None,
-    strategy: StrategyOption = None,
-    reason: ReasonOption = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-    root: RootOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Take over a position that somebody else opened, or let it be.
-
-    A strategy that runs on the symbol manages it from then on, behind a stop that is placed at once.  Orders of
-    somebody else cannot be taken over: cancel them at the venue, or --dismiss them.  What was dismissed and then
-    changes is told anew, and stops its symbol again.
-    """
-    options = {"stop": stop, "target": target, "strategy": strategy}
-    given = {name: value for name, value in options.items() if value is not None}
-    if dismiss and given:
-        raise typer.BadParameter(f"what is dismissed has no {' or '.join(given)}", param_hint="--dismiss")
-    tell_symbols("dismiss" if dismiss else "adopt", symbols, everything, reason, _client(config, root), as_json, given)
-
-
-@command("halt", example="livebot halt --reason 'news'")
-def halt(
-    reason: ReasonOption = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-    root: RootOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Open nothing any more until `livebot unhalt`.
-
-    This holds over any restart.  Exits go on.
-    """
-    tell(_client(config, root), "halt", {"reason": reason or OPERATOR}, as_json)
-
-
-@command("unhalt", example="livebot unhalt --reason 'losses were looked into'")
-def unhalt(
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.")],
-    config: ConfigOption = DEFAULT_CONFIG,
-    root: RootOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Trade again after a halt."""
-    tell(_client(config, root), "unhalt", {"reason": reason}, as_json)
-
+for _name, _function in operator.COMMANDS.items():
+    command(_name, example=operator.EXAMPLES[_name])(_function)
 
 # ------------------------------------------------------------------ looking back
 

@@ -16,7 +16,7 @@ import typer
 from livebot.cli.exchange import ProtocolName
 
 if TYPE_CHECKING:
-    from livebot.rehearsal.course import Outcome
+    from livebot.rehearsal.course import Outcome, Plan
 
 EXAMPLE = "livebot rehearse --config config.yaml --seconds 90 --kills 2"
 EXIT_NOT_CLEAN = 3
@@ -65,13 +65,15 @@ def rehearse(
 
     Starts an exchange on this machine and the daemon against it, through the real client, with your symbols, strategies
     and risk, throw-away keys, and data of its own.  Streams freeze, answers are lost, the daemon is killed and started
-    again, and at the end stands whether every promise was kept.  Exits 0 if so, else 3 and keeps the folder.
+    again, and at the end stands whether every promise was kept.  With --root a page is kept that draws the use of each
+    limit against its bound.  Exits 0 if all was kept, else 3 and keeps the folder.
     """
     import asyncio
 
     from livebot.errors import BadInput
     from livebot.rehearsal.course import Plan
     from livebot.rehearsal.course import rehearse as run
+    from livebot.rehearsal.page import PAGE
     from livebot.rehearsal.scratch import rehearsed
     from livebot.simulator.local_exchange import scripted
 
@@ -95,6 +97,7 @@ def rehearse(
     try:
         outcome = asyncio.run(run(plan, lambda line: print(line, file=sys.stderr, flush=True)))
         clean = outcome.clean
+        (folder / PAGE).write_text(_page(plan, outcome), encoding="utf-8")
         (_print_json if as_json else _print_table)(outcome)
     except asyncio.CancelledError:
         raise typer.Exit(EXIT_NOT_CLEAN) from None
@@ -102,13 +105,29 @@ def rehearse(
         if clean and root is None:
             shutil.rmtree(folder)
         else:
-            print(f"everything it wrote is in {folder}", file=sys.stderr)
+            print(f"everything it wrote is in {folder}; {PAGE} draws the use of each limit", file=sys.stderr)
     if not clean:
         raise typer.Exit(EXIT_NOT_CLEAN)
 
 
+def _page(plan: "Plan", outcome: "Outcome") -> str:
+    from livebot.rehearsal.files import read_denials
+    from livebot.rehearsal.page import page_of
+
+    found = plan.found
+    facts = (
+        f"{len(found.system.keys)} pairs of strategy and symbol for {outcome.seconds:.0f} s",
+        f"{outcome.opened} signals opened, {outcome.closed} closed",
+        f"faults: {sum(outcome.faults.values())}, kills: {outcome.kills}",
+        "every promise was kept" if outcome.verdict.clean else "NOT CLEAN",
+    )
+    denied = read_denials(plan.root / "state" / "ledger.sqlite")
+    return page_of(found.system.name, facts, outcome.limits, denied, outcome.verdict)
+
+
 def _print_json(outcome: "Outcome") -> None:
     from livebot.rehearsal.verdict import NOT_JUDGED
+    from livebot.reporting.limits_page import limits_table
 
     verdict = outcome.verdict
     typer.echo(
@@ -126,6 +145,10 @@ def _print_json(outcome: "Outcome") -> None:
                     name: {"checked": verdict.checked[name], "broken": said} for name, said in verdict.broken.items()
                 },
                 "not_judged": dict(NOT_JUDGED),
+                "limits": [
+                    dict(zip(("name", "allowed", "most_used", "share"), row, strict=True))
+                    for row in limits_table(outcome.limits).rows
+                ],
             },
             indent=2,
         )
@@ -138,6 +161,7 @@ def _print_table(outcome: "Outcome") -> None:
     from rich.table import Table
 
     from livebot.rehearsal.verdict import INVARIANTS, NOT_JUDGED
+    from livebot.reporting.limits_page import limits_table
 
     struck = ", ".join(f"{kind} {count}" for kind, count in sorted(outcome.faults.items()))
     console = Console(highlight=False)
@@ -164,6 +188,11 @@ def _print_table(outcome: "Outcome") -> None:
     for name, text in NOT_JUDGED.items():
         table.add_row(name, text, "", "not here")
     console.print(table)
+    uses = limits_table(outcome.limits)
+    most = Table(*uses.columns, box=box.SIMPLE, pad_edge=False)
+    for row in uses.rows:
+        most.add_row(*row)
+    console.print(most)
     for name, said in outcome.verdict.broken.items():
         for sentence in said:
             console.print(f"{name}: {sentence}", soft_wrap=True, markup=False)

@@ -64,6 +64,8 @@ def identity(status: SystemStatus, width: int) -> Text:
         Text(f"up {span(status.now_ms - status.started_ms)}", "dim"),
         Text(f"pid {status.pid}", "dim"),
     ]
+    if status.config_loaded_ms is not None and status.config_loaded_ms > status.started_ms:
+        parts.insert(4, Text(f"config reloaded {span(status.now_ms - status.config_loaded_ms)} ago", "dim"))
     return packed(parts, width)[0]
 
 
@@ -116,7 +118,7 @@ def limit_parts(limits: Iterable[LimitUse]) -> list[Text]:
 
 def share_used(limit: LimitUse) -> float:
     """1.0 is all of it; a limit of nothing is always used up."""
-    return float(limit.used / limit.allowed) if limit.allowed else 1.0
+    return limit.share
 
 
 def _used(limit: LimitUse, share: float) -> tuple[str, str]:
@@ -173,6 +175,7 @@ def status_view(status: SystemStatus, width: int) -> RenderableType:
     parts += _open_section(shown, width)
     parts += _quiet_line(status, rows)
     parts += universe_line(status)
+    parts += clusters_line(status)
     parts += titled("Limits", limit_parts(status.limits), width)
     parts += titled("Counts", count_parts(status), width)
     return Group(*parts)
@@ -208,6 +211,25 @@ def universe_line(status: SystemStatus) -> list[Text]:
         parts.append(f"no longer listed: {', '.join(universe.resting)}")
     text = clean("; ".join(parts))
     return titled("Universe", [Text(text)], _TITLE_WIDTH + len(text))
+
+
+def clusters_line(status: SystemStatus) -> list[Text]:
+    """Which symbols count together, since when, and when that is worked out next."""
+    clusters = status.clusters
+    if clusters is None:
+        return []
+    if clusters.known:
+        largest = ", ".join(f"{name} {size}" for name, size in clusters.largest)
+        more = ", ..." if clusters.shared > len(clusters.largest) else ""
+        parts = [f"{clusters.shared} of two or more symbols" + (f" ({largest}{more})" if largest else "")]
+        unmeasured = f" ({clusters.unmeasured} for lack of candles)" if clusters.unmeasured else ""
+        parts.append(f"{clusters.alone} alone{unmeasured}")
+    else:
+        parts = ["not known yet, and nothing opens until they are"]
+    if clusters.at_ms is not None and clusters.next_ms is not None:
+        parts.append(f"as of {moment(clusters.at_ms)}, next {moment(clusters.next_ms)}")
+    text = clean("; ".join(parts))
+    return titled("Clusters", [Text(text)], _TITLE_WIDTH + len(text))
 
 
 def _quiet_line(status: SystemStatus, rows: list[Row]) -> list[Text]:

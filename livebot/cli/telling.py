@@ -4,15 +4,22 @@ Rules of this file: nothing heavy is imported; what can be seen to be wrong with
 """
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from livebot.errors import Rejected
+
 if TYPE_CHECKING:
     from livebot.ops.control_client import ControlClient
+
+Arguments = dict[str, list[str] | str | None]
+Command = tuple[str, Arguments]  # its name and arguments
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -38,6 +45,21 @@ StrategyOption = Annotated[
 ]
 
 
+def complain(text: str) -> None:
+    """A sentence on stderr, without secrets."""
+    from livebot.adapters.redaction import Redaction, secrets_of
+
+    typer.echo(Redaction(secrets_of(os.environ))(text), err=True)
+
+
+def client_of(config: Path, root: Path | None) -> "ControlClient":
+    """Who asks the daemon of this root.  Raises BadInput as `daemon_address`."""
+    from livebot.cli.daemon_address import daemon_address
+    from livebot.ops.control_client import ControlClient
+
+    return ControlClient(daemon_address(config, root, complain))
+
+
 def tell_symbols(
     name: str,
     symbols: list[str] | None,
@@ -50,13 +72,33 @@ def tell_symbols(
     """Have a command on symbols carried out; `more` are its other arguments.  Raises as `ControlClient.command`."""
     if bool(symbols) == everything:
         raise typer.BadParameter(f"name the symbols to {name}, or say --all", param_hint="SYMBOL...")
-    arguments: dict[str, list[str] | str | None] = {"symbols": symbols or None, **more}
+    arguments: Arguments = {"symbols": symbols or None, **more}
     if reason is not None:
         arguments["reason"] = reason
     tell(client, name, arguments, as_json)
 
 
-def tell(client: "ControlClient", name: str, arguments: dict[str, list[str] | str | None], as_json: bool) -> None:
+def tell(client: "ControlClient", name: str, arguments: Arguments, as_json: bool) -> None:
     """Have a command carried out and print what the daemon says.  Raises as `ControlClient.command`."""
-    message = client.command(name, arguments)
-    typer.echo(json.dumps({"message": message}, indent=2) if as_json else message)
+    tell_each(client, [(name, arguments)], as_json)
+
+
+def tell_each(client: "ControlClient", commands: Sequence[Command], as_json: bool) -> None:
+    """Have several carried out, each whatever the daemon said of the one before, and print what it says of all.
+
+    Raises:
+        DaemonNotReached: nobody answers.
+        Rejected: one of them was refused.
+
+    """
+    said, refused = [], []
+    for name, arguments in commands:
+        try:
+            said.append(client.command(name, arguments))
+        except Rejected as error:
+            refused.append(str(error))
+    if said:
+        message = "\n".join(said)
+        typer.echo(json.dumps({"message": message}, indent=2) if as_json else message)
+    if refused:
+        raise Rejected("; ".join(refused))

@@ -11,15 +11,20 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from livebot.config.clusters import unknown_symbols
 from livebot.config.document import Document, read_document
 from livebot.config.model import Config, StrategyConfig
 from livebot.config.problems import ConfigErrors, Place, Problem
-from livebot.config.risk import ExitsConfig
+from livebot.config.risk import ExitsConfig, SizingConfig
+from livebot.config.rounds import scorer_problems
+from livebot.config.running import RuntimeConfig
 from livebot.config.strategies import Planner, StrategyPlan, check_symbols
 from livebot.config.terms import exit_plan
 from livebot.config.universe import UniverseConfig, always_symbols, choice_problems
 from livebot.config.venue import mode_problems
 from livebot.config.wording import Wording
+from livebot.core.rules import ATR_PERIOD
+from livebot.features.true_range import candles_for
 
 __all__ = ["SIZE_MAX_BYTES", "ConfigErrors", "LoadedConfig", "check", "load"]
 
@@ -104,8 +109,12 @@ def _check_meaning(document: Document, wording: Wording) -> tuple[tuple[Strategy
         if strategy is not None:
             planner.add(position, strategy)
     problems += planner.problems + _check_exits(data, wording)
+    problems += scorer_problems(data, wording) + _check_period(data, wording)
     universe = _section(UniverseConfig, data["universe"]) if found else None
-    problems += [wording.at(place, text) for place, text in (*choice_problems(data, universe), *mode_problems(data))]
+    told = [*choice_problems(data, universe), *mode_problems(data)]
+    if not found:
+        told += unknown_symbols(data, [symbol for symbol in symbols if isinstance(symbol, str)])
+    problems += [wording.at(place, text) for place, text in told]
     return tuple(planner.plans), problems
 
 
@@ -118,6 +127,20 @@ def _check_exits(data: Mapping[str, object], wording: Wording) -> list[Problem]:
     except ValueError as error:
         return [wording.told(("risk", "exits"), str(error))]
     return []
+
+
+def _check_period(data: Mapping[str, object], wording: Wording) -> list[Problem]:
+    """A size by volatility looks at candles that are kept."""
+    risk = data.get("risk")
+    sizing = _section(SizingConfig, risk.get("sizing")) if isinstance(risk, dict) else None
+    runtime = _section(RuntimeConfig, data.get("runtime", {}))
+    if sizing is None or runtime is None or sizing.kind != "volatility":
+        return []
+    needed = candles_for(sizing.period or ATR_PERIOD)
+    if needed <= runtime.history:
+        return []
+    text = f"looks at {needed} candles, and runtime.history keeps {runtime.history}; raise that or choose a shorter one"
+    return [wording.at(("risk", "sizing", "period"), text)]
 
 
 def _list(value: object) -> list[Any]:

@@ -47,7 +47,7 @@ def _one_line(text: str) -> str:
 
 
 class Mismatch(ValueError):
-    """Keys of one section that contradict each other: (key within the section, sentence) for each."""
+    """Keys of one section that contradict each other: (key within the section, sentence) for each; `a.b` is b within a."""
 
     def __init__(self, *found: tuple[str, str]) -> None:
         self.found = found

@@ -8,8 +8,12 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from livebot.config.clusters import ClustersConfig
+from livebot.config.limits import LimitsConfig, limit
 from livebot.config.problems import Mismatch
+from livebot.config.rounds import RoundConfig
 from livebot.config.section import Section
+from livebot.config.trading_states import TradingStatesConfig
 from livebot.config.values import (
     Count,
     Hours,
@@ -21,6 +25,7 @@ from livebot.config.values import (
     RatioOrOne,
     RatioOrZero,
 )
+from livebot.core.denial import DenialCode
 
 _AMOUNTS = {
     "fixed": {"notional": "the quote amount of each signal"},
@@ -29,26 +34,46 @@ _AMOUNTS = {
         "fraction": "the part of equity lost if the stop is hit",
         "maximum_fraction": "the most of equity that one signal takes",
     },
+    "volatility": {
+        "fraction": "the part of equity that a move of one average true range gains or loses",
+        "maximum_fraction": "the most of equity that one signal takes",
+    },
+    "kelly": {
+        "kelly_fraction": "the part of the whole Kelly stake that is risked to the stop",
+        "maximum_fraction": "the most of equity that one signal takes",
+    },
 }
+_OPTIONAL = {"volatility": ("period",)}
 
 
 class SizingConfig(Section):
-    """How large a signal is.  fixed: `notional` (quote); fraction: `fraction` of equity; risk_to_stop: both ratios."""
+    """How large a signal is.
 
-    kind: Literal["fixed", "fraction", "risk_to_stop"] = Field(description="fixed, fraction or risk_to_stop")
+    fixed: `notional` (quote); fraction: `fraction` of equity; risk_to_stop: `fraction` of equity is lost at the stop;
+    volatility: `fraction` of equity is gained or lost when the price moves by its average true range over `period` candles
+    of the strategy (14); kelly: `kelly_fraction` of what Kelly's criterion stakes on the entry's confidence is lost at the
+    stop.  The last three take `maximum_fraction` of equity at most.
+    """
+
+    kind: Literal["fixed", "fraction", "risk_to_stop", "volatility", "kelly"] = Field(
+        description="fixed, fraction, risk_to_stop, volatility or kelly"
+    )
     notional: Quote | None = None
     fraction: RatioOrOne | None = None
     maximum_fraction: Multiple | None = None
+    kelly_fraction: RatioOrOne | None = None
+    period: Count | None = None
 
     @model_validator(mode="after")
     def _amounts_fit_the_kind(self) -> Self:
         needed = _AMOUNTS[self.kind]
+        known = (*needed, *_OPTIONAL.get(self.kind, ()))
         found = []
-        for key in ("notional", "fraction", "maximum_fraction"):
+        for key in ("notional", "fraction", "maximum_fraction", "kelly_fraction", "period"):
             given = getattr(self, key) is not None
             if key in needed and not given:
                 found.append((key, f"is missing; kind {self.kind} needs {needed[key]}"))
-            if key not in needed and given:
+            if key not in known and given:
                 found.append((key, f"means nothing for kind {self.kind}; take it out"))
         if found:
             raise Mismatch(*found)
@@ -124,38 +149,6 @@ class ExitsConfig(Section):
     averaging: AveragingConfig | None = None
 
 
-class LimitsConfig(Section):
-    """What is allowed in all; null switches a limit off.
-
-    Exposures are ratios of equity (1.5 is 150 %), `daily_loss` of equity at day start, `drawdown` of peak equity.
-    """
-
-    open_signals: Count | None = 10
-    open_signals_per_strategy: Count | None = None
-    gross_exposure: Multiple | None = Decimal(2)
-    symbol_exposure: Multiple | None = None
-    orders_per_minute: Count | None = 60
-    daily_loss: Ratio | None = Decimal("0.10")
-    drawdown: Ratio | None = Decimal("0.25")
-
-    @model_validator(mode="after")
-    def _parts_stay_below_the_whole(self) -> Self:
-        found = [
-            (
-                part_name,
-                f"{part} is above {whole_name} ({whole}), so it could never bind; lower it or raise {whole_name}",
-            )
-            for part_name, part, whole_name, whole in (
-                ("symbol_exposure", self.symbol_exposure, "gross_exposure", self.gross_exposure),
-                ("open_signals_per_strategy", self.open_signals_per_strategy, "open_signals", self.open_signals),
-            )
-            if part is not None and whole is not None and part > whole
-        ]
-        if found:
-            raise Mismatch(*found)
-        return self
-
-
 class LossLimitConfig(Section):
     """When `ratio` of what it all started with is lost, trading halts: it opens nothing more, or closes all as well."""
 
@@ -179,5 +172,26 @@ class RiskConfig(Section):
     exits: ExitsConfig = ExitsConfig()
     schedule_minutes: Minutes = 60
     limits: LimitsConfig = LimitsConfig()
-    loss_limit: LossLimitConfig | None = LossLimitConfig()
-    win_rate: WinRateConfig | None = WinRateConfig()
+    round: RoundConfig = RoundConfig()
+    clusters: ClustersConfig | None = None
+    loss_limit: LossLimitConfig | None = limit(
+        LossLimitConfig(),
+        "ratio of capital",
+        DenialCode.HALTED,
+        "What was lost in all since the start or the last `livebot unhalt`, of what it was made with; trading is HALTED then.",
+    )
+    win_rate: WinRateConfig | None = limit(
+        WinRateConfig(),
+        "ratio of closes",
+        DenialCode.SWITCHED_OFF,
+        "The least share of a symbol's closed signals that won, once there are `trades`; the symbol is switched off below it, "
+        "for `off_hours` or until `livebot resume SYMBOL`.",
+    )
+    trading_states: TradingStatesConfig = TradingStatesConfig()
+
+    @model_validator(mode="after")
+    def _clusters_are_told(self) -> Self:
+        if self.limits.open_signals_per_cluster is not None and self.clusters is None:
+            text = "needs risk.clusters, or every symbol counts by itself; say there which symbols count together"
+            raise Mismatch(("limits.open_signals_per_cluster", text))
+        return self

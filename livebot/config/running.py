@@ -156,10 +156,22 @@ def _address(value: object) -> str:
     raise ValueError(f"must be the address of a network interface such as 127.0.0.1 or ::1, is {shown(value)}")
 
 
+class ControlHttpConfig(Section):
+    """The control API on a port of this machine, for who holds the token, LIVEBOT_CONTROL_TOKEN.
+
+    `host` is the loopback, 127.0.0.1 or ::1, and nothing else: from another machine, come through `ssh -L`.
+    """
+
+    port: Port
+    host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
+
+
 class ControlConfig(Section):
     """Where the operator's commands reach the daemon; `socket` null is control.sock in the state folder.
 
-    A command is answered within `command_seconds`; at most `connections` may be open at once.
+    A command is answered within `command_seconds`; at most `connections` may be open at once.  `http` (null: none) serves
+    the same on a loopback port.  `event_clients` (0: none) may listen to events at once, of which the last `events_kept`
+    are there for who comes back; the answers to the last `keys_kept` Idempotency-Keys are kept.
 
     Metrics for Prometheus are at GET /metrics of the socket, and with `metrics_port` at that port of `metrics_address`
     too: whoever reaches it reads what is open and what it is worth, so leave it at a loopback address unless a firewall
@@ -170,6 +182,10 @@ class ControlConfig(Section):
     socket: PathText | None = None
     command_seconds: Seconds = Decimal(30)
     connections: Count = 16
+    http: ControlHttpConfig | None = None
+    event_clients: CountOrZero = 4
+    events_kept: Count = 5_000
+    keys_kept: Count = 256
     metrics_port: Port | None = None
     metrics_address: Annotated[str, BeforeValidator(_address)] = "127.0.0.1"
     metrics_symbols: CountOrZero = 100
@@ -178,4 +194,16 @@ class ControlConfig(Section):
     def _address_is_used(self) -> Self:
         if "metrics_address" in self.model_fields_set and self.metrics_port is None:
             raise Mismatch(("metrics_address", "means nothing without metrics_port; set that too, or take this out"))
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_room(self) -> Self:
+        found = []
+        if self.http is not None and self.http.port == self.metrics_port:
+            found.append(("http", f"port {self.metrics_port} is metrics_port already; choose another one for either"))
+        if "event_clients" in self.model_fields_set and self.event_clients >= self.connections:
+            text = f"{self.event_clients} would leave no connection for a halt; lower it below connections ({self.connections})"
+            found.append(("event_clients", text))
+        if found:
+            raise Mismatch(*found)
         return self

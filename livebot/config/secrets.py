@@ -1,8 +1,10 @@
-"""The keys of a venue account, and the word that real orders need: from the environment or systemd's credentials only.
+"""What comes from the environment or systemd's credentials only: the keys of a venue account, the token of control.http, and
+the word that real orders need.
 
 Rules of this file: a secret's value is in no message and in no repr; what is missing is told by its name, all at once.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +13,12 @@ from livebot.errors import BadInput
 
 API_KEY, API_SECRET, API_PASSWORD = "LIVEBOT_API_KEY", "LIVEBOT_API_SECRET", "LIVEBOT_API_PASSWORD"
 CONFIRMATION = "LIVEBOT_CONFIRM_LIVE"
+CONTROL_TOKEN = "LIVEBOT_CONTROL_TOKEN"  # noqa: S105  the name of a secret is none
+TOKEN_CHARACTERS_MIN = 32
+TOKEN_CHARACTERS_MAX = 1024
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _BYTES_MAX = 64 * 1024
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")  # of RFC 6750
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,28 @@ def read_secrets(environ: Mapping[str, str]) -> Secrets:
             "(systemd LoadCredential=); never write it into the config"
         )
     return Secrets(found[API_KEY], found[API_SECRET], found[API_PASSWORD])
+
+
+def control_token(environ: Mapping[str, str]) -> str:
+    """What who asks at control.http has to show.
+
+    Raises:
+        BadInput: there is none, or it is too short or holds what no header can.
+
+    """
+    token = read_secret(CONTROL_TOKEN, environ)
+    make = "`openssl rand -hex 32` makes one"
+    if not token:
+        raise BadInput(
+            f"control.http needs {CONTROL_TOKEN}: set it in the environment, or as a credential of the service, and "
+            f"never in the config; {make}"
+        )
+    if not TOKEN_CHARACTERS_MIN <= len(token) <= TOKEN_CHARACTERS_MAX or not _TOKEN.fullmatch(token):
+        raise BadInput(
+            f"{CONTROL_TOKEN} must have {TOKEN_CHARACTERS_MIN} to {TOKEN_CHARACTERS_MAX} of the characters a-z, A-Z, 0-9 "
+            f"and . _ ~ + / = -, and has {len(token)}; {make}"
+        )
+    return token
 
 
 def check_confirmation(system: str, environ: Mapping[str, str]) -> None:

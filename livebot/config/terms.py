@@ -6,15 +6,18 @@ Rules of this file: what meets money stays the decimal that stands in the file; 
 from decimal import Decimal
 
 from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, capabilities_of
+from livebot.config.limits import LimitsConfig, LosingStreakConfig, RepeatedExecutionsConfig
 from livebot.config.model import Config
-from livebot.config.risk import EntryConfig, ExitsConfig, LimitsConfig, LossLimitConfig, SizingConfig, WinRateConfig
+from livebot.config.risk import EntryConfig, ExitsConfig, LossLimitConfig, SizingConfig, WinRateConfig
 from livebot.config.running import ExecutionConfig, RuntimeConfig
 from livebot.config.venue import SIMULATOR
 from livebot.core.entry import Averaging, BreakEven, ExitPlan, PartialLevel, Trailing
+from livebot.core.limits import Limits, RepeatedExecutions
 from livebot.core.market import MINUTE_MS, Instrument
 from livebot.core.performance import WinRate
-from livebot.core.risk import Limits
 from livebot.core.rules import (
+    ATR_PERIOD,
+    CappedKelly,
     EntryRules,
     FixedNotional,
     FractionOfEquity,
@@ -22,7 +25,9 @@ from livebot.core.rules import (
     RiskToStop,
     Rules,
     Sizing,
+    VolatilityParity,
 )
+from livebot.core.streak import LosingStreak, StreakScope
 from livebot.runtime.settings import (
     ExecutionSettings,
     LedgerSettings,
@@ -87,12 +92,20 @@ def _venue(config: Config) -> VenueCapabilities:
 
 def sizing(section: SizingConfig) -> Sizing:
     """How large a signal is."""
-    if section.notional is not None:
-        return FixedNotional(section.notional)
-    assert section.fraction is not None  # the section has checked that its amounts fit its kind
-    if section.maximum_fraction is None:
-        return FractionOfEquity(section.fraction)
-    return RiskToStop(section.fraction, section.maximum_fraction)
+    # the section has checked that its amounts fit its kind
+    notional, fraction, most = section.notional, section.fraction, section.maximum_fraction
+    if notional is not None:
+        return FixedNotional(notional)
+    if section.kind == "kelly":
+        assert section.kelly_fraction is not None
+        assert most is not None
+        return CappedKelly(section.kelly_fraction, most)
+    assert fraction is not None
+    if most is None:
+        return FractionOfEquity(fraction)
+    if section.kind == "volatility":
+        return VolatilityParity(fraction, most, section.period or ATR_PERIOD)
+    return RiskToStop(fraction, most)
 
 
 def entry_rules(section: EntryConfig) -> EntryRules:
@@ -132,12 +145,43 @@ def limits(section: LimitsConfig) -> Limits:
     return Limits(
         open_signals=section.open_signals,
         open_signals_per_strategy=section.open_signals_per_strategy,
+        open_signals_per_cluster=section.open_signals_per_cluster,
         gross_exposure=section.gross_exposure,
+        net_exposure=section.net_exposure,
         symbol_exposure=section.symbol_exposure,
+        base_exposure=section.base_exposure,
+        risk_per_trade=section.risk_per_trade,
+        risk_in_all=section.risk_in_all,
+        order_notional=section.order_notional,
+        price_collar=section.price_collar,
+        stale_data_ms=_ms_or_none(section.stale_data_seconds),
+        minimum_confidence=section.minimum_confidence,
+        duplicate_order_ms=_ms_or_none(section.duplicate_order_seconds),
+        repeated_executions=_repeated_executions(section.repeated_executions),
+        orders_per_second=section.orders_per_second,
         orders_per_minute=section.orders_per_minute,
+        orders_per_day=section.orders_per_day,
+        losing_streak=_losing_streak(section.losing_streak),
         daily_loss=section.daily_loss,
         drawdown=section.drawdown,
     )
+
+
+def _ms_or_none(seconds: Decimal | None) -> int | None:
+    return None if seconds is None else _ms(seconds)
+
+
+def _repeated_executions(section: RepeatedExecutionsConfig | None) -> RepeatedExecutions | None:
+    if section is None:
+        return None
+    return RepeatedExecutions(maximum=section.maximum, window_ms=int(section.window_hours * _HOUR_MS))
+
+
+def _losing_streak(section: LosingStreakConfig | None) -> LosingStreak | None:
+    if section is None:
+        return None
+    cooldown_ms = section.cooldown_minutes * MINUTE_MS
+    return LosingStreak(losses=section.losses, cooldown_ms=cooldown_ms, scope=StreakScope(section.scope))
 
 
 def win_rate(section: WinRateConfig | None) -> WinRate | None:

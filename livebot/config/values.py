@@ -129,7 +129,7 @@ _PATH = Matching(
     re.compile(rf"(?!~)[^{_UNREADABLE}]{{1,{_PATH_LENGTH_MAX}}}"),
     "a path, absolute or relative to the root (~ is not known here)",
 )
-_NAME = Matching(
+NAME = Matching(
     re.compile(r"[a-z0-9][a-z0-9_-]{0,31}"),
     "a name of at most 32 of a-z, 0-9, _ and -, the first a letter or digit",
 )
@@ -138,7 +138,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[str, BeforeValidator(_TEXT)]
 SymbolText = Annotated[str, BeforeValidator(_SYMBOL)]
 PathText = Annotated[str, BeforeValidator(_PATH)]
-Name = Annotated[str, BeforeValidator(_NAME)]
+Name = Annotated[str, BeforeValidator(NAME)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Later = Annotated[None, BeforeValidator(_later)]
 

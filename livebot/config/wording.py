@@ -83,7 +83,7 @@ class Wording:
             yield self.at(place, f"is missing{self._purpose(place)}")
         elif isinstance(cause, Mismatch):
             for key, text in cause.found:
-                yield self.at((*place, key), text)
+                yield self.at((*place, *key.split(".")), text)
         elif isinstance(cause, Exception):
             yield self.told(place, str(cause))
         else:

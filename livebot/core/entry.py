@@ -105,7 +105,8 @@ class Entry:
     """A trade a strategy wants.
 
     `limit_price` None means at the market; otherwise the entry rests at that price for `schedule_ms` (None: the
-    configured time).  `lifetime_ms` counts from the first fill.  `exits` None means the configured plan.
+    configured time).  `lifetime_ms` counts from the first fill.  `exits` None means the configured plan.  `confidence` is
+    how much the strategy itself trusts it, a probability in [0, 1]; None: it does not say.
     """
 
     side: Side
@@ -116,6 +117,7 @@ class Entry:
     schedule_ms: int | None = None
     exits: ExitPlan | None = None
     reason: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

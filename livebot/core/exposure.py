@@ -58,6 +58,14 @@ def held(position: Position, orders: Iterable[OrderRecord]) -> Decimal:
     return quantity
 
 
+def awaits_entry(state: SignalState, orders: Iterable[OrderRecord]) -> bool:
+    """Whether something may still open, or be added, that nobody has taken back yet."""
+    if isinstance(state, Scheduled | Opening):
+        return state.cancel is None
+    opening = (record for record in orders if record.request.leg.opens and record.status.live)
+    return isinstance(state, Open) and any(not record.cancel_requested for record in opening)
+
+
 def others_that_leave(orders: Iterable[OrderRecord], order: OrderRequest) -> list[OrderRecord]:
     """Orders beside this one that may close some of the position, or have and nobody knows how much."""
     return [

@@ -218,3 +218,6 @@ FACT_KINDS: tuple[type[Fact], ...] = (
     SignalClosed,
     EntryCancelled,
 )
+
+# Those that tell of orders that add exposure: of entries the first two, of averaging the others (which tell of entries too).
+ORDER_KINDS = (SignalScheduled, SignalOpening, PositionIncreased, OrderFailed)

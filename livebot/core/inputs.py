@@ -100,6 +100,13 @@ class ExitRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class EntriesWithdrawn:
+    """Trading is not ACTIVE any more: what would still open or add something is taken back; a position goes on."""
+
+    ts_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Adjusted:
     """What the strategy's `manage` wants."""
 
@@ -134,6 +141,7 @@ Input = (
     | OrderFilled
     | OrderEnded
     | ExitRequested
+    | EntriesWithdrawn
     | Adjusted
     | ClosedOutside
 )

@@ -25,6 +25,7 @@ from livebot.core.inputs import (
     AskAdmission,
     CandleClosed,
     ClosedOutside,
+    EntriesWithdrawn,
     ExitRequested,
     Input,
     OrderAbsent,
@@ -36,7 +37,7 @@ from livebot.core.inputs import (
     Step,
     SymbolState,
 )
-from livebot.core.leaving import begin_close, cancel_live, close_on, give_up_entry, protect
+from livebot.core.leaving import begin_close, cancel_live, cancel_opening_orders, close_on, give_up_entry, protect
 from livebot.core.market import Candle, decimal_of
 from livebot.core.order import Leg, OrderKind, OrderRequest
 from livebot.core.protection import make_room
@@ -65,6 +66,9 @@ from livebot.core.signal import (
     tighter_target,
 )
 from livebot.errors import IllegalTransition
+
+# An entry that is given up for one of these is kept if it fills all the same, and that is not what an exit wants.
+_WEAKER = (None, CancelReason.EXPIRED, CancelReason.TRADING_STATE)
 
 
 def step(state: SymbolState, event: Input, rules: Rules) -> Step:  # noqa: C901, PLR0912 - one arm per input, no logic
@@ -97,6 +101,8 @@ def step(state: SymbolState, event: Input, rules: Rules) -> Step:  # noqa: C901,
             _admitted(draft, event)
         case ExitRequested():
             _exit(draft, event.reason)
+        case EntriesWithdrawn():
+            _withdraw_entries(draft)
         case Adjusted():
             _adjusted(draft, event.adjustment, event.price)
         case ClosedOutside():
@@ -285,12 +291,22 @@ def _ask_averaging(draft: Draft, present: Open, candle: Candle) -> None:
 def _exit(draft: Draft, reason: CloseReason) -> None:
     present = draft.present
     if isinstance(present, Scheduled | Opening):
-        if present.cancel is None or present.cancel is CancelReason.EXPIRED:
+        if present.cancel in _WEAKER:
             give_up_entry(draft, present, CANCEL_REASON.get(reason, CancelReason.OPERATOR))
+        else:
+            cancel_live(draft, again=True)
     elif isinstance(present, Open):
         begin_close(draft, present, reason)
     elif isinstance(present, Closing):
         close_on(draft, present)  # the first reason stands
+
+
+def _withdraw_entries(draft: Draft) -> None:
+    present = draft.present
+    if isinstance(present, Scheduled | Opening) and present.cancel is None:
+        give_up_entry(draft, present, CancelReason.TRADING_STATE)
+    elif isinstance(present, Open):
+        cancel_opening_orders(draft, again=False)
 
 
 def _adjusted(draft: Draft, adjustment: Adjustment, price: Decimal) -> None:

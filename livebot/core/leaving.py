@@ -53,7 +53,7 @@ def give_up_entry(draft: Draft, present: Scheduled | Opening, reason: CancelReas
 def begin_close(draft: Draft, present: Open, reason: CloseReason) -> None:
     """Close the position at the market."""
     to_closing(draft, present, reason)
-    _cancel_opening_orders(draft, again=False)
+    cancel_opening_orders(draft, again=False)
     _ask_exit(draft, present)
 
 
@@ -80,7 +80,7 @@ def close_on(draft: Draft, present: Closing) -> None:
         cancel_live(draft, again=True)
         settle(draft)
         return
-    _cancel_opening_orders(draft, again=True)
+    cancel_opening_orders(draft, again=True)
     quantity = draft.held(present.position)
     if draft.live(Leg.EXIT) is None and _is_dust(draft, present, quantity):
         _clear_dust(draft, present, quantity)
@@ -113,7 +113,8 @@ def cancel_live(draft: Draft, *, again: bool) -> None:
         _take_back(draft, record, again=again)
 
 
-def _cancel_opening_orders(draft: Draft, *, again: bool) -> None:
+def cancel_opening_orders(draft: Draft, *, again: bool) -> None:
+    """Take back what would open or add something; what was already asked back only if `again`."""
     for leg in _OPENING_LEGS:
         record = draft.live(leg)
         if record is not None:

@@ -124,6 +124,11 @@ def _to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
     return _WIDE.divide(value, step).to_integral_value(rounding=rounding) * step
 
 
+def base_asset(symbol: str) -> str:
+    """What is bought and sold under a symbol: BTC of BTC/USDT and of BTC/USDT:USDT."""
+    return symbol.partition("/")[0]
+
+
 def decimal_of(value: float) -> Decimal:
     """A float as the shortest decimal that reads back as the same float (what a person would write)."""
     return Decimal(repr(float(value)))

@@ -11,21 +11,33 @@ from livebot.core.candidate import Candidate, Refused
 from livebot.core.entry import Entry
 from livebot.core.inputs import SymbolState
 from livebot.core.order import Leg, OrderKind, OrderRequest, client_order_id
+from livebot.core.quick_init import quick_init
 from livebot.core.repricing import resting_price, worst_price
 from livebot.core.rules import Rules
 from livebot.core.signal import Signal
-from livebot.core.sizing import size
+from livebot.core.sizing import Outlook, size
 from livebot.core.validation import CheckedEntry, validate
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What an entry is judged against: last price, equity (both quote), market time, the model's confidence if any."""
+    """What an entry is judged against: last price, equity (both quote), market time, the model's confidence if any.
+
+    `atr` (quote) is the average true range of the strategy's own candles, where the sizing rule looks at it.
+    """
 
     price: Decimal
     equity: Decimal
     ts_ms: int
     confidence: float | None = None
+    atr: float | None = None
+
+
+def trusted(entry: Entry, now: Circumstances) -> float | None:
+    """How likely the entry is to win, as the model has it, or else as the strategy does; None: nobody says, or nonsense."""
+    confidence = entry.confidence if now.confidence is None else now.confidence
+    return float(confidence) if confidence is not None and 0 <= confidence <= 1 else None
 
 
 def propose(state: SymbolState, entry: Entry, now: Circumstances, rules: Rules) -> Candidate | Refused:
@@ -41,7 +53,9 @@ def propose(state: SymbolState, entry: Entry, now: Circumstances, rules: Rules) 
     if limits is not None and limits.reprices:
         worst = worst_price(entry.side, checked.entry_price, limits, rules.instrument)
     prices = (checked.entry_price,) if worst is None else (checked.entry_price, worst)
-    quantity = _size(prices, checked.stop_loss, now.equity, rules)
+    confidence = trusted(entry, now)
+    outlook = Outlook(take_profit=checked.take_profit, confidence=confidence, atr=now.atr)
+    quantity = _size(prices, checked.stop_loss, now.equity, rules, outlook)
     if isinstance(quantity, Refused):
         return quantity
     dearest = max(prices)  # so that there is room for it wherever it fills
@@ -62,7 +76,7 @@ def propose(state: SymbolState, entry: Entry, now: Circumstances, rules: Rules) 
             created_ms=now.ts_ms,
             schedule_expires_ms=None if checked.limit_price is None else now.ts_ms + checked.schedule_ms,
             exits=entry.exits or rules.exits,
-            confidence=now.confidence,
+            confidence=confidence,
             reason=entry.reason,
             worst_price=worst,
             reprices_left=limits.reprices if limits is not None else 0,
@@ -70,7 +84,7 @@ def propose(state: SymbolState, entry: Entry, now: Circumstances, rules: Rules) 
         price=dearest,
         notional=quantity * dearest,
         risk=quantity * max(abs(price - checked.stop_loss) for price in prices),
-        confidence=now.confidence,
+        confidence=confidence,
         ts_ms=now.ts_ms,
     )
 
@@ -93,11 +107,20 @@ def _order(state: SymbolState, checked: CheckedEntry, quantity: Decimal, rules: 
     )
 
 
-def _size(prices: tuple[Decimal, ...], stop_loss: Decimal, equity: Decimal, rules: Rules) -> Decimal | Refused:
+def _size(
+    prices: tuple[Decimal, ...], stop_loss: Decimal, equity: Decimal, rules: Rules, outlook: Outlook
+) -> Decimal | Refused:
     """What is right at each price that the entry may have."""
     smallest = None
     for price in prices:
-        quantity = size(rules.sizing, price=price, stop_loss=stop_loss, equity=equity, instrument=rules.instrument)
+        quantity = size(
+            rules.sizing,
+            price=price,
+            stop_loss=stop_loss,
+            equity=equity,
+            instrument=rules.instrument,
+            outlook=outlook,
+        )
         if isinstance(quantity, Refused):
             return quantity
         smallest = quantity if smallest is None else min(smallest, quantity)

@@ -6,6 +6,8 @@ from decimal import Decimal
 from livebot.core.entry import ExitPlan
 from livebot.core.market import MINUTE_MS, Instrument
 
+ATR_PERIOD = 14  # Wilder's own
+
 
 @dataclass(frozen=True, slots=True)
 class FixedNotional:
@@ -29,7 +31,30 @@ class RiskToStop:
     maximum_fraction: Decimal
 
 
-Sizing = FixedNotional | FractionOfEquity | RiskToStop
+@dataclass(frozen=True, slots=True)
+class VolatilityParity:
+    """A size that a move of one average true range changes by this fraction of equity, so that all positions weigh alike.
+
+    The range is that of the last `period` candles of the strategy's own timeframe; `maximum_fraction` of equity at most.
+    """
+
+    fraction: Decimal
+    maximum_fraction: Decimal
+    period: int = ATR_PERIOD
+
+
+@dataclass(frozen=True, slots=True)
+class CappedKelly:
+    """A size whose loss at the stop is `kelly_fraction` of what Kelly's criterion stakes on the entry's confidence.
+
+    With at most `maximum_fraction` of equity as notional.
+    """
+
+    kelly_fraction: Decimal
+    maximum_fraction: Decimal
+
+
+Sizing = FixedNotional | FractionOfEquity | RiskToStop | VolatilityParity | CappedKelly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

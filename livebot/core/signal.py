@@ -43,6 +43,7 @@ class CancelReason(Enum):
     OPERATOR = "operator"
     PORTFOLIO_HALT = "portfolio_halt"
     VENUE = "venue"
+    TRADING_STATE = "trading_state"  # trading was not ACTIVE any more before it filled
 
 
 @quick_init

@@ -48,7 +48,7 @@ def validate(
 
     `price` is the present one in quote; `schedule_ms` the configured rest of a limit entry that names none itself.
     """
-    refused = _not_a_price(entry, price)
+    refused = _not_a_price(entry, price) or _confidence(entry)
     if refused is not None:
         return refused
     checked = _on_ticks(entry, price, instrument, schedule_ms)
@@ -88,6 +88,13 @@ def _not_a_price(entry: Entry, price: Decimal) -> Refused | None:
             words = name.replace("_", " ")
             return Refused(f"bad_{name}", f"{words} {value} is not a price: it must be finite and above 0")
     return None
+
+
+def _confidence(entry: Entry) -> Refused | None:
+    value = entry.confidence
+    if value is None or 0 <= value <= 1:  # what is no number is not between them
+        return None
+    return Refused("bad_confidence", f"confidence {value} is not a probability: it must be from 0 to 1")
 
 
 def _on_ticks(entry: Entry, price: Decimal, instrument: Instrument, schedule_ms: int) -> CheckedEntry:

@@ -15,9 +15,9 @@ from pathlib import Path
 from aiohttp import web
 
 from livebot.errors import Fatal
-from livebot.ops.control_app import COMMAND_SECONDS, Audit, Handler, control_app
-from livebot.ops.door import Door
-from livebot.ports import SystemControl
+from livebot.ops.control_app import ControlApi
+from livebot.ops.control_guard import no_page
+from livebot.ops.door import SERVER_LOG, Door
 
 PATH_BYTES_MAX = 107  # sun_path is 108 bytes, the last one NUL
 CONNECTIONS_MAX = 16
@@ -31,26 +31,15 @@ class ControlServer:
 
     def __init__(
         self,
-        control: SystemControl,
+        api: ControlApi,
         path: Path,
         *,
-        audit: Audit,
-        command_seconds: float = COMMAND_SECONDS,
         connections_max: int = CONNECTIONS_MAX,
         head_seconds: float = REQUEST_HEAD_SECONDS,
-        metrics: Handler | None = None,
     ) -> None:
-        """`metrics` answers GET /metrics, None: there are none."""
-        app = control_app(control, audit=audit, identify=peer_of, command_seconds=command_seconds, metrics=metrics)
         self._door = Door("control", connections_max, head_seconds)
-        app.middlewares.insert(0, self._door.let_in)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,  # the audit tells more
-            auto_decompress=False,  # nobody compresses a command; what is not plain is not JSON
-            lingering_time=1.0,
-            shutdown_timeout=command_seconds,
-        )
+        app = api.app(no_page, identify=peer_of, token=False)
+        self._runner = runner_of(app, self._door, api.settings.command_seconds)
         self._path = path
         self._server: asyncio.Server | None = None
         self._inode: tuple[int, int] | None = None
@@ -85,6 +74,19 @@ class ControlServer:
             return
         if (present.st_dev, present.st_ino) == self._inode:
             self._path.unlink(missing_ok=True)
+
+
+def runner_of(app: web.Application, door: Door, command_seconds: float) -> web.AppRunner:
+    """What runs an application of the control API behind a door."""
+    app.middlewares.insert(0, door.let_in)
+    return web.AppRunner(
+        app,
+        access_log=None,  # the audit tells more
+        logger=SERVER_LOG,
+        auto_decompress=False,  # nobody compresses a command; what is not plain is not JSON
+        lingering_time=1.0,
+        shutdown_timeout=command_seconds,
+    )
 
 
 def peer_of(request: web.Request) -> str:

@@ -1,13 +1,27 @@
 """How strangers are let in: a bounded number of them, each for a bounded time without having said what it wants.
 
-Rules of this file: a connection too many is told so and closed; one that says nothing is shown out; nobody waits.
+Rules of this file: a connection too many is told so and closed; one that says nothing is shown out; nobody waits; bytes
+that are no HTTP stand in no log, for they may be anything, also a token that was sent amiss.
 """
 
 import asyncio
+import logging
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+SERVER_LOG = logging.getLogger("livebot.server")
+"""What a server behind a door logs to: its failures, and not those of its callers."""
+
+SERVER_LOG.addFilter(_is_ours)
 
 
 class Door:

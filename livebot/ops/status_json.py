@@ -1,15 +1,19 @@
 """SystemStatus as JSON and back.
 
 Rules of this file: exact decimals travel as strings, so nothing is rounded on the way; what is encoded decodes to
-an equal value.
+an equal value; what may be long is encoded in pieces, so that the event loop is never held up for long.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from decimal import Decimal
+from time import perf_counter
 from typing import Any
 
 import orjson
 
+from livebot.core.clusters import ClusterStatus
 from livebot.core.universe_memory import UniverseStatus
 from livebot.errors import Rejected
 from livebot.ports import LimitUse, SignalStatus, SymbolStatus, SystemStatus
@@ -17,9 +21,38 @@ from livebot.ports import LimitUse, SignalStatus, SymbolStatus, SystemStatus
 _EXACT_IN_SIGNAL = ("quantity", "entry_price", "stop_loss", "take_profit", "unrealised")
 
 
+PIECE_S = 0.002  # then everybody else has a turn
+_NAMES = tuple(field.name for field in fields(SystemStatus))
+_LONG = "symbols"
+
+
 def encode_status(status: SystemStatus) -> bytes:
     """One JSON object, its keys those of SystemStatus."""
-    return orjson.dumps(status, default=_plain)
+    return encode_plain(status)
+
+
+async def encode_in_pieces(status: SystemStatus) -> bytes:
+    """The same bytes, without holding up the event loop."""
+    symbols = await encode_list(status.symbols)
+    parts = (symbols if name == _LONG else encode_plain(getattr(status, name)) for name in _NAMES)
+    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), part) for name, part in zip(_NAMES, parts, strict=True))
+
+
+async def encode_list(items: Iterable[object]) -> bytes:
+    """A JSON array, one item after another, with a turn for everybody else now and then."""
+    encoded: list[bytes] = []
+    since = perf_counter()
+    for item in items:
+        encoded.append(encode_plain(item))
+        if perf_counter() - since > PIECE_S:
+            await asyncio.sleep(0)
+            since = perf_counter()
+    return b"[%b]" % b",".join(encoded)
+
+
+def encode_plain(value: object) -> bytes:
+    """Anything that a status may hold, at once."""
+    return orjson.dumps(value, default=_plain)
 
 
 def _plain(value: object) -> object:
@@ -50,6 +83,7 @@ def decode_status(data: Mapping[str, Any]) -> SystemStatus:
                 "limits": tuple(_limit(limit) for limit in data["limits"]),
                 "symbols": tuple(_symbol(symbol) for symbol in data["symbols"]),
                 "universe": _universe(data.get("universe")),
+                "clusters": _clusters(data.get("clusters")),
             }
         )
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
@@ -60,13 +94,24 @@ def decode_status(data: Mapping[str, Any]) -> SystemStatus:
 
 
 def _limit(data: Mapping[str, Any]) -> LimitUse:
-    return LimitUse(name=data["name"], used=Decimal(data["used"]), allowed=_exact(data["allowed"]))
+    return LimitUse(
+        name=data["name"],
+        used=Decimal(data["used"]),
+        allowed=_exact(data["allowed"]),
+        floor=data.get("floor", False),  # a daemon of before knows of none
+    )
 
 
 def _universe(data: Mapping[str, Any] | None) -> UniverseStatus | None:
     if data is None:
         return None
     return UniverseStatus(**{**data, **{name: tuple(data[name]) for name in ("members", "departing", "resting")}})
+
+
+def _clusters(data: Mapping[str, Any] | None) -> ClusterStatus | None:
+    if data is None:
+        return None
+    return ClusterStatus(**{**data, "largest": tuple((name, size) for name, size in data["largest"])})
 
 
 def _symbol(data: Mapping[str, Any]) -> SymbolStatus:

@@ -26,6 +26,7 @@ from livebot.errors import Fatal, Transient
 from livebot.ops.control_client import ControlClient
 from livebot.rehearsal.fault_course import kill_times, usual_faults
 from livebot.rehearsal.files import Told, every_file, read_facts, read_problems, read_states, read_trading_state
+from livebot.rehearsal.limit_samples import LimitSamples
 from livebot.rehearsal.processes import READY_S, Child
 from livebot.rehearsal.scratch import Keys, Rehearsed, environment, write_config
 from livebot.rehearsal.sights import SeenOrder, Sight
@@ -46,6 +47,7 @@ from livebot.rehearsal.verdict import (
     judge_stopped,
     judge_trades,
 )
+from livebot.reporting.limits_page import UseSample
 from livebot.simulator.local_exchange import KEY_VARIABLE, OBSERVER, SECRET_VARIABLE
 from livebot.simulator.venue_faults import Fault
 from livebot.simulator.wall_clock import wall_ms
@@ -90,6 +92,7 @@ class Outcome:
     kills: int = 0
     seconds: float = 0.0
     told: list[Told] = field(default_factory=list)
+    limits: tuple[UseSample, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -135,8 +138,13 @@ async def rehearse(plan: Plan, tell: Callable[[str], None]) -> Outcome:
         )
         course = _Course(plan, keys, config, witness, control, tell)
         opened.push_async_callback(course.close)
+        sampling = asyncio.create_task(course.limits.run(), name="limits")
+        opened.callback(sampling.cancel)
         await course.run()
+        sampling.cancel()
         course.judge_texts(exchange)
+        course.outcome.verdict.add("I5", course.limits.above, times=course.limits.answered)
+        course.outcome.limits = tuple(course.limits.samples)
         return course.outcome
 
 
@@ -186,6 +194,7 @@ class _Course:
         self._blind_looks = 0
         self._was_halted = False
         self._orders: dict[str, SeenOrder] = {}
+        self.limits = LimitSamples(plan.root / "state" / "control.sock")
         self._daemon: Child | None = None
         self._began_s = 0.0
         self._told_s = 0.0

@@ -5,6 +5,7 @@ not an error.
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def read_facts(ledger: Path) -> tuple[Fact, ...]:
         if "is not a ledger" in str(error):  # killed before it had made its tables
             return ()
         raise
+
+
+def read_denials(ledger: Path) -> Counter[str]:
+    """How often an entry was denied, by code.  Raises Transient."""
+    if not ledger.exists():
+        return Counter()
+    with LedgerReader(ledger) as reader:
+        return Counter(each.code for each in reader.decisions() if each.outcome == "denied")
 
 
 def read_trading_state(state: Path) -> str | None:

@@ -120,6 +120,7 @@ def write_config(found: Rehearsed, root: Path, protocol: str, *, port: int, cont
     data = {name: value for name, value in found.data.items() if name not in _LEFT_OUT}
     data["mode"] = "live"
     data["symbols"] = list(found.market.symbols)
+    data |= _clusters_among(found)
     data["exchange"] = {
         "id": PROTOCOLS[protocol].ccxt_ids[found.market_name == "perpetual"],
         "loopback": {"port": port, "control_port": control_port, "ca_file": str(ca_file)},
@@ -128,6 +129,17 @@ def write_config(found: Rehearsed, root: Path, protocol: str, *, port: int, cont
     path = root / "config.yaml"
     path.write_text(yaml.dump(_plain(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path
+
+
+def _clusters_among(found: Rehearsed) -> dict[str, Any]:
+    """The `risk` section without named symbols that stand for others here: those that a universe would have found."""
+    risk = _section(found.data, "risk")
+    named = _section(_section(risk, "clusters"), "named")
+    if not named:
+        return {}
+    among = {name: [each for each in symbols if each in found.market.symbols] for name, symbols in named.items()}
+    kept = {name: symbols for name, symbols in among.items() if symbols}
+    return {"risk": {**risk, "clusters": {"named": kept} if kept else {"correlation": {}}}}
 
 
 def environment(found: Rehearsed, keys: Keys, environ: Mapping[str, str]) -> dict[str, str]:

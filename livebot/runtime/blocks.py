@@ -8,23 +8,39 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from livebot.core.facts import SignalClosed
+from livebot.core.denial import DenialCode
+from livebot.core.facts import Fact, SignalClosed
+from livebot.core.limits import RepeatedExecutions
 from livebot.core.order import ZERO
 from livebot.core.performance import Standing, WinRate, after_close, as_of, switched_on
-from livebot.core.risk import DenialCode
 from livebot.ports import Dismissed, PortfolioMemory
+from livebot.runtime.problems import Report
+from livebot.runtime.repeats import Repeats
 
 _NEW = Standing()
+# Begins the source of the problem of a symbol that entered too often
+REPEATED = "repeated_executions:"
 # Stands for all symbols where memory keeps a time for each
 WHOLE = "*"
+
+
+def _nobody(_source: str, _sentence: str | None) -> None:
+    """Hears it."""
 
 
 class Blocks:
     """Pauses, quarantines, switch-offs, foreign things, a venue out of order, a closed gate, and faults."""
 
-    def __init__(self, rule: WinRate | None) -> None:
-        """`rule` None: no symbol is switched off by its win rate."""
+    def __init__(
+        self, rule: WinRate | None, repeats: RepeatedExecutions | None = None, report: Report = _nobody
+    ) -> None:
+        """`rule` None: no symbol is switched off by its win rate; `repeats` None: none is paused by how often it enters.
+
+        `report` hears of a symbol that was paused by that, until it is resumed.
+        """
         self._rule = rule
+        self._repeats = Repeats(repeats)
+        self._report = report
         self._paused: set[str] = set()
         self._quarantined: dict[str, str] = {}
         self._foreign: dict[str, str] = {}
@@ -33,6 +49,7 @@ class Blocks:
         self._standings: dict[str, Standing] = {}
         self._off: set[str] = set()  # the symbols whose standing is off, so that time needs to look at these only
         self._outside: set[str] = set()
+        self._flattening: set[str] = set()
         self._faults: dict[str, str] = {}
         self._gate_closed = False
 
@@ -45,16 +62,16 @@ class Blocks:
             found.append(DenialCode.STOPPING)
         if self._venue and not {None, symbol}.isdisjoint(self._venue.values()):
             found.append(DenialCode.VENUE)
-        if symbol in self._quarantined:
-            found.append(DenialCode.QUARANTINED)
-        if symbol in self._foreign:
-            found.append(DenialCode.FOREIGN)
-        if symbol in self._paused:
-            found.append(DenialCode.PAUSED)
-        if symbol in self._off:
-            found.append(DenialCode.SWITCHED_OFF)
-        if symbol in self._outside:
-            found.append(DenialCode.UNIVERSE)
+        there = (
+            (DenialCode.FLATTENING, self._flattening),
+            (DenialCode.QUARANTINED, self._quarantined),
+            (DenialCode.FOREIGN, self._foreign),
+            (DenialCode.REPEATED_EXECUTIONS, self._repeats.paused),
+            (DenialCode.PAUSED, self._paused),
+            (DenialCode.SWITCHED_OFF, self._off),
+            (DenialCode.UNIVERSE, self._outside),
+        )
+        found += [code for code, symbols in there if symbol in symbols]
         return tuple(found)
 
     # Everywhere
@@ -91,6 +108,13 @@ class Blocks:
         else:
             self._outside.discard(symbol)
 
+    def flattening(self, symbol: str, *, stands: bool) -> None:
+        """It is being closed (or no longer): what opened meanwhile would be closed too."""
+        if stands:
+            self._flattening.add(symbol)
+        else:
+            self._flattening.discard(symbol)
+
     def pause(self, symbol: str) -> None:
         """By order of the operator."""
         self._paused.add(symbol)
@@ -99,6 +123,8 @@ class Blocks:
         """Lift a pause or a win-rate switch-off, whose count then begins anew; says whether there was one."""
         lifted = symbol in self._paused or symbol in self._off
         self._paused.discard(symbol)
+        if self._repeats.resumed(symbol, now_ms):
+            self._report(f"{REPEATED}{symbol}", None)
         if symbol in self._off:
             self._stand(symbol, switched_on(now_ms))
         return lifted
@@ -141,8 +167,22 @@ class Blocks:
 
     @property
     def paused(self) -> tuple[str, ...]:
-        """Symbols the operator paused, sorted."""
+        """Symbols that an operator paused, or that entered too often, sorted."""
         return tuple(sorted(self._paused))
+
+    # Entries
+
+    def entered(self, fact: Fact) -> bool:
+        """Count an entry that was approved and saved; says whether it paused its symbol."""
+        if not self._repeats.entered(fact):
+            return False
+        self._paused.add(fact.symbol)
+        self._report(f"{REPEATED}{fact.symbol}", self._repeats.paused[fact.symbol])
+        return True
+
+    def most_entries(self, now_ms: int) -> int:
+        """Within the window of repeated executions, of the (strategy, symbol) that entered most often."""
+        return self._repeats.most(now_ms)
 
     # Win rate
 
@@ -156,6 +196,7 @@ class Blocks:
 
     def pass_time(self, now_ms: int) -> tuple[str, ...]:
         """Switch on again whose time has come by the rule; says which."""
+        self._repeats.pass_time(now_ms)
         if self._rule is None or not self._off:
             return ()
         before = sorted(self._off)
@@ -167,7 +208,25 @@ class Blocks:
         """Trades and wins since the symbol was last switched on."""
         return self._standings.get(symbol, _NEW)
 
+    def replace_rules(self, rule: WinRate | None, repeats: RepeatedExecutions | None) -> None:
+        """Other rules from now on.  Counts go on under another win rate; with none, nothing is switched off or counted."""
+        self._rule = rule
+        self._repeats.replace_rule(repeats)
+        if rule is None:
+            self._standings.clear()
+            self._off.clear()
+
     # Memory
+
+    @property
+    def repeated(self) -> tuple[tuple[str, str], ...]:
+        """(symbol, why) of those that were paused because they entered too often, sorted."""
+        return tuple(sorted(self._repeats.paused.items()))
+
+    @property
+    def resumed(self) -> tuple[tuple[str, int], ...]:
+        """(symbol, since_ms) of those that were resumed after that, sorted: older entries no longer count."""
+        return self._repeats.memory()
 
     def switched_off(self) -> tuple[tuple[str, int], ...]:
         """(symbol, since_ms), sorted."""
@@ -182,12 +241,17 @@ class Blocks:
         """(symbol, since_ms) of those that were once off, sorted; older closed signals no longer count."""
         return tuple((symbol, each.on_since_ms) for symbol, each in sorted(self._standings.items()) if each.on_since_ms)
 
-    def restore(self, memory: PortfolioMemory, closes: Iterable[SignalClosed]) -> None:
-        """Begin from what was remembered, and count the closed signals of the ledger (in order of time) again.
+    def restore(self, memory: PortfolioMemory, closes: Iterable[SignalClosed], entries: Iterable[Fact] = ()) -> None:
+        """Begin from what was remembered, and count what the ledger holds (in order of time) again.
 
         A symbol that was off stays off even if the ledger no longer says why.
         """
         self._paused = set(memory.paused)
+        self._repeats.restore(memory.repeated, memory.resumed)
+        for symbol, sentence in memory.repeated:
+            self._report(f"{REPEATED}{symbol}", sentence)
+        for fact in entries:  # the last of them may be one that was saved and that nobody heard of
+            self.entered(fact)
         self._quarantined = dict(memory.quarantined)
         self._dismissed = {each.symbol: each for each in memory.dismissed}
         if self._rule is None:

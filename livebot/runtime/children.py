@@ -51,6 +51,7 @@ class Child:
         self.restarts = 0
         self.last_error = quarantine
         self.release: asyncio.Event | None = None  # of the present quarantine; the operator lifts it
+        self.renewal: asyncio.Event | None = None  # set once a run that was asked to return for another one has ended
         self.interrupted = False  # `restart` cancelled the run and wants it again
         self.has_turn = False
 
@@ -58,6 +59,24 @@ class Child:
     def ended(self) -> bool:
         """Whether no task of it is left."""
         return self.task is None or self.task.done()
+
+    def cancel(self) -> None:
+        """End its task, or its present run if it was interrupted."""
+        assert self.task is not None
+        self.task.cancel()
+
+    def interrupt(self) -> None:
+        """Cancel the present run, for another one."""
+        if not self.interrupted:
+            self.interrupted = True
+            self.cancel()
+
+    def take_renewal(self) -> bool:
+        """Whether another run was wanted once the last had ended; who waits for that end is told."""
+        renewal, self.renewal = self.renewal, None
+        if renewal is not None:
+            renewal.set()
+        return renewal is not None
 
     def lift(self) -> None:
         """End the present quarantine."""

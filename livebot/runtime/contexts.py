@@ -100,6 +100,14 @@ class Contexts:
         columns = board.columns(symbol)
         return _Reader(board, MappingProxyType({name: columns[of_board] for name, of_board in names.items()}))
 
+    def reads(self, strategy: str) -> bool:
+        """Whether a strategy has features that are made of other symbols, and a board for them."""
+        return strategy in self._read
+
+    def belong(self, symbols: Iterable[str]) -> None:
+        """These belong to the universe whether or not they are run: `follow` comes next."""
+        self._always = tuple(symbols)
+
     def follow(self, symbols: Iterable[str]) -> None:
         """The symbols that are run are these now."""
         universe = self._universe(symbols)

@@ -5,31 +5,63 @@ raises Rejected with a sentence and changes nothing; one that holds but could no
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 
+from livebot.control_ports import OrderLine, PortfolioStatus
 from livebot.core.signal import CloseReason
-from livebot.errors import Fatal, Rejected
-from livebot.ports import SystemStatus
+from livebot.errors import BadInput, Fatal, Rejected
+from livebot.ports import LimitUse, SystemStatus
+from livebot.runtime.flatten_answer import before_of, flat, still_closing, unattended
 from livebot.runtime.inbox import Adopt
-from livebot.runtime.status import status_of
+from livebot.runtime.order_lines import order_lines
+from livebot.runtime.status import portfolio_of, status_in_pieces, status_of
 from livebot.runtime.supervisor import Supervisor
 from livebot.runtime.system import System
+from livebot.runtime.waiting import within
 
 SHOWN = 10  # symbols named in an answer
-ADOPTION_S = 25.0  # less than a command may take
+ADOPTION_S = FLATTEN_S = 25.0  # less than a command may take
 
 
 class Control:
     """A SystemControl over one System."""
 
-    def __init__(self, system: System) -> None:
-        """Commands reach this system."""
+    def __init__(
+        self,
+        system: System,
+        *,
+        set_log_level: Callable[[str], None] | None = None,
+        reload: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:
+        """Commands reach this system; None: nobody can change what the log tells, or reload the config."""
         self._system = system
+        self._set_log_level = set_log_level
+        self._reload = reload
 
     def status(self) -> SystemStatus:
         """As of now."""
         return status_of(self._system)
+
+    async def look(self) -> SystemStatus:
+        """The same, without holding up the event loop."""
+        return await status_in_pieces(self._system)
+
+    def portfolio(self) -> PortfolioStatus:
+        """As of now."""
+        return portfolio_of(self._system.portfolio)
+
+    def limits(self) -> tuple[LimitUse, ...]:
+        """Each limit: what is used of it now, and what is allowed."""
+        return self._system.portfolio.limit_use()
+
+    def knows(self, symbol: str) -> bool:
+        """Whether it is a symbol of this system."""
+        return symbol in self._system.workers.strategies
+
+    def orders(self, symbol: str | None) -> Iterable[OrderLine]:
+        """Orders of ours that may still trade, as last saved."""
+        return order_lines(self._system.workers.last_states(), symbol)
 
     async def pause(self, symbols: Sequence[str] | None) -> str:
         """No new entries; open signals are managed on."""
@@ -62,15 +94,28 @@ class Control:
         return f"restarting {_named(chosen)} from the state files"
 
     async def flatten(self, symbols: Sequence[str] | None) -> str:
-        """Cancel entries and close positions at the market."""
+        """Cancel entries, close positions at the market, and see at the venue that they are; says how far it came.
+
+        What is not done when the answer has to be given goes on.
+
+        Raises:
+            Rejected: nothing was begun.
+
+        """
+        flattening, loop = self._system.flattening, asyncio.get_running_loop()
+        until_s = loop.time() + FLATTEN_S
+        await within(FLATTEN_S, flattening.until_running)
         self._supervisor()
-        chosen = self._chosen(symbols)
-        for symbol in chosen:
-            self._system.workers.leave(symbol, CloseReason.OPERATOR)
-        busy = [symbol for symbol in chosen if self._system.workers.busy(symbol)]
-        if not busy:
-            return f"nothing is open on {_named(chosen)}"
-        return f"closing {_named(busy)} at the market; new entries are not stopped by this, see pause and halt"
+        if flattening.stopped:
+            raise Rejected("livebot is stopping and nothing was begun; what is open keeps its stops at the venue")
+        chosen, states = self._chosen(symbols), self._system.workers.last_states
+        before = before_of(chosen, states())
+        flattening.begin(chosen, CloseReason.OPERATOR)
+        await within(until_s - loop.time(), lambda: flattening.until_flat(chosen))
+        if left := flattening.left(chosen):
+            return still_closing(left, chosen, stopped=flattening.stopped)
+        nobodys = unattended(self._system.workers.strategies, states()) if symbols is None else ()
+        return flat(chosen, before, flattening.remarks(chosen), nobodys)
 
     async def adopt(
         self,
@@ -125,7 +170,7 @@ class Control:
         return said
 
     def _strategy_for(self, symbol: str, wanted: str | None) -> str:
-        names = self._system.parts.strategies.get(symbol, ())
+        names = self._system.workers.configured.get(symbol, ())
         if not names:
             raise Rejected(f"no strategy of the config runs on {symbol}; nothing was adopted")
         if wanted is None and len(names) > 1:
@@ -165,7 +210,23 @@ class Control:
         portfolio = self._system.portfolio
         self._system.housekeeping.changed(portfolio.unhalt(reason, self._system.parts.clock.now_ms()))
         await self._save("the end of the halt")
-        return f"trading is {portfolio.trading_state.value}: {reason}"
+        return f"trading is {portfolio.trading_state.value}: {portfolio.state_reason}"
+
+    async def reload(self) -> str:
+        """Follow the config file as it is now.  Raises Rejected, with all that is wrong: what held before holds on."""
+        if self._reload is None:
+            raise Rejected("livebot was not started with a config that could be reloaded")
+        return await self._reload()
+
+    async def log_level(self, level: str) -> str:
+        """Log from this level on, until the daemon is restarted."""
+        if self._set_log_level is None:
+            raise Rejected("the log of this process is not livebot's to change")
+        try:
+            self._set_log_level(level)
+        except BadInput as error:
+            raise Rejected(str(error)) from error
+        return f"the log tells {level} and above until livebot is restarted"
 
     def _must_remember(self) -> None:
         if not self._system.housekeeping.remembers:
@@ -185,12 +246,12 @@ class Control:
             raise Rejected(text) from error
 
     def _chosen(self, symbols: Sequence[str] | None) -> tuple[str, ...]:
-        known = tuple(self._system.workers.strategies)
+        known = self._system.workers.strategies
         if symbols is None:
-            return known
+            return tuple(known)
         unknown = [symbol for symbol in symbols if symbol not in known]
         if unknown:
-            raise Rejected(f"{', '.join(unknown)}: not a symbol of this system; it has {', '.join(known)}")
+            raise Rejected(f"{_named(unknown)}: not a symbol of this system; it has {_named(tuple(known))}")
         if not symbols:
             raise Rejected("name a symbol, or say --all")
         return tuple(dict.fromkeys(symbols))

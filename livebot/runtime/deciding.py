@@ -13,18 +13,18 @@ from typing import TypeVar
 import structlog
 
 from livebot.core.candidate import Refused
+from livebot.core.denial import Denied
 from livebot.core.entry import Adjustment, Entry
 from livebot.core.inputs import Adjusted, Admitted
 from livebot.core.market import MINUTE_MS, Candle, Timeframe, decimal_of
 from livebot.core.propose import Circumstances, propose
 from livebot.core.quick_init import changed
-from livebot.core.risk import Denied
 from livebot.core.series import CandleSeries
 from livebot.core.signal import Idle, Open
 from livebot.errors import BadInput, Transient
 from livebot.features.timeframes import Gap
-from livebot.ports import Decision
-from livebot.runtime.inbox import ContextCame, ContextDeadline, GapCame, HistoryCame, Inbox, Item, Reload
+from livebot.runtime.inbox import ContextCame, ContextDeadline, GapCame, HistoryCame, Inbox, Item, Reload, RoundJudged
+from livebot.runtime.round_wishes import RoundWishes, decision
 from livebot.runtime.side_jobs import SideJobs
 from livebot.runtime.strategy_instance import LONGEST_GAP_MINUTES, StrategyInstance, Taken
 from livebot.runtime.surroundings import Surroundings
@@ -46,6 +46,8 @@ class Deciding:
         self._states = states
         self._shared = shared
         self._waiting: dict[str, int] = {}  # by strategy: the close whose context has been waited for
+        rounds = shared.rounds
+        self.wishes = None if rounds is None else RoundWishes(rounds, inbox, states, shared.portfolio)
 
     # Histories
 
@@ -66,6 +68,8 @@ class Deciding:
                 return (HistoryCame(instance.strategy_name, await instance.load(self._fetch)),)
 
         instance.cool()
+        if self.wishes is not None:
+            self.wishes.forget(instance)
         self._jobs.start(f"warm-up:{instance.strategy_name}", load)
 
     async def _fetch(self, symbol: str, timeframe: Timeframe, count: int) -> CandleSeries:
@@ -79,6 +83,8 @@ class Deciding:
         instance = self._instance(item.strategy)
         for symbol, taken in instance.warm_up(item.histories).items():
             self._follow(instance, symbol, taken)
+        if self.wishes is not None and instance.warm:
+            self.wishes.expect(instance)
         self._decide_if_due(instance)
         if all(each.warm for each in self._states.instances):
             self._shared.warmed(self._symbol)
@@ -152,15 +158,15 @@ class Deciding:
 
     def context_deadline(self, item: ContextDeadline) -> None:
         """The time to wait is over."""
-        instance = self._instance(item.strategy)
-        if instance.due == item.close_ms:
-            self._skip(instance, item.close_ms)
+        for instance in self._present(item.strategy):
+            if instance.due == item.close_ms:
+                self._skip(instance, item.close_ms)
 
     def context_came(self, item: ContextCame) -> None:
         """The symbols that the strategy's features are made of are in; others may still be waited for."""
-        instance = self._instance(item.strategy)
-        if instance.due == item.close_ms:
-            self._decide_if_due(instance)
+        for instance in self._present(item.strategy):
+            if instance.due == item.close_ms:
+                self._decide_if_due(instance)
 
     # Deciding
 
@@ -172,7 +178,10 @@ class Deciding:
             self._skip(instance, due)
         elif not instance.missing_context(due):
             instance.due = None
+            if self.wishes is not None:
+                self.wishes.give_up(instance, "another candle has closed before its round was judged")
             self._decide(instance, due)
+            self._spoke(instance, due)
         elif self._waiting.get(instance.strategy_name) != due:
             self._waiting[instance.strategy_name] = due
             came = ContextCame(instance.strategy_name, due)
@@ -189,7 +198,12 @@ class Deciding:
         if instance.ready and _would_be_asked(instance):
             late = ", ".join(instance.missing_context(close_ms)) or self._symbol
             text = f"the candles of {late} up to this close did not come in time"
-            self._tell(instance, close_ms, None, "skipped", ("context_missing", text))
+            self._tell(instance, close_ms, None, None, "skipped", ("context_missing", text))
+        self._spoke(instance, close_ms)
+
+    def _spoke(self, instance: StrategyInstance, close_ms: int) -> None:
+        if self.wishes is not None:
+            self.wishes.spoke(instance, close_ms)
 
     def _decide(self, instance: StrategyInstance, close_ms: int) -> None:
         if not instance.ready or close_ms <= instance.state.decided_ms:
@@ -199,7 +213,7 @@ class Deciding:
         if without_value:
             if _would_be_asked(instance):
                 text = f"{', '.join(without_value)}: too few of the other symbols have candles enough up to this close"
-                self._tell(instance, close_ms, None, "skipped", ("context_incomplete", text))
+                self._tell(instance, close_ms, None, None, "skipped", ("context_incomplete", text))
             return
         if isinstance(signal, Idle):
             if self._states.has_had_its_signals:
@@ -238,40 +252,52 @@ class Deciding:
 
     def _enter(self, instance: StrategyInstance, entry: Entry, close_ms: int) -> None:
         portfolio = self._shared.portfolio
-        price = decimal_of(instance.last_price or 0.0)
-        now = Circumstances(price=price, equity=portfolio.equity, ts_ms=close_ms, confidence=None)
+        now = Circumstances(
+            price=decimal_of(instance.last_price or 0.0),
+            equity=portfolio.equity,
+            ts_ms=close_ms,
+            confidence=None,
+            atr=instance.atr,
+        )
+        if self.wishes is not None:
+            self.wishes.ask(instance, entry, now)
+            return
         candidate = propose(instance.state, entry, now, instance.rules)
         if isinstance(candidate, Refused):
-            self._tell(instance, close_ms, entry, "refused", (candidate.code, candidate.text))
+            self._tell(instance, close_ms, entry, now, "refused", (candidate.code, candidate.text))
             return
-        verdict = portfolio.admit(candidate, close_ms)
+        age_ms = self._shared.clock.now_ms() - close_ms
+        verdict = portfolio.admit(candidate, close_ms, age_ms=age_ms)
         if isinstance(verdict, Denied):
-            self._tell(instance, close_ms, entry, "denied", (verdict.code.value, verdict.text))
+            self._tell(instance, close_ms, entry, now, "denied", (verdict.code.value, verdict.text))
             return
-        self._tell(instance, close_ms, entry, "approved", ("approved", ""))
+        self._tell(instance, close_ms, entry, now, "approved", ("approved", ""))
         instance.state = changed(instance.state, decided_ms=close_ms)
         self._states.apply(instance, Admitted(verdict, close_ms))
 
+    def round_judged(self, item: RoundJudged) -> None:
+        """What a strategy wanted has got its verdict."""
+        if self.wishes is not None:
+            for instance in self._present(item.strategy):
+                self.wishes.judged(instance)
+
     def _tell(
-        self, instance: StrategyInstance, close_ms: int, entry: Entry | None, outcome: str, why: tuple[str, str]
+        self,
+        instance: StrategyInstance,
+        close_ms: int,
+        entry: Entry | None,
+        now: Circumstances | None,
+        outcome: str,
+        why: tuple[str, str],
     ) -> None:
-        self._states.tell(
-            Decision(
-                strategy=instance.strategy_name,
-                symbol=self._symbol,
-                close_ms=close_ms,
-                ts_ms=close_ms,
-                outcome=outcome,
-                code=why[0],
-                text=why[1],
-                side=entry.side.value if entry is not None else None,
-                confidence=None,
-                feature_set=instance.feature_set,
-            )
-        )
+        self._states.tell(decision(instance, close_ms, entry, now, outcome, why))
 
     def _instance(self, strategy: str) -> StrategyInstance:
-        return next(each for each in self._states.instances if each.strategy_name == strategy)
+        return self._present(strategy)[0]
+
+    def _present(self, strategy: str) -> tuple[StrategyInstance, ...]:
+        """It, or nobody: what was waited for in an earlier run may come when others run here."""
+        return tuple(each for each in self._states.instances if each.strategy_name == strategy)
 
 
 def _would_be_asked(instance: StrategyInstance) -> bool:

@@ -60,17 +60,20 @@ class Execution:
         settings: ExecutionSettings,
         may_open: Callable[[str], bool],
         notify: Callable[[VenueNotice], None] = lambda _: None,
+        failed: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Nothing is sent yet.
 
         `may_open(symbol)` is the last gate: whether something may still open there; `notify` hears of a venue that
-        refuses us or gives answers that cannot be used, and when that has passed.
+        refuses us or gives answers that cannot be used, and when that has passed; `failed` hears of each order that was
+        refused or whose fate nobody knows.
         """
         self._exchange = exchange
         self._clock = clock
         self._settings = settings
         self._may_open = may_open
         self._notify = notify
+        self._failed = failed
         self._standing: set[str] = set()  # the sources that were told of and have not passed
         self._puzzled = 0  # questions that were answered with what cannot be used, time and again
         self._in_flight: dict[Answering, str] = {}  # the client order id of each
@@ -113,23 +116,29 @@ class Execution:
 
     def submitting(self, approved: Approved) -> Answering:
         """As `submit`, for who may give up waiting: the order is on its way, and nobody may cancel that."""
-        return self._send(approved, self._exchange.submit)
+        return self._send(approved, self._exchange.submit, noes_happen=approved.order.post_only)
 
     def amending(self, approved: Approved) -> Answering:
         """As `amend`, for who may give up waiting."""
-        return self._send(approved, self._exchange.amend)
+        return self._send(approved, self._exchange.amend, noes_happen=True)  # it may fill at any moment
 
-    def _send(self, approved: Approved, call: Callable[[Approved], Awaitable[OrderOutcome]]) -> Answering:
+    def _send(
+        self, approved: Approved, call: Callable[[Approved], Awaitable[OrderOutcome]], *, noes_happen: bool
+    ) -> Answering:
         order_id = approved.order.client_order_id
         sent = asyncio.ensure_future(self._bounded(approved, call, self._under_way(order_id)))
         self._in_flight[sent] = order_id
         sent.add_done_callback(self._in_flight.pop)
-        sent.add_done_callback(self._count)
+        sent.add_done_callback(lambda sent: self._count(sent, approved.order, noes_happen=noes_happen))
         return sent
 
-    def _count(self, sent: Answering) -> None:
-        if not sent.cancelled() and sent.exception() is None:
-            self.outcomes[_KINDS[type(sent.result())]] += 1
+    def _count(self, sent: Answering, order: OrderRequest, *, noes_happen: bool) -> None:
+        if sent.cancelled() or sent.exception() is not None:
+            return
+        outcome = sent.result()
+        self.outcomes[_KINDS[type(outcome)]] += 1
+        if isinstance(outcome, OrderUnknown) or (isinstance(outcome, OrderRejected) and not noes_happen):
+            self._failed(f"{order.symbol}: {outcome.text}")
 
     async def _landed(self, order_id: str) -> None:
         """Wait for all that has been sent about this order: who sent it may not have been there to hear the answer."""
@@ -213,6 +222,11 @@ class Execution:
                 return (OrderAbsent(client_order_id=order_id, ts_ms=self._clock.now_ms()),)
             await asyncio.sleep(min(wait_s, left_s))
             wait_s *= 2
+
+    async def shows(self, request: OrderRequest) -> bool:
+        """Whether the venue tells of the order, open or ended, if it is asked once; a no proves nothing."""
+        found = await self.insisted(lambda: self._exchange.fetch_order(request.symbol, request.client_order_id))
+        return found is not None
 
     async def _story(self, request: OrderRequest, found: VenueOrder) -> tuple[tuple[OrderEvent, ...], Decimal]:
         """The order's events, and how much of it the fills among them add up to."""

@@ -4,16 +4,19 @@ Rules of this file: every change goes through `put` or `mark`, so the totals alw
 are exact (the context holds more digits than money has), so nothing drifts over months.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from livebot.core.facts import NO_EXPOSURE, Exposure
-from livebot.core.market import Side, decimal_of
+from livebot.core.market import Side, base_asset, decimal_of
 from livebot.core.order import ZERO
 
 Key = tuple[str, str]  # (strategy, symbol)
+N = TypeVar("N", int, Decimal)
 
 _EXACT = Context(prec=80)
 _OPPOSITE = {Side.LONG: Side.SHORT, Side.SHORT: Side.LONG}
@@ -21,42 +24,51 @@ _OPPOSITE = {Side.LONG: Side.SHORT, Side.SHORT: Side.LONG}
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Room kept for an approved order until a fact tells of it; `signal_id` None: it adds to a signal that is open."""
+    """Room kept for an approved order until a fact tells of it; `signal_id` None: it adds to a signal that is open.
+
+    `risk` is its loss at the stop, in quote.
+    """
 
     side: Side
     notional: Decimal
     signal_id: str | None
+    risk: Decimal = ZERO
 
 
 class Used(NamedTuple):
-    """What is used beside one candidate's own reservation; notionals in quote.
+    """What is used beside one candidate's own reservation; notionals and risks in quote.
 
     `side` is the side opposite to the candidate's if the symbol holds any of that, else the candidate's own side, or
-    None if the symbol holds nothing.
+    None if the symbol holds nothing.  `net` is the worst case on the candidate's side: all that is open, pending and
+    reserved there less what is open on the other.  `risk_of_signal` is of the (strategy, symbol)'s own signal.
     """
 
     side: Side | None
     open_signals: int
     open_signals_of_strategy: int
+    open_signals_of_cluster: int
     notional: Decimal
+    net: Decimal
     notional_of_symbol: Decimal
+    notional_of_base: Decimal
+    risk: Decimal
+    risk_of_signal: Decimal
 
 
 class _Stake:
-    """One (strategy, symbol)."""
+    """One (strategy, symbol); `told` is the notional that facts tell of, `notional` and `risk` have what is reserved too."""
 
-    __slots__ = ("exposure", "reservation", "unrealised")
+    __slots__ = ("exposure", "notional", "reservation", "risk", "told", "unrealised")
 
     def __init__(self, exposure: Exposure, reservation: Reservation | None, unrealised: Decimal) -> None:
         self.exposure = exposure
         self.reservation = reservation
         self.unrealised = unrealised
-
-    @property
-    def notional(self) -> Decimal:
-        reserved = ZERO if self.reservation is None else self.reservation.notional
-        stake = _EXACT.add(self.exposure.open_notional, self.exposure.pending_notional)
-        return _EXACT.add(stake, reserved)
+        self.told = self.notional = _EXACT.add(exposure.open_notional, exposure.pending_notional)
+        self.risk = exposure.risk_to_stop
+        if reservation is not None:
+            self.notional = _EXACT.add(self.told, reservation.notional)
+            self.risk = _EXACT.add(self.risk, reservation.risk)
 
 
 class Carried(NamedTuple):
@@ -84,6 +96,9 @@ class _SymbolTotal:
         self.sides = {Side.LONG: 0, Side.SHORT: 0}
 
 
+_NO_TOTAL = _SymbolTotal()  # of a symbol that has nothing; never changed
+
+
 class ExposureBook:
     """Exposures from facts, reservations from the gate, marks from candles.
 
@@ -95,10 +110,16 @@ class ExposureBook:
         self._stakes: dict[Key, _Stake] = {}
         self._symbols: dict[str, _SymbolTotal] = {}
         self._of_strategy: dict[str, int] = {}
+        self._of_cluster: dict[str, int] = {}
+        self._clusters: Mapping[str, str] = {}
+        self._of_base: dict[str, Decimal] = {}  # notional
+        self._at_stake = {Side.LONG: ZERO, Side.SHORT: ZERO}  # open, pending and reserved
+        self._open = {Side.LONG: ZERO, Side.SHORT: ZERO}
         self._marks: dict[str, float] = {}
         self._carried: dict[Key, Carried] = {}
         self._of_carried: dict[str, Carried] = {}  # by symbol
         self.notional = ZERO  # open, pending and reserved
+        self.risk = ZERO  # the same, lost at the stops
         self.booked = ZERO  # realised less fees, of signals that are still open
         self.unrealised = ZERO  # at the last marks
 
@@ -164,6 +185,10 @@ class ExposureBook:
             self._of_carried[symbol] = total
             self.unrealised = _EXACT.add(self.unrealised, _gain(total, self._marks.get(symbol)))
 
+    def last_price(self, symbol: str) -> float | None:
+        """The last mark; None if there was none yet."""
+        return self._marks.get(symbol)
+
     def mark(self, symbol: str, price: float) -> None:
         """Value what a symbol holds at this price.  What is no price (not above 0, not finite) is ignored."""
         if not 0.0 < price < inf:
@@ -182,22 +207,60 @@ class ExposureBook:
 
     def beside(self, key: Key, side: Side) -> Used:
         """What is used when this key's own reservation is not counted."""
-        strategy, symbol = key
-        signals, of_strategy = len(self._stakes), self._of_strategy.get(strategy, 0)
-        total = self._symbols.get(symbol)
-        if total is None:
-            return Used(None, signals, of_strategy, self.notional, ZERO)
-        held, against = total.sides[side], total.sides[_OPPOSITE[side]]
-        notional, of_symbol = self.notional, total.notional
-        stake = self._stakes.get(key)
+        total, stake = self._symbols.get(key[1], _NO_TOTAL), self._stakes.get(key)
         own = None if stake is None else stake.reservation
+        opposite = _OPPOSITE[side]
+        held, against = total.sides[side], total.sides[opposite]
+        signals, reserved, reserved_here, risk = 0, ZERO, ZERO, ZERO
         if stake is not None and own is not None:
-            notional, of_symbol = _EXACT.subtract(notional, own.notional), _EXACT.subtract(of_symbol, own.notional)
+            reserved, risk = own.notional, own.risk
             held, against = held - (own.side is side), against - (own.side is not side)
-            if stake.exposure.side is None:
-                signals, of_strategy = signals - 1, of_strategy - 1
-        symbol_side = _OPPOSITE[side] if against else side if held else None
-        return Used(symbol_side, signals, of_strategy, notional, of_symbol)
+            reserved_here = reserved if own.side is side else ZERO
+            signals = stake.exposure.side is None
+        less = _EXACT.subtract
+        return Used(
+            side=opposite if against else side if held else None,
+            open_signals=len(self._stakes) - signals,
+            open_signals_of_strategy=self._of_strategy.get(key[0], 0) - signals,
+            open_signals_of_cluster=self._of_cluster.get(self.cluster_of(key[1]), 0) - signals,
+            notional=less(self.notional, reserved),
+            net=less(less(self._at_stake[side], reserved_here), self._open[opposite]),
+            notional_of_symbol=less(total.notional, reserved),
+            notional_of_base=less(self._of_base.get(base_asset(key[1]), ZERO), reserved),
+            risk=less(self.risk, risk),
+            risk_of_signal=ZERO if stake is None else stake.exposure.risk_to_stop,
+        )
+
+    # Clusters
+
+    def set_clusters(self, clusters: Mapping[str, str]) -> None:
+        """By symbol the cluster that its signals count in from now on; a symbol that is not there is one by itself."""
+        self._clusters = dict(clusters)
+        self._of_cluster = Counter(self.cluster_of(symbol) for _, symbol in self._stakes)
+
+    def cluster_of(self, symbol: str) -> str:
+        """Its cluster; one by itself is called as the symbol is."""
+        return self._clusters.get(symbol, symbol)
+
+    # The largest of each kind
+
+    def largest_of_cluster(self) -> int:
+        """Signals of the cluster that has most."""
+        return max(self._of_cluster.values(), default=0)
+
+    def largest_net(self) -> Decimal:
+        """The worse of both sides: all that is at stake there less what is open on the other."""
+        long, short = Side.LONG, Side.SHORT
+        nets = (self._at_stake[long] - self._open[short], self._at_stake[short] - self._open[long])
+        return max(ZERO, *nets)
+
+    def largest_notional_of_base(self) -> Decimal:
+        """Notional of the base asset that has most."""
+        return max(self._of_base.values(), default=ZERO)
+
+    def largest_risk(self) -> Decimal:
+        """Loss at the stop of the signal that may lose most."""
+        return max((stake.risk for stake in self._stakes.values()), default=ZERO)
 
     def largest_of_strategy(self) -> int:
         """Signals of the strategy that has most."""
@@ -214,22 +277,38 @@ class ExposureBook:
         total = self._symbols.get(symbol)
         if total is None:
             total = self._symbols[symbol] = _SymbolTotal()
-        exposure, notional = stake.exposure, stake.notional
+        exposure, reservation, notional = stake.exposure, stake.reservation, stake.notional
         self.notional = add(self.notional, notional)
+        self.risk = add(self.risk, stake.risk)
         self.booked = add(self.booked, exposure.booked)
         self.unrealised = add(self.unrealised, stake.unrealised)
         total.notional = add(total.notional, notional)
+        _keep(self._of_base, base_asset(symbol), add(self._of_base.get(base_asset(symbol), ZERO), notional))
         if exposure.side is not None:
-            total.sides[exposure.side] += sign
-        if stake.reservation is not None:
-            total.sides[stake.reservation.side] += sign
-        self._of_strategy[strategy] = self._of_strategy.get(strategy, 0) + sign
+            side = exposure.side
+            total.sides[side] += sign
+            self._at_stake[side] = add(self._at_stake[side], stake.told)
+            self._open[side] = add(self._open[side], exposure.open_notional)
+        if reservation is not None:
+            total.sides[reservation.side] += sign
+            self._at_stake[reservation.side] = add(self._at_stake[reservation.side], reservation.notional)
+        cluster = self.cluster_of(symbol)
+        _keep(self._of_cluster, cluster, self._of_cluster.get(cluster, 0) + sign)
+        _keep(self._of_strategy, strategy, self._of_strategy.get(strategy, 0) + sign)
         if sign > 0:
             total.stakes[key] = stake
             return
         del total.stakes[key]
         if not total.stakes:
             del self._symbols[symbol]
+
+
+def _keep(totals: dict[str, N], name: str, total: N) -> None:
+    """Keep a total, and none of what is nothing: who comes and goes leaves no trace."""
+    if total:
+        totals[name] = total
+    else:
+        totals.pop(name, None)
 
 
 def _gain(carried: Carried, mark: float | None) -> Decimal:

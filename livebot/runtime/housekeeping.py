@@ -1,8 +1,8 @@
 """The portfolio's memory and the trading state: when it moves, what follows, and that it is on disk.
 
-Rules of this file: a new trading state holds at once and is on disk before anyone is told of it; who halts with the wish
-to close everything gets everything closed, also what comes to light later; nothing is saved before what was remembered
-has been read.
+Rules of this file: a new trading state holds at once and is on disk before anyone is told of it; while it is not ACTIVE
+no entry is left to fill, and who halts with the wish to close everything gets everything closed, also what comes to light
+later; nothing is saved before what was remembered has been read.
 """
 
 import asyncio
@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from livebot.core.denial import TradingState
+from livebot.core.exposure import awaits_entry
 from livebot.core.inputs import SymbolState
-from livebot.core.risk import TradingState
-from livebot.core.signal import CloseReason, Open, Opening, Scheduled
+from livebot.core.signal import CloseReason
 from livebot.errors import Fatal, Rejected
 from livebot.ports import Clock, PortfolioMemory, PortfolioStore
+from livebot.runtime.flat_check import closed
 from livebot.runtime.loss_watch import StateChange
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
@@ -29,7 +31,10 @@ MEMORY = "portfolio.json"
 
 
 class Housekeeping:
-    """One for the whole system; `leave(symbol, reason)` has a symbol's signals ended."""
+    """One for the whole system.
+
+    `leave(symbol, reason)` has a symbol's signals ended, `withdraw(symbol)` its entries that have not filled taken back.
+    """
 
     def __init__(
         self,
@@ -40,6 +45,7 @@ class Housekeeping:
         *,
         states: Callable[[], Iterable[SymbolState]],
         leave: Callable[[str, CloseReason], None],
+        withdraw: Callable[[str], None],
     ) -> None:
         """Nothing is remembered yet: `remember` comes first."""
         self._portfolio = portfolio
@@ -48,6 +54,7 @@ class Housekeeping:
         self._problems = problems
         self._states = states
         self._leave = leave
+        self._withdraw = withdraw
         self._untold: deque[StateChange] = deque()
         self._saving = asyncio.Lock()
         self._due = Bell()
@@ -75,10 +82,24 @@ class Housekeeping:
         if change is not None:
             self.changed(change)
 
+    def cause(self, source: str, sentence: str | None) -> None:
+        """Trading is REDUCING while this stands; None: it has passed."""
+        change = self._portfolio.cause(source, sentence)
+        if change is not None:
+            self.changed(change)
+
+    def latch(self, reason: str) -> None:
+        """Trading is HALTED until an operator has looked into it."""
+        change = self._portfolio.latch(reason)
+        if change is not None:
+            self.changed(change)
+
     def changed(self, change: StateChange) -> None:
         """The trading state has moved: act at once; it is saved and told within a moment."""
         if change.flatten:
             self._flatten()
+        elif change.present is not TradingState.ACTIVE:
+            self._take_entries_back()
         self._untold.append(change)
         self._due.ring()
 
@@ -107,6 +128,8 @@ class Housekeeping:
             self._due.silence()
             if self._portfolio.flatten_wanted:
                 self._flatten()
+            elif self._portfolio.trading_state is not TradingState.ACTIVE:
+                self._take_entries_back()
             if self._portfolio.dirty or self._untold:
                 await self._save_or_report()
 
@@ -121,7 +144,8 @@ class Housekeeping:
         while self._untold:
             change = self._untold.popleft()
             _log.warning("trading_state", state=change.present.value, reason=change.reason, flatten=change.flatten)
-            self._tell(change.present, change.reason)
+            if not self._untold:  # what it is now: a later change may have come before this one was durable
+                self._tell(self._portfolio.trading_state, self._portfolio.state_reason)
 
     def _tell(self, state: TradingState, reason: str) -> None:
         text = None if state is TradingState.ACTIVE else f"trading is {state.value}: {reason}"
@@ -129,7 +153,10 @@ class Housekeeping:
 
     def _flatten(self) -> None:
         for state in self._states():
-            present = state.signal
-            waits = isinstance(present, Scheduled | Opening) and present.cancel is None
-            if waits or isinstance(present, Open):
+            if not closed((state,)):
                 self._leave(state.symbol, CloseReason.PORTFOLIO_HALT)
+
+    def _take_entries_back(self) -> None:
+        waiting = (state.symbol for state in self._states() if awaits_entry(state.signal, state.orders))
+        for symbol in dict.fromkeys(waiting):
+            self._withdraw(symbol)

@@ -84,6 +84,11 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Trading is not ACTIVE any more: entries that have not filled are taken back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reload:
     """Candles of this symbol were not the final ones: whoever has taken them loads the history anew."""
 
@@ -116,6 +121,13 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
+class RoundJudged:
+    """The round in which a strategy wanted something was judged."""
+
+    strategy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Finish what is at hand and return."""
 
@@ -129,8 +141,10 @@ Wish = (
     | ContextCame
     | UnprotectedDeadline
     | Leave
+    | Withdraw
     | Ask
     | Adopt
+    | RoundJudged
     | Stop
 )
 Item = CandleOf | OrderEvent | Wish
@@ -194,6 +208,11 @@ class Inbox:
     def is_open(self) -> bool:
         """Whether a worker reads it."""
         return self._open
+
+    @property
+    def wanted_closed(self) -> bool:
+        """Whether somebody wants the symbol's signals ended, and no worker has got to it yet."""
+        return bool(self._unheeded)
 
     def open(self) -> None:
         """Take items from now on, starting with what was wanted closed and has not been."""

@@ -1,18 +1,21 @@
-"""The trading state, and the losses that move it: of the day, from the peak, and in all.
+"""The trading state, and what moves it: losses of the day, from the peak and in all, operators, and causes of other kinds.
 
 Rules of this file: HALTED is left by `unhalt` alone; a new state holds at once and is told to the caller, who makes it
-durable before anyone else is told; a clock that goes back changes nothing.
+durable before anyone else is told; memory carries what losses and operators have made of it, and no cause; a clock that
+goes back changes nothing.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
 
+from livebot.core.denial import TradingState
 from livebot.core.facts import SignalClosed
+from livebot.core.limits import Limits
 from livebot.core.market import DAY_MS
 from livebot.core.order import ZERO
-from livebot.core.risk import Limits, TradingState, next_trading_state
+from livebot.core.trading_state import Standing, next_trading_state
 from livebot.core.wording import number, percent
 from livebot.errors import Rejected
 from livebot.ports import PortfolioMemory
@@ -25,7 +28,7 @@ LOSS_LIMIT = "loss limit: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateChange:
-    """The trading state moved.  Save the memory before anyone is told; `flatten`: close all that is open."""
+    """The trading state moved, or why it is so.  Save the memory before anyone is told; `flatten`: close all that is open."""
 
     present: TradingState
     reason: str
@@ -64,8 +67,12 @@ class LossWatch:
         self._day_start_ms = 0
         self.day_start_equity: Decimal | None = None
         self.peak_equity: Decimal | None = None
-        self.state = TradingState.ACTIVE
-        self.reason = ""
+        self._standing = Standing()
+        self.state, self.reason = self._standing.state, self._standing.reason
+
+    def replace_limits(self, limits: Limits, loss_limit: LossLimit | None) -> None:
+        """Other limits from now on; they move the state at the next evaluation."""
+        self._limits, self._loss_limit = limits, loss_limit
 
     def begin(self, equity: Decimal) -> None:
         """The account was seen; losses count from here unless something older is remembered."""
@@ -80,29 +87,54 @@ class LossWatch:
             self._closed += fact.pnl_net
 
     @property
+    def causes(self) -> tuple[str, ...]:
+        """What reduces trading and passes by itself: sentences, the oldest first."""
+        return tuple(sentence for _, sentence in self._standing.causes)
+
+    @property
     def flatten_wanted(self) -> bool:
         """The loss limit was reached and says to close everything; true until an operator lifts the halt."""
         limit = self._loss_limit
         return limit is not None and limit.action is LossAction.FLATTEN and self._halted_by_loss
+
+    @property
+    def loss_limit_ratio(self) -> Decimal | None:
+        """What may be lost in all; None: anything."""
+        return None if self._loss_limit is None else self._loss_limit.ratio
 
     def evaluate(self, now_ms: int, worth: Worth) -> StateChange | None:
         """Let the UTC day roll, and let losses move the state; None if it stays."""
         new_day = self._roll_day(now_ms, worth.equity)
         if self.peak_equity is None or (worth.valued and worth.equity > self.peak_equity):
             self.peak_equity = worth.equity
-        lost = self._loss_limit_reached(worth)
+        lost, standing = self._loss_limit_reached(worth), self._standing
         if lost is not None:
-            return None if self._halted_by_loss else self._move(TradingState.HALTED, LOSS_LIMIT + lost)
+            return None if self._halted_by_loss else self._move(standing.moved(TradingState.HALTED, LOSS_LIMIT + lost))
         equities = self._equities(worth.equity)
-        following, reason = next_trading_state(self.state, equities, self._limits, new_day=new_day)
-        return None if following is self.state else self._move(following, reason)
+        following, reason = next_trading_state(standing.own, equities, self._limits, new_day=new_day)
+        return None if following is standing.own else self._move(standing.moved(following, reason))
+
+    def cause(self, source: str, sentence: str | None) -> StateChange | None:
+        """What `source` says reduces trading until it says None, over no restart; None if that changes nothing."""
+        passed = dict(self._standing.causes).get(source)
+        before, following = self._standing, self._standing.caused(source, sentence)
+        if (following.own, following.sources) == (before.own, before.sources):
+            self._move(following)  # the figures in a sentence may have changed: that is no news
+            return None
+        change = self._move(following)
+        return change if change.present is not TradingState.ACTIVE else replace(change, reason=f"passed: {passed}")
+
+    def latch(self, reason: str) -> StateChange | None:
+        """HALTED, by something that only an operator can judge; None if it is HALTED already."""
+        following = self._standing.latched(reason)
+        return None if following is self._standing else self._move(following)
 
     def halt(self, reason: str) -> StateChange:
         """By order of the operator."""
-        return self._move(TradingState.HALTED, reason)
+        return self._move(self._standing.moved(TradingState.HALTED, reason))
 
     def unhalt(self, reason: str, now_ms: int, worth: Worth | None) -> StateChange:
-        """Back to ACTIVE; `worth` None: the account was not seen yet.
+        """Back to ACTIVE, or to REDUCING while a cause stands; `worth` None: the account was not seen yet.
 
         Raises:
             Rejected: it is not halted, or no reason is given.
@@ -115,7 +147,7 @@ class LossWatch:
         self._counted_from_ms = now_ms
         self._closed = ZERO if worth is None else -worth.open_pnl
         self.peak_equity = None if worth is None else worth.equity
-        return self._move(TradingState.ACTIVE, reason)
+        return self._move(self._standing.lifted(reason))
 
     def loss_ratio(self, worth: Worth) -> Decimal:
         """What the loss limit looks at: the loss over the capital it was made with, never below 0."""
@@ -129,8 +161,8 @@ class LossWatch:
         """The portfolio's memory: what is known here, and what blocks entries."""
         switched_on = blocks.switched_on()
         return PortfolioMemory(
-            trading_state=self.state,
-            state_reason=self.reason,
+            trading_state=self._standing.own,
+            state_reason=self._standing.own_reason,
             day_start_ms=self._day_start_ms,
             day_start_equity=self.day_start_equity,
             peak_equity=self.peak_equity,
@@ -139,11 +171,13 @@ class LossWatch:
             switched_off=blocks.switched_off(),
             switched_on=((WHOLE, self._counted_from_ms), *switched_on) if self._counted_from_ms else switched_on,
             dismissed=blocks.dismissed(),
+            repeated=blocks.repeated,
+            resumed=blocks.resumed,
         )
 
     def restore(self, memory: PortfolioMemory, closes: Iterable[SignalClosed]) -> None:
         """Begin from what was remembered and the closed signals of the ledger."""
-        self.state, self.reason = memory.trading_state, memory.state_reason
+        self._move(self._standing.moved(memory.trading_state, memory.state_reason))
         self._day_start_ms, self.day_start_equity = memory.day_start_ms, memory.day_start_equity
         self.peak_equity = memory.peak_equity
         self._counted_from_ms = dict(memory.switched_on).get(WHOLE, 0)
@@ -152,7 +186,8 @@ class LossWatch:
 
     @property
     def _halted_by_loss(self) -> bool:
-        return self.state is TradingState.HALTED and self.reason.startswith(LOSS_LIMIT)
+        standing = self._standing
+        return standing.own is TradingState.HALTED and standing.own_reason.startswith(LOSS_LIMIT)
 
     def _pnl(self, worth: Worth) -> Decimal:
         return self._closed + worth.open_pnl
@@ -176,6 +211,7 @@ class LossWatch:
         day_start, peak = self.day_start_equity, self.peak_equity
         return _Equities(equity, equity if day_start is None else day_start, equity if peak is None else peak)
 
-    def _move(self, following: TradingState, reason: str) -> StateChange:
-        self.state, self.reason = following, reason
-        return StateChange(present=following, reason=reason, flatten=self.flatten_wanted)
+    def _move(self, following: Standing) -> StateChange:
+        self._standing = following
+        self.state, self.reason = following.state, following.reason
+        return StateChange(present=self.state, reason=self.reason, flatten=self.flatten_wanted)

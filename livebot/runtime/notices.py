@@ -1,5 +1,7 @@
 """What connections say about themselves: told to the operator, kept from opening anything, compared with the venue.
 
+What concerns the account as a whole and does not pass within moments is a cause that reduces trading.
+
 Rules of this file: what a source said last is what stands; each port's sources are its own; hearing never waits and never
 raises.
 """
@@ -14,7 +16,8 @@ from livebot.runtime.problems import Problems
 class Notices:
     """One for the whole system.
 
-    `compare(symbol)` has a symbol, or all for None, compared with the venue soon; `reload(symbol)` its history loaded anew.
+    `compare(symbol)` has a symbol, or all for None, compared with the venue soon; `reload(symbol)` its history loaded anew;
+    `cause(source, sentence)` reduces trading, with None it has passed.
     """
 
     def __init__(
@@ -23,8 +26,10 @@ class Notices:
         blocks: Blocks,
         compare: Callable[[str | None], None],
         reload: Callable[[str], None],
+        cause: Callable[[str, str | None], None],
     ) -> None:
         """Nothing was said."""
+        self._cause = cause
         self._problems = problems
         self._blocks = blocks
         self._compare = compare
@@ -37,6 +42,7 @@ class Notices:
     def _hear(self, source: str, notice: VenueNotice) -> None:
         # The block first: what is told while it is told must not open anything.
         self._blocks.venue(source, notice.symbol, stands=notice.text is not None and notice.blocks_entries)
+        self._cause(source, notice.text if notice.reduces else None)
         self._problems.report(source, notice.text)
         if notice.reconcile:
             self._compare(notice.symbol)

@@ -5,7 +5,6 @@ exposure, PnL and trading state come from facts and marks, never from guesses; w
 entries and nothing else; HALTED is lifted by an operator alone, over any restart.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -13,6 +12,7 @@ from types import MappingProxyType
 import structlog
 
 from livebot.core.candidate import Candidate
+from livebot.core.denial import DenialCode, Denied, TradingState
 from livebot.core.facts import (
     Exposure,
     Fact,
@@ -25,20 +25,25 @@ from livebot.core.facts import (
     StopMoved,
     TargetMoved,
 )
-from livebot.core.market import MINUTE_MS, Side
+from livebot.core.limits import Limits
 from livebot.core.order import ZERO
 from livebot.core.performance import WinRate
-from livebot.core.risk import Approved, DenialCode, Denied, Limits, TradingState, Usage, exceeded, judge
+from livebot.core.risk import Approved, exceeded, judge
 from livebot.ports import Decision, LimitUse, PortfolioMemory
+from livebot.runtime.account import Account
 from livebot.runtime.blocks import Blocks
+from livebot.runtime.counting import Counting
 from livebot.runtime.exposure_book import NOTHING_CARRIED, Carried, ExposureBook, Key, Reservation
-from livebot.runtime.loss_watch import LossWatch, StateChange, Worth
+from livebot.runtime.limit_use import limit_use
+from livebot.runtime.loss_watch import LossWatch, StateChange
+from livebot.runtime.order_history import OrderHistory, in_order
+from livebot.runtime.over_limits import LIMITS, OverLimits
 from livebot.runtime.problems import Report
+from livebot.runtime.repeats import is_entry, looks_back_ms
 from livebot.runtime.settings import LossLimit
+from livebot.runtime.streaks import Streaks
 
 _log = structlog.get_logger(__name__)
-
-_ORDERS_REMEMBERED = 10_000  # when no limit on orders says how many matter
 
 
 class Portfolio:
@@ -51,19 +56,26 @@ class Portfolio:
         self, limits: Limits, *, loss_limit: LossLimit | None, win_rate: WinRate | None, report: Report
     ) -> None:
         """Empty and ACTIVE.  It admits nothing before `set_wallet`; `report` hears what goes wrong in here."""
-        self.blocks = Blocks(win_rate)
+        self.blocks = Blocks(win_rate, limits.repeated_executions, report)
         self._limits = limits
-        self._loss_limit = loss_limit
         self._report = report
         self._book = ExposureBook()
+        self._account = Account(self._book)
         self._watch = LossWatch(limits, loss_limit)
+        self._over = OverLimits()
         self._sequences: dict[Key, int] = {}
-        self._orders: deque[int] = deque(maxlen=limits.orders_per_minute or _ORDERS_REMEMBERED)
-        self._base: Decimal | None = None  # what the wallet would hold without any signal of this process
-        self._closed = ZERO  # net PnL of the signals that closed, and of what they left that is gone, in this process
+        self._orders = OrderHistory(limits)
+        self._streaks = Streaks(limits.losing_streak)
+        self._counting = Counting(
+            book=self._book,
+            account=self._account,
+            watch=self._watch,
+            orders=self._orders,
+            streaks=self._streaks,
+            blocks=self.blocks,
+        )
         self._files: dict[Key, int] = {}  # facts up to these are in what the files carried at the start
         self._saved: PortfolioMemory | None = None
-        self._now_ms = 0
         self._counts = dict.fromkeys(("admitted", "denied", "opened", "closed"), 0)
 
     @property
@@ -73,10 +85,13 @@ class Portfolio:
 
     # The gate
 
-    def admit(self, candidate: Candidate, now_ms: int) -> Approved | Denied:
-        """Check and reserve in one go; an approved order that is not sent after all must be released."""
+    def admit(self, candidate: Candidate, now_ms: int, *, age_ms: int = 0) -> Approved | Denied:
+        """Check and reserve in one go; an approved order that is not sent after all must be released.
+
+        `age_ms` is how old the close is that it was decided on, by the clock.
+        """
         try:
-            verdict = self._judge(candidate, now_ms)
+            verdict = self._judge(candidate, now_ms, age_ms)
         except Exception as error:  # noqa: BLE001 - what cannot be judged must not get through
             verdict = Denied(DenialCode.CHECK_FAILED, f"the portfolio failed: {type(error).__name__}: {error}")
         self._counts["admitted" if isinstance(verdict, Approved) else "denied"] += 1
@@ -84,7 +99,7 @@ class Portfolio:
 
     def exceeded(self, candidate: Candidate, now_ms: int) -> tuple[str, ...]:
         """The limits that something exceeds which is there already, and counts from now on whether they allow it or not."""
-        usage = self._usage((candidate.strategy, candidate.symbol), candidate.side, now_ms)
+        usage = self._counting.usage((candidate.strategy, candidate.symbol), candidate, now_ms, 0)
         return exceeded(usage, self._limits, candidate)
 
     def release(self, strategy: str, symbol: str) -> None:
@@ -92,57 +107,44 @@ class Portfolio:
         key = (strategy, symbol)
         if self._book.reservation(key) is not None:
             self._book.put(key, self._book.exposure(key), None)
+            self._orders.not_sent(key)
+
+    def set_clusters(self, clusters: Mapping[str, str]) -> None:
+        """By symbol the cluster that its signals count in from now on; a symbol that is not there is one by itself."""
+        self._book.set_clusters(clusters)
+
+    def replace_limits(self, limits: Limits, *, loss_limit: LossLimit | None, win_rate: WinRate | None) -> None:
+        """Other limits from now on.  What is open already beyond them stays open; what was not counted begins to be."""
+        before, self._limits = self.limit_use(), limits
+        self._watch.replace_limits(limits, loss_limit)
+        self._orders.replace_limits(limits)
+        self._streaks.replace_rule(limits.losing_streak)
+        self.blocks.replace_rules(win_rate, limits.repeated_executions)
+        self._over.begin(before, self.limit_use())
 
     def close_gate(self) -> None:
         """The daemon is stopping: nothing opens any more."""
         self.blocks.close_gate()
 
-    def _judge(self, candidate: Candidate, now_ms: int) -> Approved | Denied:
+    def _judge(self, candidate: Candidate, now_ms: int, age_ms: int) -> Approved | Denied:
         fault = self.blocks.first_fault
         if fault is not None:
             return Denied(DenialCode.CHECK_FAILED, fault)
-        if self._base is None:
+        if not self._account.known:
             return Denied(DenialCode.CHECK_FAILED, "what the account is worth is not known yet")
         if candidate.notional <= 0:
             return Denied(DenialCode.CHECK_FAILED, f"a notional of {candidate.notional} is not above 0")
         key = (candidate.strategy, candidate.symbol)
-        verdict = judge(self._usage(key, candidate.side, now_ms), self._limits, candidate)
+        usage = self._counting.usage(key, candidate, now_ms, age_ms)
+        verdict = judge(usage, self._limits, candidate)
         if isinstance(verdict, Approved):
             signal = candidate.signal
             signal_id = None if signal is None else f"{candidate.strategy}/{candidate.symbol}#{signal.number}"
-            reservation = Reservation(candidate.side, candidate.notional, signal_id)
+            reservation = Reservation(candidate.side, candidate.notional, signal_id, candidate.risk)
             self._book.put(key, self._book.exposure(key), reservation)
-            self._orders.append(now_ms)
+            self._orders.let_through(key, candidate, now_ms)
+            self._counting.last = candidate, usage
         return verdict
-
-    def _usage(self, key: Key, side: Side, now_ms: int) -> Usage:
-        used = self._book.beside(key, side)
-        equity, watch = self.equity, self._watch
-        return Usage(
-            trading_state=watch.state,
-            blocks=self.blocks.of(key[1]),
-            symbol_side=self._side_against(key[1], side) or used.side,
-            open_signals=used.open_signals,
-            open_signals_of_strategy=used.open_signals_of_strategy,
-            gross_exposure=used.notional,
-            symbol_exposure=used.notional_of_symbol,
-            orders_last_minute=self._orders_last_minute(now_ms),
-            equity=equity,
-            day_start_equity=equity if watch.day_start_equity is None else watch.day_start_equity,
-            peak_equity=equity if watch.peak_equity is None else watch.peak_equity,
-        )
-
-    def _side_against(self, symbol: str, side: Side) -> Side | None:
-        """The side of what is not ours and may stay there, if it is the other one: the venue would net them."""
-        if side.sign * self.blocks.dismissed_quantity(symbol) >= 0:
-            return None
-        return Side.SHORT if side is Side.LONG else Side.LONG
-
-    def _orders_last_minute(self, now_ms: int) -> int:
-        self._now_ms = max(self._now_ms, now_ms)
-        while self._orders and self._orders[0] <= now_ms - MINUTE_MS:
-            self._orders.popleft()
-        return len(self._orders)
 
     # Facts and marks
 
@@ -174,6 +176,11 @@ class Portfolio:
         """
         key = (strategy, symbol)
         self._sequences[key] = sequence
+        reservation = self._book.reservation(key)
+        if reservation is not None and reservation.signal_id is None and exposure.pending_notional:
+            self._orders.sent(key)  # the averaging order is in the file, though no fact has told of it
+        else:
+            self._orders.not_sent(key)
         self._book.put(key, exposure, None)
         self._book.carry(key, carried)
 
@@ -186,14 +193,12 @@ class Portfolio:
 
         `paid`: what is open was paid for out of it.
         """
-        invested = self._book.invested if paid else ZERO
-        self._base = wallet + invested - self._closed - self._book.booked
+        self._account.set_wallet(wallet, paid=paid)
         self._watch.begin(self.equity)
 
     def move_cash(self, amount: Decimal) -> None:
         """Money came in (or went out, below 0) apart from any trade of ours, such as funding."""
-        if self._base is not None:
-            self._base += amount
+        self._account.move_cash(amount)
 
     def _take_in(self, fact: Fact) -> None:
         key = (fact.strategy, fact.symbol)
@@ -203,13 +208,18 @@ class Portfolio:
         reservation = self._book.reservation(key)
         if reservation is not None and _settles(fact, reservation):
             reservation = None
+            self._orders.sent(key)
         self._book.put(key, fact.exposure, reservation)
-        if isinstance(fact, SignalOpened):
+        if is_entry(fact):
+            if self.blocks.entered(fact):
+                _log.warning("symbol_paused", symbol=fact.symbol, strategy=fact.strategy)
+        elif isinstance(fact, SignalOpened):
             self._counts["opened"] += 1
         elif isinstance(fact, SignalClosed):
             self._counts["closed"] += 1
-            self._closed += fact.pnl_net
+            self._account.closed(fact.pnl_net)
             self._watch.closed(fact)
+            self._streaks.closed(fact)
             if self.blocks.closed(fact):
                 _log.warning("symbol_switched_off", symbol=fact.symbol)
         elif isinstance(fact, RemainderKept | RemainderTaken | RemainderGone):
@@ -222,7 +232,7 @@ class Portfolio:
         left = Carried(before.quantity + sign * fact.quantity, before.cost + sign * fact.cost)
         self._book.carry(key, left if left.quantity else NOTHING_CARRIED)
         if isinstance(fact, RemainderGone):
-            self._closed += fact.pnl_net
+            self._account.closed(fact.pnl_net)
 
     def _fail(self, error: Exception) -> None:
         text = f"the portfolio could not take in a fact ({type(error).__name__}: {error}); nothing opens, restart it"
@@ -235,17 +245,12 @@ class Portfolio:
     @property
     def equity(self) -> Decimal:
         """Wallet with unrealised PnL at the last marks; 0 as long as the wallet is not known."""
-        if self._base is None:
-            return ZERO
-        return self._base + self._closed + self._book.booked + self._book.unrealised
+        return self._account.equity
 
     @property
     def cash_moved(self) -> Decimal:
-        """What the signals of this process brought in less what is invested in open ones and in what is carried.
-
-        It moves exactly as the venue's wallet less the cost of its positions, however the venue nets strategies.
-        """
-        return self._closed + self._book.booked - self._book.invested
+        """As the venue's wallet less the cost of its positions moves (see Account)."""
+        return self._account.cash_moved
 
     @property
     def day_pnl(self) -> Decimal:
@@ -272,26 +277,8 @@ class Portfolio:
         return self._counts
 
     def limit_use(self) -> tuple[LimitUse, ...]:
-        """Each limit by its name in the config; exposures and losses as ratios."""
-        limits, book, equity = self._limits, self._book, self.equity
-        watch, loss_limit = self._watch, None if self._loss_limit is None else self._loss_limit.ratio
-        signals = (
-            ("open_signals", book.open_signals, limits.open_signals),
-            ("open_signals_per_strategy", book.largest_of_strategy(), limits.open_signals_per_strategy),
-            ("orders_per_minute", self._orders_last_minute(self._now_ms), limits.orders_per_minute),
-        )
-        ratios = (
-            ("gross_exposure", _ratio(book.notional, equity), limits.gross_exposure),
-            ("symbol_exposure", _ratio(book.largest_notional_of_symbol(), equity), limits.symbol_exposure),
-            ("daily_loss", _loss(watch.day_start_equity, equity), limits.daily_loss),
-            ("drawdown", _loss(watch.peak_equity, equity), limits.drawdown),
-            ("loss_limit", watch.loss_ratio(self._worth()), loss_limit),
-        )
-        counted = [
-            LimitUse(name=name, used=Decimal(used), allowed=None if allowed is None else Decimal(allowed))
-            for name, used, allowed in signals
-        ]
-        return (*counted, *(LimitUse(name=name, used=used, allowed=allowed) for name, used, allowed in ratios))
+        """A row for each limit that is set, by its name in the config."""
+        return limit_use(self._limits, self._counting)
 
     # Trading state
 
@@ -306,6 +293,10 @@ class Portfolio:
         return self._watch.reason
 
     @property
+    def causes(self) -> tuple[str, ...]:
+        return self._watch.causes
+
+    @property
     def flatten_wanted(self) -> bool:
         """The loss limit was reached and says to close everything; true until an operator lifts the halt."""
         return self._watch.flatten_wanted
@@ -315,9 +306,25 @@ class Portfolio:
 
         The new state holds at once; save `memory()` before it is announced.
         """
-        self._now_ms = max(self._now_ms, now_ms)
+        self._counting.pass_time(now_ms)
         self.blocks.pass_time(now_ms)
-        return None if self._base is None else self._watch.evaluate(now_ms, self._worth())
+        if not self._account.known:
+            return None
+        change = self._watch.evaluate(now_ms, self._counting.worth())
+        if not self._over.stands:
+            return change
+        return self._watch.cause(LIMITS, self._over.sentence(self.limit_use())) or change
+
+    def cause(self, source: str, reason: str | None) -> StateChange | None:
+        """Trading is REDUCING at most while `source` gives a reason, and ACTIVE again by itself when the last has passed.
+
+        None: that changes nothing.  It holds at once, and over no restart: whoever sees it sees it again.
+        """
+        return self._watch.cause(source, reason)
+
+    def latch(self, reason: str) -> StateChange | None:
+        """As `halt`, by something that only an operator can judge; None if it is HALTED already."""
+        return self._watch.latch(reason)
 
     def halt(self, reason: str) -> StateChange:
         """Nothing opens until `unhalt`, over any restart."""
@@ -330,13 +337,14 @@ class Portfolio:
             Rejected: it is not halted, or no reason is given.
 
         """
-        return self._watch.unhalt(reason, now_ms, None if self._base is None else self._worth())
-
-    def _worth(self) -> Worth:
-        book = self._book
-        return Worth(equity=self.equity, open_pnl=book.booked + book.unrealised, valued=book.valued)
+        return self._watch.unhalt(reason, now_ms, self._counting.worth() if self._account.known else None)
 
     # Memory
+
+    @property
+    def looks_back_ms(self) -> int:
+        """How far back the facts of orders matter after a restart."""
+        return looks_back_ms(self._limits.repeated_executions)
 
     def memory(self) -> PortfolioMemory:
         """What must outlive the process."""
@@ -357,21 +365,24 @@ class Portfolio:
         exposures: Mapping[Key, Exposure],
         closes: Iterable[SignalClosed] = (),
         carried: Mapping[Key, Carried] = MappingProxyType({}),
+        entries: Iterable[Fact] = (),
     ) -> None:
         """Begin from the remembered, what the state files expose and carry, and all signals that ever closed.
 
-        `closes` are the ledger's and those still in an outbox, in any order, repeated or not; they are not counted
-        again when a worker publishes its outbox.
+        `closes` are the ledger's and those still in an outbox, in any order, repeated or not; so are `entries`, the facts
+        of orders of the last `looks_back_ms`.  They are not counted again when a worker publishes its outbox.
         """
         remembered = memory or PortfolioMemory()
         self._saved = memory
-        once = {(fact.strategy, fact.symbol, fact.sequence): fact for fact in closes}
-        known = sorted(once.values(), key=_time_of)
+        known, orders = in_order(closes), in_order(entries)
         self._watch.restore(remembered, known)
-        self.blocks.restore(remembered, known)
-        for fact in known:
+        self.blocks.restore(remembered, known, filter(is_entry, orders))
+        self._streaks.restore(known)
+        self._orders.restore((*known, *orders))
+        for fact in (*known, *orders):
             key = (fact.strategy, fact.symbol)
             self._sequences[key] = max(fact.sequence, self._sequences.get(key, 0))
+            self._counting.pass_time(fact.ts_ms)
         for key, exposure in exposures.items():
             self._book.put(key, exposure, None)
         for key, each in carried.items():
@@ -386,15 +397,3 @@ def _settles(fact: Fact, reservation: Reservation) -> bool:
         return fact.signal_id == reservation.signal_id
     # An averaging order is admitted without a fact of its own: a fact of the same candle may not know of it yet.
     return fact.exposure.pending_notional > 0 or not isinstance(fact, StopMoved | TargetMoved | PositionReduced)
-
-
-def _time_of(fact: Fact) -> tuple[int, str, str, int]:
-    return fact.ts_ms, fact.strategy, fact.symbol, fact.sequence
-
-
-def _ratio(amount: Decimal, equity: Decimal) -> Decimal:
-    return amount / equity if equity > 0 else ZERO
-
-
-def _loss(start: Decimal | None, equity: Decimal) -> Decimal:
-    return ZERO if start is None or start <= 0 else max(ZERO, (start - equity) / start)

@@ -40,6 +40,7 @@ class Recovered:
     told: Mapping[Key, int]
     numbers: Mapping[Key, tuple[int, int]] = field(default_factory=dict)
     closes: Sequence[SignalClosed]
+    entries: Sequence[Fact] = ()
     snapshot: VenueSnapshot
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
     quarantined: dict[str, str] = field(default_factory=dict)
@@ -84,8 +85,8 @@ class Recovery:
         self._execution = execution
         self._clock = clock
 
-    async def run(self, configured: frozenset[Key]) -> Recovered:
-        """Recover.  Raises Fatal where nothing can run."""
+    async def run(self, configured: frozenset[Key], looks_back_ms: int = 0) -> Recovered:
+        """Recover, with the facts of orders of the last `looks_back_ms`.  Raises Fatal where nothing can run."""
         loaded = await self._store.load()
         self._waits.found(loaded.states)
         wanted = {symbol for _, symbol in configured}
@@ -99,6 +100,7 @@ class Recovery:
             told={key: sequence for key, (sequence, _) in numbers.items()},
             numbers=numbers,
             closes=await self._waits.closes(),
+            entries=await self._waits.entries(self._clock.now_ms() - looks_back_ms),
             snapshot=await self._execution.look({*wanted, *damaged, *(state.symbol for state in loaded.states)}),
         )
         await self._lift_old(found, numbers)

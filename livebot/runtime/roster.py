@@ -140,6 +140,18 @@ class Roster:
         if self._supervised.ended(symbol):
             self._again(symbol)
 
+    def look_at(self, symbol: str, others: Iterable[str]) -> None:
+        """The strategies of a symbol look at these others from now on, and at no others: `follow` comes next."""
+        for other, watching in self._watchers.items():
+            if symbol in watching and other not in others:
+                watching.remove(symbol)
+        self._watch(symbol, others)
+
+    def follow(self) -> None:
+        """Have the candles of all that are run or looked at come to where they are wanted, and no others."""
+        self._follow()
+        self._ignore([other for other, watching in self._watchers.items() if not watching])
+
     def _follow(self) -> None:
         """Have candles of all that are run, or looked at, come to where they are wanted."""
         self._workers.contexts.follow(self.symbols - self._resting)

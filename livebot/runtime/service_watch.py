@@ -20,6 +20,7 @@ from livebot.runtime.venue_watch import SOURCE as VENUE
 
 BEAT_S = 5.0  # how often it looks at itself; more often if the service manager wants to hear more often
 EXTENSION_S = 30.0  # what a start or stop that goes on asks for each time; several beats
+RELOAD_TOLD_S = 60.0  # how long the status says what came of a reload
 SLACK_S = 30.0  # what a stop may take beyond the time that the config gives it
 STALE_S = 600.0  # without any candle of any symbol; the feed tries all it knows several times in this
 ALIVE = ("supervisor", "bus", "feed", "housekeeping", "reconcile")  # tasks of the system that have to run
@@ -38,6 +39,10 @@ class ServiceManager(Protocol):
 
     def ready(self) -> None:
         """First decisions are possible."""
+        ...
+
+    def reloading(self) -> None:
+        """The config is being reloaded; `ready` says that this is over."""
         ...
 
     def stopping(self) -> None:
@@ -101,6 +106,8 @@ class ServiceWatch:
         self._newest_ms, self._newest_s = -1, 0.0
         self._reason: str | None = None
         self._told = ""
+        self._reload = ""  # what came of the last one,
+        self._reload_until_s = 0.0  # and until when it is told
 
     @property
     def beat_s(self) -> float:
@@ -133,6 +140,23 @@ class ServiceWatch:
         self._newest_s = asyncio.get_running_loop().time()
         self._manager.ready()
 
+    def reloading(self) -> None:
+        """The config is being reloaded."""
+        self._manager.reloading()
+        self._tell(f"reloading the config; {status_line(self._system)}")
+
+    def reloaded(self, sentence: str) -> None:
+        """This is what came of it."""
+        if self._shutdown.stopping.is_set():
+            return
+        self._reload, self._reload_until_s = f"{sentence}; ", asyncio.get_running_loop().time() + RELOAD_TOLD_S
+        self._tell(self._line())
+        self._manager.ready()
+
+    def _line(self) -> str:
+        told = asyncio.get_running_loop().time() < self._reload_until_s
+        return (self._reload if told else "") + status_line(self._system)
+
     def _beat(self) -> None:
         seen = self.observe()
         reason = why_not(seen, self._stale_s)
@@ -141,7 +165,7 @@ class ServiceWatch:
         if reason != self._reason and None in (reason, self._reason):
             self._log_change(reason)
         self._reason = reason
-        text = status_line(self._system)
+        text = self._line()
         self._tell(text if reason is None else f"NO PROGRESS, a restart is due: {reason}; {text}")
 
     def _log_change(self, reason: str | None) -> None:

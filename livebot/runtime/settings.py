@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 
+from livebot.core.ranking import Scorer
+
 
 class RunMode(Enum):
     """PARALLEL runs all symbols at once; SEQUENTIAL one after another, each until it has had its signals."""
@@ -21,6 +23,13 @@ class LossAction(Enum):
 
     STOP_OPENING = "stop_opening"
     FLATTEN = "flatten"
+
+
+class StateAction(Enum):
+    """What becomes of trading: REDUCING until it has passed, or HALTED until an operator lifts it."""
+
+    REDUCE = "reduce"
+    HALT = "halt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,3 +125,32 @@ class LossLimit:
 
     ratio: Decimal
     action: LossAction = LossAction.STOP_OPENING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorBudget:
+    """`maximum` errors within `window_s` are allowed; what REDUCE did passes `cooldown_s` after the last that was too many."""
+
+    maximum: int
+    window_s: float
+    cooldown_s: float
+    action: StateAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingStateSettings:
+    """What besides losses moves the trading state; None: not counted."""
+
+    order_errors: ErrorBudget | None = None
+    worker_failures: ErrorBudget | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundSettings:
+    """What is wanted at one close is ranked: by `scorer`, or where that is None by confidence.
+
+    The rest is waited for until `deadline_s` after the first wish.
+    """
+
+    deadline_s: float = 0.5
+    scorer: Scorer | None = None

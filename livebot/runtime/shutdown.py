@@ -1,4 +1,4 @@
-"""OS signals, in two stages: the first SIGINT or SIGTERM stops, the second hurries the stop.
+"""OS signals: the first SIGINT or SIGTERM stops, the second hurries the stop; SIGHUP reloads the config.
 
 Rules of this file: the entry gate closes before anything else hears of the stop, so that no order is placed during it;
 hurrying skips waiting, never the saving of an intent; a third signal does nothing, because SIGKILL is safe at any time.
@@ -6,7 +6,8 @@ hurrying skips waiting, never the saving of an intent; a third signal does nothi
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -18,10 +19,20 @@ _log = structlog.get_logger(__name__)
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
+@contextmanager
+def surviving_hangups() -> Iterator[None]:
+    """SIGHUP ends nobody meanwhile: a terminal may be closed, or a reload asked for before anyone can make one."""
+    before = signal.signal(signal.SIGHUP, lambda *_: None)  # a handler, which no child inherits
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL if before is None else before)
+
+
 class Shutdown:
     """A context manager that owns the process's signal handlers while it is entered (in the main thread, in a loop)."""
 
-    def __init__(self, *, close_gate: Callable[[], None], reload: Callable[[], None] | None = None) -> None:
+    def __init__(self, *, close_gate: Callable[[], None], reload: Callable[[], object] | None = None) -> None:
         """`close_gate` stops new entries, at once and synchronously; `reload` answers SIGHUP."""
         self.stopping = asyncio.Event()
         self.hurry = asyncio.Event()
@@ -76,7 +87,7 @@ class Shutdown:
                 signal.signal(number, previous)
         self._previous.clear()
 
-    def _handle(self, number: signal.Signals, callback: Callable[..., None], *values: str) -> None:
+    def _handle(self, number: signal.Signals, callback: Callable[..., object], *values: str) -> None:
         assert self._loop is not None
         self._previous[number] = signal.getsignal(number)
         self._loop.add_signal_handler(number, callback, *values)

@@ -1,10 +1,10 @@
-"""Guards a symbol between a failure of its worker and its next run.
+"""Guards a symbol for which nobody acts: between a failure of its worker and its next run, or while it waits for its turn.
 
 A limit entry may fill while its symbol waits to be started again: then the position must have its stop at once, and not
 when the wait is over.
 
 Rules of this file: one guard for a symbol at a time, and none beside a worker; a guard that fails leaves everything to
-the next run.
+the next run, unless somebody wants another one.
 """
 
 import asyncio
@@ -25,8 +25,9 @@ class Standby:
         self._closed = False
 
     def begin(self, symbol: str) -> None:
-        """The symbol's worker has failed."""
-        if not self._closed and symbol not in self._tasks:
+        """Nobody acts for the symbol, which has something open; a guard that does is left to it."""
+        present = self._tasks.get(symbol)
+        if not self._closed and (present is None or present.done()):
             self._tasks[symbol] = asyncio.create_task(self._keep(symbol), name=f"standby:{symbol}")
 
     async def end(self, symbol: str) -> None:

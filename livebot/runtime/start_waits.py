@@ -37,12 +37,16 @@ class StartWaits:
         self._open = f"; {', '.join(symbols)} open there keep their stops at the venue" if symbols else ""
 
     async def numbers(self) -> Mapping[tuple[str, str], tuple[int, int]]:
-        """As the ledger's `last_numbers`.  Raises Fatal when it has not said it in time, as do both below."""
+        """As the ledger's `last_numbers`.  Raises Fatal when it has not said it in time, as do all below."""
         return await self._of_ledger(self._history.last_numbers)
 
     async def closes(self) -> Sequence[SignalClosed]:
         """As the ledger's `closes`."""
         return await self._of_ledger(self._history.closes)
+
+    async def entries(self, since_ms: int) -> Sequence[Fact]:
+        """As the ledger's `entries`."""
+        return await self._of_ledger(lambda: self._history.entries(since_ms))
 
     async def record(self, facts: Sequence[Fact]) -> None:
         """Have the ledger take them."""

@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 
+from livebot.control_ports import PortfolioStatus
+from livebot.core.clusters import ClusterStatus, status_of_clusters
 from livebot.core.exposure import protected
 from livebot.core.inputs import SymbolState
 from livebot.core.market import decimal_of
 from livebot.core.signal import Closing, Idle, Open
 from livebot.ports import SignalStatus, SymbolStatus, SystemStatus
+from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.supervisor import ChildState, ChildStatus
 from livebot.runtime.system import System
 
@@ -29,6 +33,21 @@ async def status_in_pieces(system: System) -> SystemStatus:
         if number % PIECE == 0:
             await asyncio.sleep(0)
     return _whole(system, tuple(symbols))
+
+
+def portfolio_of(portfolio: Portfolio) -> PortfolioStatus:
+    """What all symbols together are worth and may do, as of now."""
+    reservations, reserved = portfolio.reserved
+    return PortfolioStatus(
+        trading_state=portfolio.trading_state.value,
+        state_reason=portfolio.state_reason,
+        causes=portfolio.causes,
+        equity=portfolio.equity,
+        day_pnl=portfolio.day_pnl,
+        open_signals=portfolio.open_signals,
+        reservations=reservations,
+        reserved=reserved,
+    )
 
 
 def _whole(system: System, symbols: tuple[SymbolStatus, ...]) -> SystemStatus:
@@ -57,7 +76,18 @@ def _whole(system: System, symbols: tuple[SymbolStatus, ...]) -> SystemStatus:
         slow_calls=dict(observations.slow_calls),
         symbols=symbols,
         universe=system.universe.status() if system.universe is not None else None,
+        config_loaded_ms=system.config_loaded_ms,
+        clusters=_clusters(system),
     )
+
+
+def _clusters(system: System) -> ClusterStatus | None:
+    if system.clusters is not None:
+        return system.clusters.status()
+    named = system.parts.clusters
+    if not isinstance(named, Mapping):
+        return None
+    return status_of_clusters({symbol: named.get(symbol, symbol) for symbol in system.workers.strategies})
 
 
 def _symbol(system: System, symbol: str) -> SymbolStatus:

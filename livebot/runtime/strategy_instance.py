@@ -15,11 +15,12 @@ import numpy as np
 from livebot.core.entry import Adjustment, Entry
 from livebot.core.inputs import SymbolState
 from livebot.core.market import Candle
-from livebot.core.rules import Rules
+from livebot.core.rules import Rules, VolatilityParity
 from livebot.core.series import CandleSeries
-from livebot.core.signal import Open
+from livebot.core.signal import Idle, Open
 from livebot.features.declaration import own_features
 from livebot.features.live import LiveFeatures
+from livebot.features.true_range import average_true_range, candles_for
 from livebot.runtime.candle_track import (
     LONGEST_GAP_MINUTES,
     CandleTrack,
@@ -40,8 +41,10 @@ class StrategyInstance:
     __slots__ = (
         "_context",
         "_features",
+        "_next_rules",
         "_others",
         "_own",
+        "_retired",
         "_strategy",
         "_view",
         "_wanted",
@@ -79,6 +82,8 @@ class StrategyInstance:
         self.rules = rules
         self.state = state
         self.symbol = state.symbol
+        self._next_rules: Rules | None = None
+        self._retired = False
         self.strategy_name = state.strategy
         self.manages = strategy.manages
         self.warm = False
@@ -105,9 +110,26 @@ class StrategyInstance:
         history = self._strategy.history
         return (
             self.warm
+            and not self._retired
             and self._features.seen >= self._warmup
             and all(len(track.window) >= history for track in self._others.values())
         )
+
+    # Other terms
+
+    def work_under(self, rules: Rules) -> None:
+        """Work under these rules from the next signal on; the present one keeps its own."""
+        self._next_rules = rules
+        self.take_next_rules()
+
+    def take_next_rules(self) -> None:
+        """Between two signals."""
+        if self._next_rules is not None and isinstance(self.state.signal, Idle):
+            self.rules, self._next_rules = self._next_rules, None
+
+    def retire(self) -> None:
+        """Ask the strategy nothing more: another instance takes its place."""
+        self._retired = True
 
     # Beginning
 
@@ -144,6 +166,11 @@ class StrategyInstance:
         if self.last_price is None:
             self.last_price = self._own.last_close
         return {track.symbol: track.take_aside() for track in (self._own, *self._others.values())}
+
+    @property
+    def timeframe_ms(self) -> int:
+        """How long its candles are."""
+        return self._strategy.timeframe.ms
 
     # Candles
 
@@ -205,6 +232,15 @@ class StrategyInstance:
         """Ask the strategy whether it wants to enter."""
         self._show()
         return self._strategy.decide(self._view)
+
+    @property
+    def atr(self) -> float | None:
+        """The average true range of its own candles, in quote, if its sizes follow from that and it is known."""
+        sizing, window = self.rules.sizing, self._own.window
+        if not isinstance(sizing, VolatilityParity):
+            return None
+        count = min(len(window), candles_for(sizing.period))
+        return average_true_range(window.buffer.part(window.end - count, window.end), sizing.period)
 
     def manage(self, signal: Open) -> Adjustment | None:
         """Ask the strategy whether it wants to change its open signal."""

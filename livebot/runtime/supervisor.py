@@ -94,10 +94,10 @@ class Supervisor:
         child = self._find(symbol)
         if not child.ended:
             if child.state is not ChildState.RUNNING or not self._asked(child, ask):
-                self._cancel(child)
+                child.cancel()
             await _wait((child,), timeout_s)
         if not child.ended:
-            self._cancel(child)
+            child.cancel()
             await _wait((child,), timeout_s)
         return child.ended
 
@@ -136,9 +136,30 @@ class Supervisor:
                 self._start(child)
             elif child.quarantine is not None:
                 child.lift()
-            elif child.state is not ChildState.WAITING and not child.interrupted:
-                child.interrupted = True
-                self._cancel(child)
+            elif child.state is not ChildState.WAITING:
+                child.interrupt()
+
+    async def renew(self, symbol: str, ask: Callable[[str], None], timeout_s: float) -> None:
+        """Run a symbol again, from its file and with fresh instances, once it has finished what is at hand.
+
+        A run that does not return within `timeout_s` is cancelled; who does not run now begins so when its time comes.
+        Raises Rejected if the symbol is unknown.
+        """
+        child = self._find(symbol)
+        if child.state is ChildState.WAITING or child.ended:
+            self._forget_instances(child)
+        if child.state is not ChildState.RUNNING or child.ended:
+            return
+        child.renewal = renewal = asyncio.Event()
+        if not self._asked(child, ask):
+            child.interrupt()
+        waiting = asyncio.ensure_future(renewal.wait())
+        try:
+            if not (await asyncio.wait((waiting,), timeout=timeout_s))[0]:
+                child.interrupt()
+                await asyncio.wait((waiting,), timeout=timeout_s)
+        finally:
+            waiting.cancel()
 
     async def stop(self, timeout_s: float, *, ask: Callable[[str], None] | None = None) -> tuple[str, ...]:
         """Stop all, in order: `ask` those that run to return, cancel the others, and after `timeout_s` cancel all.
@@ -152,7 +173,7 @@ class Supervisor:
         running = _left(self._children.values())
         for child in running:
             if ask is None or child.state is not ChildState.RUNNING or not self._asked(child, ask):
-                self._cancel(child)
+                child.cancel()
         await _wait(running, timeout_s)
         if _left(running):
             self.cancel()
@@ -164,7 +185,7 @@ class Supervisor:
         self._stopping = True
         self._ending.set()
         for child in _left(self._children.values()):
-            self._cancel(child)
+            child.cancel()
 
     def _is_over(self) -> bool:
         return not self._stays and all(child.ended for child in self._children.values())
@@ -188,6 +209,7 @@ class Supervisor:
         finally:
             self._give_turn(child)
             child.state = last
+            child.take_renewal()
 
     def _returned(self) -> ChildState:
         return ChildState.STOPPED if self._stopping else ChildState.DONE
@@ -200,10 +222,12 @@ class Supervisor:
             restarted = self._consume_interruption(child)
             self._pass_cancellation_on(error)
             self._failed(child, error)
+            child.take_renewal()
             return Outcome.RESTARTED if restarted else Outcome.FAILED
-        if not restarted:
+        renewed = child.take_renewal()
+        if not (renewed or restarted):
             return Outcome.RETURNED
-        child.restarts += 1
+        child.restarts += not renewed  # nothing has happened that anybody should look at
         self._forget_instances(child)
         return Outcome.RESTARTED
 
@@ -337,10 +361,6 @@ class Supervisor:
     def _never_ran(self, child: Child) -> None:
         if child.state is ChildState.WAITING:
             child.state = ChildState.STOPPED  # cancelled before its first step
-
-    def _cancel(self, child: Child) -> None:
-        assert child.task is not None
-        child.task.cancel()
 
     def _find(self, symbol: str) -> Child:
         child = self._children.get(symbol)

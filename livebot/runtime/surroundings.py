@@ -12,6 +12,7 @@ from livebot.runtime.execution import Execution
 from livebot.runtime.instances import Instances
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.reconcile import Changes
+from livebot.runtime.rounds import Rounds
 from livebot.runtime.settings import ExecutionSettings, RuntimeSettings
 from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.turns import Turns
@@ -63,7 +64,7 @@ class Surroundings:
 
     `saved` is told each state once it is durable, and `last_saved` gives it back; `published` is the last sequence of a
     (strategy, symbol) that everyone has been told; `warmed` is told the symbol when its strategies can decide;
-    `loading` are the turns at loading a history.
+    `loading` are the turns at loading a history; `rounds` None: who comes first is admitted first.
     """
 
     clock: Clock
@@ -81,3 +82,4 @@ class Surroundings:
     execution_settings: ExecutionSettings
     warmed: Callable[[str], None]
     loading: Turns
+    rounds: Rounds | None

@@ -132,7 +132,8 @@ class SymbolReconcile:
         self, instance: StrategyInstance, record: OrderRecord, seen: VenueSnapshot
     ) -> Sequence[OrderEvent]:
         request, execution = record.request, self._shared.execution
-        if self._lacks_its_stop(instance, record, seen):
+        # It may have done its work unseen: a venue that refuses an id only while its order is open would take it twice.
+        if self._lacks_its_stop(instance, record, seen) and not await execution.shows(request):
             self._sent_again_ms[request.client_order_id] = self._shared.clock.now_ms()
             outcome = await execution.submit(approve_reduction(request))
             if isinstance(outcome, OrderAccepted):

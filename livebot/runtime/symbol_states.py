@@ -130,6 +130,7 @@ class SymbolStates:
                 self._owners[record.request.client_order_id] = instance
             if isinstance(made.state.signal, Idle):
                 self._forget_orders(instance)
+                instance.take_next_rules()
         if made.facts:
             self._facts.extend(made.facts)
             self.closed += sum(isinstance(fact, SignalClosed) for fact in made.facts)
@@ -188,7 +189,8 @@ class SymbolStates:
 
     def _ask_admission(self, instance: StrategyInstance, request: AskAdmission) -> None:
         candidate = request.candidate
-        verdict = self._shared.portfolio.admit(candidate, candidate.ts_ms)
+        age_ms = self._shared.clock.now_ms() - candidate.ts_ms
+        verdict = self._shared.portfolio.admit(candidate, candidate.ts_ms, age_ms=age_ms)
         if isinstance(verdict, Approved):
             self.apply(instance, Admitted(verdict, candidate.ts_ms))
 
@@ -223,14 +225,20 @@ class SymbolStates:
             case Amend():
                 await self._amend(instance, request.approved)
             case Cancel():
-                if not await self._shared.execution.cancel(request.symbol, request.client_order_id):
-                    record = record_of(instance, request.client_order_id)
-                    if record is not None:
-                        self._follow_up.ask_about(record.request)
+                await self._cancel(instance, request)
             case Compare():
                 self._follow_up.compare()
             case AskAdmission():
                 raise Fatal("an admission is asked for at once, never carried out")
+
+    async def _cancel(self, instance: StrategyInstance, request: Cancel) -> None:
+        record = record_of(instance, request.client_order_id)
+        if record is not None and not record.status.live:
+            return  # it has ended meanwhile, as has been heard
+        if not await self._shared.execution.cancel(request.symbol, request.client_order_id):
+            record = record_of(instance, request.client_order_id)
+            if record is not None:
+                self._follow_up.ask_about(record.request)
 
     async def _submit(self, instance: StrategyInstance, approved: Approved) -> None:
         order = approved.order

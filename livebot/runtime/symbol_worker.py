@@ -7,7 +7,7 @@ no state knows is not guessed at, the venue is asked.
 
 import structlog
 
-from livebot.core.inputs import ExitRequested, OrderAccepted, OrderEvent, OrderFilled
+from livebot.core.inputs import EntriesWithdrawn, ExitRequested, OrderAccepted, OrderEvent, OrderFilled
 from livebot.core.market import MINUTE_MS
 from livebot.core.signal import CloseReason
 from livebot.errors import BadInput
@@ -28,9 +28,12 @@ from livebot.runtime.inbox import (
     Item,
     Leave,
     Reload,
+    RoundJudged,
     Stop,
     UnprotectedDeadline,
+    Withdraw,
 )
+from livebot.runtime.round_wishes import RoundWishes
 from livebot.runtime.side_jobs import SideJobs
 from livebot.runtime.surroundings import Surroundings
 from livebot.runtime.symbol_reconcile import SymbolReconcile
@@ -97,6 +100,8 @@ class SymbolWorker:
                 self._inbox.done()
         finally:
             self._inbox.close()
+            if self._wishes is not None:
+                self._wishes.close()
             self._jobs.close()
             self._follow_up.close()
 
@@ -126,22 +131,24 @@ class SymbolWorker:
                 self._candle(item)
             case UnprotectedDeadline():
                 self._unprotected_deadline(item)
-            case Leave():
-                self._leave(item.reason)
+            case Leave() | Withdraw():
+                self._leave(item)
             case Ask():
                 await self._reconcile.run()
             case Adopt():
                 await self._adopting.run(item)
             case Stop():
                 self._stopping = True
+                if self._wishes is not None:
+                    self._wishes.stop()
             case Failed():
                 raise item.error
-            case HistoryCame() | GapCame() | Reload() | ContextDeadline() | ContextCame():
+            case HistoryCame() | GapCame() | Reload() | ContextDeadline() | ContextCame() | RoundJudged():
                 self._for_deciding(item)
             case _:
                 self._order_event(item)
 
-    def _for_deciding(self, item: HistoryCame | GapCame | Reload | ContextDeadline | ContextCame) -> None:
+    def _for_deciding(self, item: HistoryCame | GapCame | Reload | ContextDeadline | ContextCame | RoundJudged) -> None:
         deciding = self._deciding
         if deciding is None:
             return  # from before, when somebody still decided
@@ -156,6 +163,13 @@ class SymbolWorker:
                 deciding.context_deadline(item)
             case ContextCame():
                 deciding.context_came(item)
+            case RoundJudged():
+                deciding.round_judged(item)
+
+    @property
+    def _wishes(self) -> RoundWishes | None:
+        """What its strategies want in rounds, if there are rounds."""
+        return None if self._deciding is None else self._deciding.wishes
 
     def _order_event(self, event: OrderEvent) -> None:
         if self._reconcile.is_outdated(event):
@@ -172,10 +186,13 @@ class SymbolWorker:
         if isinstance(event, OrderFilled | OrderAccepted):
             self._inbox.put(Ask())  # somebody trades here, or an order that we took for absent
 
-    def _leave(self, reason: CloseReason) -> None:
+    def _leave(self, item: Leave | Withdraw) -> None:
         now_ms = self._shared.clock.now_ms()
+        event = ExitRequested(item.reason, now_ms) if isinstance(item, Leave) else EntriesWithdrawn(now_ms)
+        if self._wishes is not None:
+            self._wishes.give_way()
         for instance in self._states.instances:
-            self._states.apply(instance, ExitRequested(reason, now_ms))
+            self._states.apply(instance, event)
 
     def _unprotected_deadline(self, item: UnprotectedDeadline) -> None:
         self._follow_up.rang(item.strategy)

@@ -11,14 +11,17 @@ from dataclasses import replace
 
 import structlog
 
+from livebot.core.denial import TradingState
 from livebot.core.facts import Fact
-from livebot.core.risk import TradingState
 from livebot.errors import Fatal, LivebotError
 from livebot.ports import Decision
 from livebot.runtime.bus import Bus
 from livebot.runtime.candle_hub import CandleHub
+from livebot.runtime.cluster_watch import cluster_watch_of
 from livebot.runtime.comparisons import Comparisons
+from livebot.runtime.error_watch import ErrorWatches
 from livebot.runtime.execution import Execution
+from livebot.runtime.flattening import Flattening
 from livebot.runtime.foreign import Foreign
 from livebot.runtime.housekeeping import Housekeeping
 from livebot.runtime.ledger_writer import LedgerWriter
@@ -33,7 +36,7 @@ from livebot.runtime.shutdown import Shutdown
 from livebot.runtime.start_waits import StartWaits
 from livebot.runtime.supervisor import ChildState, Supervisor
 from livebot.runtime.system_parts import SystemParts
-from livebot.runtime.universe_watch import UniverseWatch
+from livebot.runtime.universe_watch import universe_watch_of
 from livebot.runtime.venue_watch import VenueWatch
 from livebot.runtime.waiting import first_of, unless, until_done, within
 from livebot.runtime.workers import Workers
@@ -57,29 +60,39 @@ class System:
         blocks, comparisons = parts.portfolio.blocks, Comparisons()
         self.foreign = Foreign(parts.problems, blocks)
         self.observations = Observations(parts.problems, self.foreign, comparisons)
-        self._notices = Notices(parts.problems, blocks, self._compare_soon, self._reload)
+        self._notices = Notices(parts.problems, blocks, self._compare_soon, self._reload, self._cause)
+        self._errors = ErrorWatches(parts.trading_states, self._cause, self._latch)
         self.execution = Execution(
-            parts.exchange, parts.clock, parts.execution_settings, self._may_open, self._notices.of("venue")
+            parts.exchange,
+            parts.clock,
+            parts.execution_settings,
+            self._may_open,
+            self._notices.of("venue"),
+            self._errors.orders.count,
         )
         self.loop_lag = LoopLag()
         self.ready = asyncio.Event()
         self.workers = Workers(parts, self.execution, self.observations, self.publish)
         self.roster = Roster(parts, self.workers, self.execution)
-        self.universe = self._make_universe_watch()
+        self.universe = universe_watch_of(parts, self.roster, self.foreign)
+        self.clusters = cluster_watch_of(parts, lambda: self.roster.symbols)
         self.supervisor: Supervisor | None = None
         self.hub: CandleHub | None = None
         self.started_ms, self._started_s = 0, 0.0
+        self.config_loaded_ms = 0  # when what holds now of the config was loaded
         self.data_ended = False
         self._found: VenueSnapshot | None = None  # what the venue showed at the start
         self._at_once: int | None = None
         self._failure: LivebotError | None = None
+        self.flattening = Flattening(parts, self.workers, self.execution, self.foreign, lambda: self.supervisor)
         self.housekeeping = Housekeeping(
             parts.portfolio,
             parts.portfolio_store,
             parts.clock,
             parts.problems,
             states=self.workers.last_states,
-            leave=self.workers.leave,
+            leave=self.flattening.leave,
+            withdraw=self.workers.withdraw,
         )
         self._watch = self._make_watch(comparisons)
         self.ledger_writer = LedgerWriter(
@@ -96,20 +109,6 @@ class System:
             parts.listeners,
             settings=parts.settings.listeners,
             report=parts.problems.report,
-        )
-
-    def _make_universe_watch(self) -> UniverseWatch | None:
-        parts = self.parts
-        if parts.universe is None:
-            return None
-        return UniverseWatch(
-            parts.universe,
-            self.roster,
-            clock=parts.clock,
-            activity=parts.activity,
-            blocks=parts.portfolio.blocks,
-            foreign=self.foreign,
-            problems=parts.problems,
         )
 
     def _make_watch(self, comparisons: Comparisons) -> VenueWatch:
@@ -153,6 +152,7 @@ class System:
     async def _live(self, tasks: asyncio.TaskGroup, shutdown: Shutdown) -> None:
         own = {
             "housekeeping": self.housekeeping.run(),
+            "flattening": self.flattening.run(),
             "reconcile": self._watch.run(),
             "loop-lag": self.loop_lag.run(),
             "bus": self.bus.run(),
@@ -160,6 +160,8 @@ class System:
         }
         if self.universe is not None:
             own["universe"] = self.universe.run()
+        if self.clusters is not None:
+            own["clusters"] = self.clusters.run()
         if self.workers.contexts.boards:
             own["contexts"] = self.workers.contexts.run()
         running = [tasks.create_task(work, name=name) for name, work in own.items()]
@@ -167,6 +169,7 @@ class System:
         feeding = tasks.create_task(self._feed(shutdown), name="feed")
         await shutdown.stopping.wait()
         self.portfolio.close_gate()
+        self.flattening.stop()
         feeding.cancel()
         await self._stop_workers(shutdown)
         await self._drain(shutdown)
@@ -178,6 +181,7 @@ class System:
     async def _start(self) -> None:
         parts = self.parts
         self.started_ms, self._started_s = parts.clock.now_ms(), asyncio.get_running_loop().time()
+        self.config_loaded_ms = self.started_ms
         # First: what it says while we recover is not said again.
         parts.exchange.listen_notices(self._notices.of("exchange"))
         parts.feed.listen_notices(self._notices.of("feed"))
@@ -192,12 +196,16 @@ class System:
             waits=waits,
         )
         configured = frozenset((name, symbol) for symbol, names in parts.strategies.items() for name in names)
-        recovered = await recovery.run(configured)
+        recovered = await recovery.run(configured, self.portfolio.looks_back_ms)
         self.workers.take_over(recovered)
         self.observations.tally.restore(recovered.closes)
-        self.portfolio.restore(self.portfolio.memory(), recovered.exposures, recovered.closes, recovered.carried)
+        self.portfolio.restore(
+            self.portfolio.memory(), recovered.exposures, recovered.closes, recovered.carried, recovered.entries
+        )
         if self.universe is not None:
             self.universe.begin()
+        if self.clusters is not None:
+            await self.clusters.begin()
         self._report_found(recovered)
         await waits.disk(self.housekeeping.save)
         self.hub = self.roster.connect(self._on_new_close)
@@ -278,6 +286,8 @@ class System:
             _log.warning("not_all_ready", symbols=cold, what="the others begin; these follow when they can")
         if not await within(PATIENCE_S, self.workers.contexts.until_begun):
             _log.warning("context_not_ready", what="what looks at other symbols decides once their histories are there")
+        if self.clusters is not None and not await within(PATIENCE_S, self.clusters.until_known):
+            self.clusters.tell_unknown()
         if not await within(PATIENCE_S, self._watch.first_sight):
             _log.warning("account_not_seen", what="nothing opens until the venue has said what the account is worth")
 
@@ -334,6 +344,7 @@ class System:
             _log.warning("not_delivered", listeners=late, what="what the ledger lacks is in the state files")
 
     async def _let_go(self) -> None:
+        self._errors.close()
         try:
             await self.workers.close()
             if self.housekeeping.remembers and self.portfolio.dirty:
@@ -350,8 +361,10 @@ class System:
 
     def _on_new_close(self) -> None:
         self.housekeeping.evaluate()
-        if self.universe is not None and self.hub is not None:
-            self.universe.see_close(self.hub.newest_close_ms)
+        assert self.hub is not None  # it is who tells
+        for watch in (self.clusters, self.universe):
+            if watch is not None:
+                watch.see_close(self.hub.newest_close_ms)
 
     def _may_open(self, symbol: str) -> bool:
         return self.portfolio.trading_state is TradingState.ACTIVE and not self.portfolio.blocks.of(symbol)
@@ -363,8 +376,16 @@ class System:
     def _compare_soon(self, symbol: str | None) -> None:
         self._watch.want(symbol)
 
+    def _cause(self, source: str, sentence: str | None) -> None:
+        self.housekeeping.cause(source, sentence)
+
+    def _latch(self, reason: str) -> None:
+        self.housekeeping.latch(reason)
+
     def _on_failure(self, symbol: str, error: BaseException) -> None:
-        self.observations.failed(symbol, f"{type(error).__name__}: {error}")
+        text = f"{type(error).__name__}: {error}"
+        self.observations.failed(symbol, text)
+        self._errors.workers.count(f"{symbol}: {text}")
 
     async def _on_quarantine(self, symbol: str, why: str) -> None:
         self.portfolio.blocks.quarantine(symbol, why)

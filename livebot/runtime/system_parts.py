@@ -1,11 +1,12 @@
 """What a system is made of: everything that comes from outside, put in by the composition root."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from livebot.core.market import Instrument
+from livebot.core.ranking import Round
 from livebot.core.rules import Rules
 from livebot.ports import (
     CandleFeed,
@@ -17,10 +18,11 @@ from livebot.ports import (
     PortfolioStore,
     SignalStore,
 )
+from livebot.runtime.cluster_closes import ClusterParts
 from livebot.runtime.inbox import Activity
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
-from livebot.runtime.settings import ExecutionSettings, RuntimeSettings
+from livebot.runtime.settings import ExecutionSettings, RoundSettings, RuntimeSettings, TradingStateSettings
 from livebot.runtime.universe_choice import UniverseParts
 from livebot.strategies.interface import Strategy
 
@@ -31,7 +33,9 @@ class SystemParts:
 
     `make_strategy` makes a new object of a strategy, None if the config does not name it (a signal of it may be open
     all the same); `rules` are the terms of a strategy on an instrument; `universe` None: the symbols never change;
-    `context_symbols` belong to the universe of features made of other symbols whether or not a strategy runs on them.
+    `clusters`: how it is worked out which symbols move together, or the cluster of each symbol that is in one; None: none are;
+    `context_symbols` belong to the universe of features made of other symbols whether or not a strategy runs on them;
+    `round` None: who comes first is admitted first; `tell_round` hears of each round.
     """
 
     name: str
@@ -57,3 +61,7 @@ class SystemParts:
     random: Random
     universe: UniverseParts | None = None
     context_symbols: tuple[str, ...] = ()
+    clusters: ClusterParts | Mapping[str, str] | None = None
+    round: RoundSettings | None = None
+    tell_round: Callable[[Round], None] = lambda _: None
+    trading_states: TradingStateSettings = field(default_factory=TradingStateSettings)

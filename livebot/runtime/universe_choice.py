@@ -50,6 +50,16 @@ class Forgetful:
         """Nothing has to be kept."""
 
 
+class Unlisted:
+    """A UniverseSource where nobody lists symbols: those of the config are all there are, and nobody asks for others."""
+
+    name = "the venue"
+
+    async def listings(self) -> Sequence[Listing]:
+        """Nothing."""
+        return ()
+
+
 async def listings_of(source: UniverseSource) -> Sequence[Listing]:
     """What is listed, asked for up to `ATTEMPTS` times.
 

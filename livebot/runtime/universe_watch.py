@@ -24,6 +24,7 @@ from livebot.runtime.foreign import Foreign
 from livebot.runtime.inbox import Activity
 from livebot.runtime.problems import Problems
 from livebot.runtime.roster import Roster
+from livebot.runtime.system_parts import SystemParts
 from livebot.runtime.universe_choice import FILE, SOURCE, UniverseParts, followed, listings_of, stale_text
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ class UniverseWatch:
     ) -> None:
         """Nothing is looked at before `run`."""
         self._parts = parts
+        self._rules = parts.rules
         self._roster = roster
         self._clock = clock
         self._activity = activity
@@ -63,6 +65,7 @@ class UniverseWatch:
         self._resting: set[str] = set()
         self._due = asyncio.Event()
         self._held = False  # a simulated market waits for us
+        self.changing = asyncio.Lock()  # held by who changes what is run: a look, or a reload of the config
 
     def begin(self) -> None:
         """Close the gate to those that departed before the start; once it is known who has something open.
@@ -75,6 +78,32 @@ class UniverseWatch:
         self._memory = replace(self._memory, departing=tuple(sorted(departing.items())))
         for symbol in departing:
             self._blocks.outside(symbol, stands=True)
+
+    def follow_config(self, symbols: Collection[str]) -> None:
+        """The symbols of the config are these from now on (only where they are fixed): who is not among them departs."""
+        now_ms, memory = self._clock.now_ms(), self._memory
+        since_ms, departing = dict(memory.members), dict(memory.departing)
+        unlisted = set(self._rules.always) - since_ms.keys()
+        members = {symbol: since_ms.get(symbol, now_ms) for symbol in symbols if symbol not in unlisted}
+        departing |= {symbol: now_ms for symbol in self._roster.symbols if symbol not in departing}
+        departing = {symbol: at_ms for symbol, at_ms in departing.items() if symbol not in members}
+        for symbol in unlisted.difference(symbols, self._resting):
+            self._problems.report(_source(symbol), None)
+        self._rules = replace(self._rules, top=max(1, len(symbols)), always=tuple(sorted(symbols)))
+        self._memory = replace(
+            memory, members=tuple(sorted(members.items())), departing=tuple(sorted(departing.items()))
+        )
+        for symbol in (*members, *departing):
+            self._blocks.outside(symbol, stands=symbol in departing)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Who is in it."""
+        return self._memory.membership.symbols
+
+    def look_soon(self) -> None:
+        """Who may be traded has changed otherwise than at the venue."""
+        self._next_ms = self._clock.now_ms()
 
     def see_close(self, close_ms: int) -> None:
         """A new minute has closed."""
@@ -107,7 +136,8 @@ class UniverseWatch:
                 pass  # it is time all the same
             self._due.clear()
             try:
-                await self._round()
+                async with self.changing:
+                    await self._round()
                 await asyncio.sleep(0)  # who was taken on begins, so that its work is seen
             finally:
                 self._release()
@@ -145,7 +175,7 @@ class UniverseWatch:
         self._stale = None
         self._problems.report(SOURCE, None)
         self._next_ms = now_ms + parts.refresh_ms
-        selection = choose(parts.rules, listings, self._memory.membership, now_ms)
+        selection = choose(self._rules, listings, self._memory.membership, now_ms)
         if await self._remembered(followed(self._memory, selection, now_ms)):
             return await self._follow(selection, {each.symbol for each in listings})
         return ()
@@ -264,7 +294,7 @@ class UniverseWatch:
 
     def _taken_off(self, symbol: str) -> str | None:
         """What is told of a symbol of the config that is let go of; of others nothing."""
-        if not self._parts.fixed or symbol not in self._parts.rules.always:
+        if not self._parts.fixed or symbol not in self._rules.always:
             return None
         return (
             f"{symbol}: {self._parts.source.name} no longer lists it; it opens nothing and is asked for no longer: take it out "
@@ -275,6 +305,21 @@ class UniverseWatch:
         self._resting.discard(symbol)
         self._problems.report(_source(symbol), None)
         self._roster.wake(symbol)
+
+
+def universe_watch_of(parts: SystemParts, roster: Roster, foreign: Foreign) -> UniverseWatch | None:
+    """The watch of a system; None if its symbols never change."""
+    if parts.universe is None:
+        return None
+    return UniverseWatch(
+        parts.universe,
+        roster,
+        clock=parts.clock,
+        activity=parts.activity,
+        blocks=parts.portfolio.blocks,
+        foreign=foreign,
+        problems=parts.problems,
+    )
 
 
 async def _in_time(answer: Awaitable[T]) -> T:

@@ -17,10 +17,11 @@ from livebot.core.signal import CloseReason, Idle
 from livebot.ports import Decision
 from livebot.runtime.contexts import Contexts
 from livebot.runtime.execution import Execution
-from livebot.runtime.inbox import Inbox, Leave, Stop
+from livebot.runtime.inbox import Inbox, Leave, Stop, Withdraw
 from livebot.runtime.instances import Instances
 from livebot.runtime.reconcile import expected_quantity
 from livebot.runtime.recovery import Key, Recovered, fresh_state, moved_on
+from livebot.runtime.rounds import Rounds
 from livebot.runtime.standby import Standby
 from livebot.runtime.strategy_instance import StrategyInstance
 from livebot.runtime.surroundings import Observer, Surroundings
@@ -36,7 +37,11 @@ FRESH_S = 30.0  # so long the look at the start says how things are where nothin
 
 
 class Workers:
-    """One for the whole system.  `states` are the last durable ones, `strategies` those that run on each symbol."""
+    """One for the whole system.
+
+    `states` are the last durable ones, `strategies` those that run on each symbol, `configured` those of them that the
+    config names there.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class Workers:
         self.instances: Instances[StrategyInstance] = Instances(self._make_instance)
         self.inboxes: dict[str, Inbox] = {}
         self.strategies: dict[str, tuple[str, ...]] = dict(parts.strategies)
+        self.configured: dict[str, tuple[str, ...]] = dict(parts.strategies)
         self.states: dict[Key, SymbolState] = {}
         self.warm: set[str] = set()
         self._published: dict[Key, int] = {}
@@ -60,10 +66,14 @@ class Workers:
         self._attended = set(parts.strategies)
         self._instruments: dict[str, Instrument] = {}
         self._guarded: set[str] = set()
+        self._acting: set[str] = set()  # those that the supervisor has run or guarded just now
         self._found: dict[str, Decimal] = {}  # what the look at the start has shown, until a worker begins there
         self._found_s = 0.0
         self._standby = Standby(self._guard)
         self.contexts = Contexts(parts, execution)
+        self.rounds: Rounds | None = None
+        if parts.round is not None:
+            self.rounds = Rounds(parts.round, parts.portfolio, parts.clock, parts.activity, parts.tell_round)
         self._shared = self._surroundings()
 
     # Beginning
@@ -88,11 +98,18 @@ class Workers:
         self._found_s = asyncio.get_running_loop().time()
 
     def take_on(self, symbol: str, strategies: Sequence[str], instrument: Instrument) -> None:
-        """Have these strategies run on a symbol from now on, from the states that are known of it.
-
-        A strategy that has a signal there and is not among them goes on with it.
-        """
+        """Have these strategies run on a symbol from now on, from the states that are known of it."""
         self._instruments[symbol] = instrument
+        self.line_up(symbol, strategies)
+        if symbol not in self.inboxes:
+            self.inboxes[symbol] = Inbox(self._parts.settings.queue_size, self._parts.activity)
+
+    def line_up(self, symbol: str, strategies: Sequence[str]) -> None:
+        """Have these strategies run on a symbol from its next run on.
+
+        One that has a signal there and is not among them has it managed by rules to its end.
+        """
+        self.configured[symbol] = tuple(strategies)
         self._attended.add(symbol)
         for strategy in strategies:
             key = strategy, symbol
@@ -100,35 +117,46 @@ class Workers:
                 self.states[key] = fresh_state(self._parts.name, key, self._numbers)
         busy = (key[0] for key, state in self.states.items() if key[1] == symbol and state.orders)
         self.strategies[symbol] = tuple(dict.fromkeys((*strategies, *busy)))
-        if symbol not in self.inboxes:
-            self.inboxes[symbol] = Inbox(self._parts.settings.queue_size, self._parts.activity)
 
     def let_go(self, symbol: str) -> None:
         """Nobody runs a symbol any more; its states stay known."""
         self.evict(symbol)
         self._attended.discard(symbol)
         self._guarded.discard(symbol)
+        self.configured.pop(symbol, None)
         del self.strategies[symbol], self.inboxes[symbol]
 
     # Running, as the supervisor asks for it
 
     async def run(self, symbol: str) -> None:
         """Run the symbol's strategies."""
-        await self._standby.end(symbol)
-        if symbol in self._guarded:
-            self._guarded.discard(symbol)
-            self.evict(symbol)
+        self._acting.add(symbol)
         try:
+            await self._standby.end(symbol)
+            if symbol in self._guarded:
+                self._guarded.discard(symbol)
+                self.evict(symbol)
             await self._worker(symbol, compared=self._nothing_there(symbol)).run()
         except Exception:
             if self.busy(symbol):
                 self._standby.begin(symbol)
             raise
+        finally:
+            self._acting.discard(symbol)
 
     async def guard(self, symbol: str) -> None:
         """Watch over the symbol's signals until they have closed."""
-        await self._standby.end(symbol)
-        await self._guard(symbol)
+        self._acting.add(symbol)
+        try:
+            await self._standby.end(symbol)
+            await self._guard(symbol)
+        finally:
+            self._acting.discard(symbol)
+
+    def stand_in(self, symbol: str) -> None:
+        """Have a guard act for a symbol for which nobody does: one that waits for its turn, or for its next run."""
+        if symbol not in self._acting:
+            self._standby.begin(symbol)
 
     def evict(self, symbol: str) -> None:
         """Forget the symbol's instances."""
@@ -183,6 +211,7 @@ class Workers:
             execution_settings=parts.execution_settings,
             warmed=self.warm.add,
             loading=Turns(HISTORIES_AT_ONCE, HISTORIES_PATIENCE_S),
+            rounds=self.rounds,
         )
 
     def _worker(self, symbol: str, *, compared: bool = False) -> SymbolWorker:
@@ -196,7 +225,8 @@ class Workers:
         )
 
     def _make_instance(self, symbol: str, strategy: str) -> StrategyInstance:
-        made = None if symbol in self._guarded else self._parts.make_strategy(strategy)
+        asked = symbol not in self._guarded and strategy in self.configured.get(symbol, ())
+        made = self._parts.make_strategy(strategy) if asked else None
         return StrategyInstance(
             Unattended(None) if made is None else made,
             self._rules(strategy, symbol),
@@ -209,11 +239,24 @@ class Workers:
         rules = self._parts.rules(strategy, self._instruments[symbol])
         return sharing_a_position(rules) if len(self.strategies[symbol]) > 1 else rules
 
+    def renew_rules(self) -> None:
+        """Have all live instances work under the present terms from their next signals on."""
+        for instance in self.instances:
+            instance.work_under(self._rules(instance.strategy_name, instance.symbol))
+
     # States and facts
 
     def busy(self, symbol: str) -> bool:
         """Whether a signal of the symbol is not Idle (all others have orders)."""
         return any(self.states[strategy, symbol].orders for strategy in self.strategies[symbol])
+
+    def of(self, symbol: str) -> tuple[SymbolState, ...]:
+        """The symbol's states, as last saved; none if it is not run here."""
+        return tuple(self.states[strategy, symbol] for strategy in self.strategies.get(symbol, ()))
+
+    def instrument(self, symbol: str) -> Instrument:
+        """What the venue says of a symbol that is run here."""
+        return self._instruments[symbol]
 
     def last_states(self) -> tuple[SymbolState, ...]:
         """All of them, as last saved."""
@@ -224,6 +267,12 @@ class Workers:
         inbox = self.inboxes.get(symbol)
         if inbox is not None:
             inbox.put(Leave(reason))
+
+    def withdraw(self, symbol: str) -> None:
+        """Have the symbol's entries cancelled; its positions go on."""
+        inbox = self.inboxes.get(symbol)
+        if inbox is not None:
+            inbox.put(Withdraw())
 
     def published(self, items: Iterable[Fact | Decision]) -> None:
         """These are being told to everyone."""

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from livebot.adapters.codec import Codec
 from livebot.adapters.json_text import json_of, tree_of
+from livebot.core.denial import TradingState
 from livebot.core.facts import Fact, OrderFailed
 from livebot.core.inputs import SymbolState
 from livebot.core.order import Leg
-from livebot.core.risk import TradingState
 from livebot.core.signal import Open
 from livebot.errors import BadInput, Fatal
 from livebot.ports import PortfolioMemory

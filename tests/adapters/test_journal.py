@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from livebot.adapters import journal as journal_module
 from livebot.adapters.codec import Codec
 from livebot.adapters.journal import Journal
 from livebot.core.facts import Fact
+from livebot.core.ranking import Round, RoundPlace
 from livebot.ports import Decision, Listener
 from tests.adapters.states import a_decision, a_fact
 
@@ -52,6 +54,30 @@ def test_facts_decisions_and_commands_are_one_object_a_line(tmp_path):
     assert a_decision() == DECISION.from_tree(decision)
     assert {"at_ms": NOON_MS, "type": "Command", "name": "halt", "reason": "ü"} == command
     assert ("journal", 0) == (journal.name, journal.dropped)
+
+
+def test_a_round_is_one_line_with_all_who_wanted_something(tmp_path):
+    """And a replay can make a value of it again."""
+    place = RoundPlace(
+        strategy="trend",
+        symbol="BTC/USDT",
+        side="long",
+        score=0.7,
+        confidence=None,
+        notional=Decimal("100.10"),
+        risk=Decimal(5),
+        outcome="denied",
+        code="open_signals",
+        text="2 used and 1 asked",
+    )
+    told = Round(close_ms=NOON_MS, ended="deadline", silent=1, awaited=("trend/ETH/USDT",), places=(place,))
+    journal = Journal(tmp_path, HandClock())
+    journal.hear_round(told)
+    journal.close()
+    (line,) = lines_of(tmp_path)
+    assert (line.pop("at_ms"), line.pop("type")) == (NOON_MS, "Round")
+    assert line["places"][0]["notional"] == "100.10"
+    assert Codec(Round).from_tree(line) == told
 
 
 def test_each_utc_day_has_its_file_and_old_ones_go(tmp_path):

@@ -18,6 +18,7 @@ from livebot.core.facts import Fact, RemainderGone
 from livebot.errors import BadInput, Fatal, Transient
 from livebot.ports import Ledger
 from tests.adapters.states import STRATEGY, SYMBOL, a_close, a_decision, a_fact
+from tests.runtime.samples import Teller
 
 FACT: Codec[Fact] = Codec(Fact)
 
@@ -309,6 +310,21 @@ async def test_closed_signals_come_in_the_order_of_their_closing(ledger, path):
     with LedgerReader(path) as reader:
         assert [10, 20, 30] == [close.ts_ms for close in reader.closed_signals()]
         assert [30] == [close.ts_ms for close in reader.closed_signals(symbol="A/Y", strategy=STRATEGY, since_ms=15)]
+
+
+async def test_facts_of_orders_that_add_exposure_come_in_the_order_of_time(ledger, path):
+    """From a moment on: a restart counts them against the limits on orders."""
+    teller, other = Teller("A/Y"), Teller("B/Y")
+    facts: list[Fact] = []
+    for ts_ms, tell in ((10, teller.opening), (30, teller.opened), (40, teller.failed), (50, teller.closed)):
+        teller.ts_ms = ts_ms
+        facts.append(tell())
+    other.ts_ms = 20
+    await ledger.record([*facts, other.opening()], ())
+    with LedgerReader(path) as reader:
+        kinds = [(fact.ts_ms, type(fact).__name__) for fact in reader.entries(10)]
+        assert [(10, "SignalOpening"), (20, "SignalOpening"), (40, "OrderFailed")] == kinds
+        assert [20, 40] == [fact.ts_ms for fact in reader.entries(11)]
 
 
 async def test_tallies_count_each_symbols_wins(ledger, path):

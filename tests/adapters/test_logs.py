@@ -211,6 +211,23 @@ def test_an_unknown_level_or_form_is_refused(wrong):
         log_level("loud")
 
 
+def test_the_level_can_change_while_it_runs():
+    """For loggers that modules have kept, too, and for libraries."""
+    with heard(level="warning") as lines, configure_logs(level="warning", environment={"LIVEBOT_LOG": "json"}) as logs:
+        log.info("too little")
+        logs.set_level("debug")
+        log.debug("d")
+        logging.getLogger("lib").info("li")
+        logs.set_level("error")
+        log.warning("too little")
+        logging.getLogger("lib").warning("too little")
+        log.error("e")
+        with pytest.raises(BadInput, match="debug, info, warning, error"):
+            logs.set_level("loud")
+        log.error("as before")
+    assert [line.get("message", line["event"]) for line in lines] == ["d", "li", "e", "as before"]
+
+
 def test_closing_restores_what_was_there():
     """Tests, and whoever comes after, find logging as it was."""
     root = logging.getLogger()
@@ -323,10 +340,11 @@ def test_secrets_come_from_the_environment_and_from_credentials(tmp_path):
     """Files of systemd count, whether or not each can be read."""
     (tmp_path / "LIVEBOT_API_SECRET").write_text("from-file\n")
     (tmp_path / "LIVEBOT_API_FOLDER").mkdir()
+    (tmp_path / "LIVEBOT_CONTROL_TOKEN").write_text("a-token")
     (tmp_path / "other").write_text("not ours")
     environment = {"LIVEBOT_API_KEY": "from-env", "PATH": "/bin", "CREDENTIALS_DIRECTORY": str(tmp_path)}
-    assert list(secrets_of(environment)) == ["from-env", "from-file\n"]
-    assert Redaction(secrets_of(environment))("from-file from-env") == "[secret] [secret]"
+    assert list(secrets_of(environment)) == ["from-env", "from-file\n", "a-token"]
+    assert Redaction(secrets_of(environment))("from-file from-env a-token") == "[secret] [secret] [secret]"
 
 
 def test_without_secrets_text_stays_as_it_is():

@@ -12,9 +12,9 @@ from livebot.adapters.file_workers import InlineWorkers
 from livebot.adapters.json_text import json_of
 from livebot.adapters.portfolio_store import MEMORY, FilePortfolioStore, seen_memory
 from livebot.adapters.sealed_json import _seal_of, seal
+from livebot.core.denial import TradingState
 from livebot.core.market import OrderSide
 from livebot.core.order import OrderKind, OrderStatus, VenueOrder
-from livebot.core.risk import TradingState
 from livebot.errors import Fatal
 from livebot.ports import Dismissed, PortfolioMemory, PortfolioStore
 from tests.adapters.layers import FailingFiles, RecordingFiles

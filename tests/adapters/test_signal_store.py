@@ -215,9 +215,9 @@ async def test_files_of_another_version_stop_the_start_and_nothing_is_moved(fold
     for symbol in SYMBOLS:
         await store.save(open_state(symbol))
     path = file_of(folder, SYMBOLS[3])
-    path.write_bytes(seal({"schema": 4}))
+    path.write_bytes(seal({"schema": 99}))
     for reading in (store.load(), store.load_one(STRATEGY, SYMBOLS[3])):
-        with pytest.raises(Fatal, match=r"S3-USDT_USDT\.json: written with schema 4"):
+        with pytest.raises(Fatal, match=r"S3-USDT_USDT\.json: written with schema 99"):
             await reading
     assert 5 == len(list((folder / STRATEGY).iterdir()))
 

@@ -11,11 +11,11 @@ from livebot.adapters.file_workers import InlineWorkers
 from livebot.adapters.portfolio_store import FilePortfolioStore
 from livebot.adapters.sealed_json import seal, unseal
 from livebot.adapters.signal_store import STATES, FileSignalStore
-from livebot.adapters.state_schemas import SIGNAL_UPGRADES
+from livebot.adapters.state_schemas import SIGNAL_UPGRADES, UNIVERSE_UPGRADES
+from livebot.core.denial import TradingState
 from livebot.core.inputs import SymbolState
 from livebot.core.market import Side
 from livebot.core.order import Leg, OrderKind, OrderRecord, OrderStatus
-from livebot.core.risk import TradingState
 from livebot.core.signal import CancelReason, Open, Scheduled
 from livebot.errors import BadInput
 from livebot.ports import PortfolioMemory
@@ -119,3 +119,16 @@ async def test_a_halt_of_schema_2_stays_a_halt(tmp_path):
 def test_what_never_was_a_state_of_schema_2_is_damage(tree):
     with pytest.raises(BadInput, match="not a state of schema 2"):
         unseal(seal({"schema": 2, **tree}), SIGNAL_UPGRADES)
+
+
+async def test_a_halt_of_schema_3_stays_a_halt_and_what_was_paused_stays_so(tmp_path):
+    """Until then nothing was paused for entering too often."""
+    (tmp_path / "portfolio.json").write_bytes((WRITTEN.with_name("schema_3") / "portfolio.json").read_bytes())
+    store = FilePortfolioStore(tmp_path, "spot", DurableFiles(RecordingFiles(), InlineWorkers()))
+    memory = PortfolioMemory(trading_state=TradingState.HALTED, state_reason="by hand", paused=("BTC/USDT:USDT",))
+    assert memory == await store.load()
+
+
+@pytest.mark.parametrize("upgrades", [SIGNAL_UPGRADES, UNIVERSE_UPGRADES])
+def test_other_files_of_schema_3_look_as_they_do_now(upgrades):
+    assert {"system": "spot"} == unseal(seal({"schema": 3, "system": "spot"}), upgrades)

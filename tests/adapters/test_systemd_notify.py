@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_everything_is_said_in_the_words_of_the_protocol(listener: Listener) -> 
         "STOPPING=1",
     ]
     assert notify.listens
+
+
+def test_a_reload_is_told_with_the_monotonic_time_in_one_datagram(listener: Listener) -> None:
+    """By it systemd knows that this is the reload it has asked for, and not one from before."""
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    SystemdNotify(listener.environ).reloading()
+    (said,) = listener.heard()
+    first, second = said.split("\n")
+    assert first == "RELOADING=1"
+    name, _, microseconds = second.partition("=")
+    assert name == "MONOTONIC_USEC"
+    assert before <= int(microseconds) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
 def test_a_status_is_one_bounded_line_without_secrets(listener: Listener) -> None:

@@ -8,8 +8,8 @@ from livebot.backtest.plan import BacktestPlan
 from livebot.backtest.result import BacktestResult
 from livebot.backtest.run import run
 from livebot.core.facts import SignalClosed, SignalOpening
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Timeframe
-from livebot.core.risk import Limits
 from livebot.errors import BadInput
 from tests.backtest.plans import START_MS, SYMBOLS, candles, plan, strategy, without
 from tests.backtest.test_parts import Crowd, CrowdParams

@@ -23,8 +23,8 @@ from livebot.core.facts import (
     SignalClosed,
     SignalOpened,
 )
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Side, Timeframe
-from livebot.core.risk import Limits
 from livebot.core.rules import FractionOfEquity
 from livebot.errors import BadInput
 from livebot.features import feature_set

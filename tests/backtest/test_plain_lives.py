@@ -2,27 +2,29 @@
 
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from livebot.backtest.engine import run_whole
+from livebot.backtest.engine import _uses_equity, run_whole
 from livebot.backtest.plain_lives import run_plain
 from livebot.backtest.plain_settings import plain
 from livebot.backtest.plan import BacktestPlan, FundingRates
 from livebot.core.entry import BreakEven, Entry, ExitPlan
 from livebot.core.facts import SignalClosed, SignalOpening
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Side, Timeframe
 from livebot.core.performance import WinRate
-from livebot.core.risk import Limits
 from livebot.core.rules import FixedNotional, FractionOfEquity, LimitEntries, Rules
 from livebot.simulator.matching import FillModel
 from livebot.strategies.interface import Strategy, View
 from tests.backtest.plans import START_MS, SYMBOLS, candles, instrument, plan, rules, strategy, without
 from tests.backtest.test_skipping import memberships, told
 from tests.backtest.whims import Restless, Whim, WhimParams
+from tests.sequences.asking import drawn_limits
 
 
 def quiet(_done: int, _all: int) -> None:
@@ -40,6 +42,7 @@ def quiet(_done: int, _all: int) -> None:
         target=st.sampled_from([0.001, 0.004, 0.02]),
         minutes=st.sampled_from([2, 30, 120]),
         rarity=st.sampled_from([1, 3]),
+        confident=st.booleans(),
     ),
     volatility=st.sampled_from([0.0003, 0.001, 0.003]),
     through=st.booleans(),
@@ -113,6 +116,27 @@ def test_the_usual_plan_is_plain() -> None:
 )
 def test_what_is_not_plain_is_not_taken_for_it(changed) -> None:
     assert not plain(plan(**changed))
+
+
+EVERY = drawn_limits(Random(1))  # each is set
+OF_EQUITY = {
+    "gross_exposure",
+    "net_exposure",
+    "symbol_exposure",
+    "base_exposure",
+    "risk_per_trade",
+    "risk_in_all",
+    "daily_loss",
+    "drawdown",
+}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
+def test_a_plan_with_any_limit_is_left_to_the_kernel(name) -> None:
+    """And where it is a ratio of equity all positions are valued when somebody asks."""
+    limited = plan(limits=Limits(**{name: getattr(EVERY, name)}))
+    assert not plain(limited)
+    assert (name in OF_EQUITY) == _uses_equity(limited)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,13 @@ import pytest
 import yaml
 
 from livebot.adapters.codec import Codec
+from livebot.adapters.ledger_reader import LedgerReader
+from livebot.backtest.result import BacktestResult
 from livebot.backtest.run import run
 from livebot.bootstrap.backtest import BacktestRequest, prepare
 from livebot.core.facts import Fact, SignalClosed, SignalOpening
 from livebot.core.series import CandleSeries
+from livebot.core.signal import CancelReason
 from tests.backtest.files import write_candles
 from tests.backtest.plans import candles
 from tests.process import daemons
@@ -73,6 +76,14 @@ SCENES: dict[str, dict[str, Any]] = {
             "post_only": True,
         },
     },
+    "resting_losses": {  # trading that is REDUCING takes back what rests
+        "risk": {
+            **OFF,
+            "sizing": {"kind": "fraction", "fraction": Decimal("0.4")},
+            "limits": {"gross_exposure": None, "daily_loss": Decimal("0.004")},
+        },
+        "execution": {"entry": "limit", "limit_offset": Decimal("0.002"), "limit_timeout_seconds": 3000},
+    },
 }
 
 
@@ -118,6 +129,11 @@ yaml.SafeDumper.add_representer(
 
 def compare(root: Root) -> list[Fact]:
     """Run both; the facts of the backtest, once they are found to be those of the daemon."""
+    return list(compare_all(root).facts)
+
+
+def compare_all(root: Root) -> BacktestResult:
+    """Run both; the backtest, once its facts are found to be those of the daemon."""
     with daemons.start(root, measured=False) as daemon:
         assert daemon.wait(240) == 0, daemon.tail()
     live = facts_in(root.ledger)
@@ -125,7 +141,7 @@ def compare(root: Root) -> list[Fact]:
     ours = by_key(json.loads(FACT.to_json(fact)) for fact in result.facts)
     found = differences(by_key(live), ours)
     assert not found, "\n".join(found)
-    return list(result.facts)
+    return result
 
 
 def differences(live: Facts, ours: Facts) -> list[str]:
@@ -151,6 +167,65 @@ def test_candles_by_chance(tmp_path: Path, scene: str) -> None:
     """With portfolio limits, losses, trailing, partial targets, averaging, resting entries and other symbols."""
     facts = compare(Root(tmp_path / "root", small_config(tmp_path / "data", scene)))
     assert sum(isinstance(fact, SignalClosed) for fact in facts) > 5
+    taken_back = any(getattr(fact, "reason", None) is CancelReason.TRADING_STATE for fact in facts)
+    assert taken_back or scene != "resting_losses"
+
+
+ROUNDS: dict[str, dict[str, Any]] = {
+    "by confidence": {
+        "sizing": {"kind": "fraction", "fraction": Decimal("0.3")},
+        "limits": {"open_signals": 2, "gross_exposure": Decimal("0.7")},
+        "round": {"policy": "ranked"},
+    },
+    "kelly": {
+        "sizing": {"kind": "kelly", "kelly_fraction": Decimal("0.2"), "maximum_fraction": Decimal("0.5")},
+        "limits": {"open_signals": 1, "gross_exposure": Decimal("0.8"), "daily_loss": Decimal("0.05")},
+        "loss_limit": {"ratio": Decimal("0.08"), "action": "flatten"},
+        "round": {"policy": "ranked"},
+        "exits": PLAN,
+    },
+    "volatility, by a scorer": {
+        "sizing": {"kind": "volatility", "fraction": Decimal("0.001"), "maximum_fraction": Decimal("0.6"), "period": 5},
+        "limits": {"open_signals": 3, "open_signals_per_strategy": 2, "gross_exposure": Decimal("0.9")},
+        "win_rate": {"minimum": Decimal("0.5"), "trades": 3, "off_hours": 1},
+        "round": {"policy": "ranked", "scorer": "tests.backtest.whims:smallest"},
+    },
+}
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("scene", ROUNDS)
+def test_rounds_in_which_there_is_too_little_for_all(tmp_path: Path, scene: str, seed: int) -> None:
+    """The same strategies get what there is, by rank, and the others are denied the same way."""
+    config = small_config(tmp_path / "data", "limits")
+    confident = {"confident": True, "seed": seed}
+    config["strategies"] = [
+        {"class": "tests.backtest.whims:Whim", "params": {"rarity": 3, **confident}},
+        {"class": "tests.backtest.whims:Restless", "params": {"rarity": 2, "timeframe": "5m", **confident}},
+        {"class": "tests.backtest.whims:Follower", "symbols": SYMBOLS[:1]},
+    ]
+    config["runtime"]["history"] = 60
+    config["exchange"]["simulator"]["start"] = "2026-01-01T01:07Z"
+    config["risk"] = OFF | ROUNDS[scene]
+    root = Root(tmp_path / "root", config)
+    result = compare_all(root)
+    with LedgerReader(root.ledger) as reader:
+        told = {(each.close_ms, each.symbol, each.strategy): each for each in reader.decisions()}
+    ours = {(each.close_ms, each.symbol, each.strategy): each for each in result.verdicts}
+    assert told == ours
+    rounds = rounds_in(root)
+    assert {each["ended"] for each in rounds} == {"all_spoken"}
+    bound = [each["places"] for each in rounds if {"approved", "denied"} <= {one["outcome"] for one in each["places"]}]
+    assert len(bound) > 3
+    assert any(places[0]["symbol"] > places[1]["symbol"] for places in bound)
+
+
+def rounds_in(root: Root) -> list[dict[str, Any]]:
+    """All rounds that the journal tells of."""
+    days = sorted((root.folder / "state" / "journal").iterdir())
+    rows = [json.loads(line) for day in days for line in day.read_text().splitlines()]
+    return [row for row in rows if row["type"] == "Round"]
 
 
 @pytest.mark.untraced

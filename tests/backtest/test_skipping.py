@@ -17,16 +17,23 @@ from livebot.backtest.result import BacktestResult
 from livebot.backtest.run import run
 from livebot.core.entry import Averaging, BreakEven, Entry, ExitPlan, PartialLevel, Trailing
 from livebot.core.facts import EntryCancelled, SignalClosed
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.core.performance import WinRate
-from livebot.core.risk import Limits
-from livebot.core.rules import FixedNotional, FractionOfEquity, LimitEntries, RiskToStop
+from livebot.core.rules import (
+    CappedKelly,
+    FixedNotional,
+    FractionOfEquity,
+    LimitEntries,
+    RiskToStop,
+    VolatilityParity,
+)
 from livebot.errors import Fatal
-from livebot.runtime.settings import LossAction, LossLimit
+from livebot.runtime.settings import LossAction, LossLimit, RoundSettings
 from livebot.simulator.matching import FillModel
 from livebot.strategies.interface import View
 from tests.backtest.plans import START_MS, SYMBOLS, candles, instrument, plan, rules, strategy, without
-from tests.backtest.whims import Follower, FollowerParams, Restless, Whim, WhimParams
+from tests.backtest.whims import Follower, FollowerParams, Restless, Whim, WhimParams, smallest
 
 
 def ratio(low: int, high: int) -> st.SearchStrategy[Decimal]:
@@ -65,6 +72,8 @@ RULES = st.builds(
             FixedNotional(Decimal(500)),
             FractionOfEquity(Decimal("0.2")),
             RiskToStop(Decimal("0.005"), Decimal("0.5")),
+            VolatilityParity(Decimal("0.002"), Decimal("0.5"), 3),
+            CappedKelly(Decimal("0.3"), Decimal("0.5")),
             FixedNotional(Decimal(90_000)),  # more margin than there is
         ]
     ),
@@ -84,6 +93,7 @@ LIMITS = st.builds(
     daily_loss=st.none() | ratio(2, 20),
     drawdown=st.none() | ratio(3, 30),
 )
+ROUND = st.none() | st.builds(RoundSettings, scorer=st.sampled_from([None, smallest]))
 LOSS = st.none() | st.builds(LossLimit, ratio=ratio(3, 30), action=st.sampled_from(LossAction))
 WIN_RATE = st.none() | st.builds(
     WinRate,
@@ -130,6 +140,7 @@ def cases(draw: st.DrawFn) -> Case:
         minutes=draw(st.sampled_from([3, 20, 200])),
         limits=draw(st.booleans()),
         shorts=draw(st.booleans()),
+        confident=draw(st.booleans()),
     )
     kinds = draw(st.sampled_from([(Whim,), (Restless,), (Whim, Restless)]))
     runs = [strategy(kind, replace(params, seed=seed + place)) for place, kind in enumerate(kinds)]
@@ -154,6 +165,7 @@ def cases(draw: st.DrawFn) -> Case:
         limits=draw(LIMITS),
         loss_limit=draw(LOSS),
         win_rate=draw(WIN_RATE),
+        round=draw(ROUND),
         fills=FillModel(
             through=draw(st.booleans()), partial_probability=draw(st.sampled_from([0.0, 0.0, 0.4])), seed=seed
         ),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from hashlib import blake2s
 
+from livebot.core.candidate import Candidate
 from livebot.core.entry import Adjustment, Entry, ExitPlan
 from livebot.core.market import MINUTE_MS, Side, Timeframe
 from livebot.core.signal import Open
@@ -22,6 +23,7 @@ class WhimParams:
     limits: bool = False
     shorts: bool = True
     exits: ExitPlan | None = None
+    confident: bool = False
 
 
 class Whim(Strategy[WhimParams]):
@@ -55,12 +57,22 @@ class Whim(Strategy[WhimParams]):
             schedule_ms=None if limit is None else (1 + dice[5] % 6) * MINUTE_MS,
             exits=self.params.exits,
             reason=f"after {view.closes(2)[0]}",
+            confidence=dice[6] / 255 if self.params.confident else None,
         )
 
     def dice(self, view: View) -> bytes:
         """Eight numbers from 0 to 255 that depend on the close and nothing else."""
         text = f"{self.params.seed}|{view.symbol}|{view.close_ms}"
         return blake2s(text.encode(), digest_size=8).digest()
+
+
+def smallest(candidate: Candidate) -> float:
+    """A scorer: the least notional first; what is long on the second symbol it cannot judge, and one it fails on."""
+    if candidate.symbol.startswith("BBB") and candidate.side is Side.LONG:
+        return float("nan")
+    if candidate.symbol.startswith("CCC") and candidate.strategy == "restless":
+        raise ArithmeticError("not this one")
+    return -float(candidate.notional)
 
 
 class Restless(Whim):

@@ -20,9 +20,11 @@ def write_config(folder: Path, symbols: int, strategy: dict[str, Any], **simulat
     return _write(folder, symbols, strategy, {"exchange": {"id": "simulator", "simulator": section}})
 
 
-def write_live_config(folder: Path, symbols: int, strategy: dict[str, Any], loopback: dict[str, Any]) -> Path:
-    """As `write_config`, for orders at a local Bybit."""
-    return _write(folder, symbols, strategy, {"mode": "live", "exchange": {"id": "bybit", "loopback": loopback}})
+def write_live_config(
+    folder: Path, symbols: int, strategy: dict[str, Any], loopback: dict[str, Any], *, exchange_id: str = "bybit"
+) -> Path:
+    """As `write_config`, for orders at a local exchange."""
+    return _write(folder, symbols, strategy, {"mode": "live", "exchange": {"id": exchange_id, "loopback": loopback}})
 
 
 def _write(folder: Path, symbols: int, strategy: dict[str, Any], venue: dict[str, Any]) -> Path:

@@ -23,9 +23,10 @@ from livebot.core.inputs import (
     SymbolState,
 )
 from livebot.core.kernel import step
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Instrument, Side
 from livebot.core.propose import Circumstances, propose
-from livebot.core.risk import Approved, Limits
+from livebot.core.risk import Approved
 from livebot.core.rules import EntryRules, FixedNotional, Rules
 from livebot.core.signal import Idle
 from livebot.errors import Rejected

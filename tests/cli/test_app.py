@@ -39,6 +39,8 @@ COMMANDS = [
     "adopt",
     "halt",
     "unhalt",
+    "reload",
+    "log-level",
     "report",
 ]
 START_SECONDS_MAX = 0.4
@@ -209,6 +211,19 @@ def test_commands_take_symbols_or_all(served, livebot, name):
     assert len(served.control.asked) == 2
 
 
+def test_reload_and_log_level_reach_the_daemon(served, livebot):
+    """With a reason, or without."""
+    assert livebot("reload").stdout == "reload done\n"
+    assert livebot("reload", "--reason", "limits").exit_code == 0
+    assert livebot("log-level", "debug", "--json").stdout == '{\n  "message": "log_level done"\n}\n'
+    assert livebot("log-level", "loud").exit_code == 2
+    assert [each[:2] for each in served.audited] == [
+        ("reload", {}),
+        ("reload", {"reason": "limits"}),
+        ("log-level", {"level": "debug"}),
+    ]
+
+
 def test_adopt_takes_over_or_dismisses(served, livebot):
     """With a stop, a target and a strategy, or by leaving it there."""
     named = ("--stop", "61000.50", "--target", "64000", "--strategy", "trend", "--reason", "mine")
@@ -250,6 +265,16 @@ def test_halt_and_unhalt(served, livebot):
     assert served.control.asked == [("halt", "by the operator"), ("unhalt", "looked into it")]
 
 
+def test_a_halt_with_flatten_halts_first_and_then_closes_everything(served, livebot):
+    """Whatever becomes of the halt: one that is not on disk holds all the same."""
+    assert livebot("halt", "--flatten", "--reason", "enough").stdout == "halt done\nflatten done\n"
+    assert served.control.asked == [("halt", "enough"), ("flatten", None)]
+    served.control.raises = REFUSAL
+    result = livebot("halt", "--flatten")
+    assert (result.exit_code, result.stdout, result.stderr) == (3, "", f"{REFUSAL}; {REFUSAL}\n")
+    assert [name for name, _ in served.control.asked[2:]] == ["halt", "flatten"]
+
+
 def test_what_a_command_says_as_json(served, livebot):
     """For scripts."""
     assert json.loads(livebot("halt", "--json").stdout) == {"message": "halt done"}
@@ -282,6 +307,24 @@ def test_check_says_what_to_mend(livebot, root):
     assert len(result.stdout.splitlines()) == 2
     assert "2 things to mend" in result.stderr
     assert len(json.loads(livebot("check", "--json").stdout)["problems"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("clusters", "told"),
+    [
+        ("{named: {majors: [BTC/USDT:USDT]}}", "risk.clusters: majors is BTC/USDT:USDT"),
+        (
+            "{correlation: {threshold: 0.7}}",
+            "risk.clusters: symbols whose last 720 1h returns correlate by 0.7 on average count together; that is worked out "
+            "every 24 h",
+        ),
+    ],
+)
+def test_check_says_which_symbols_count_together(livebot, root, clusters, told):
+    """Named, or how it is found out."""
+    (root / "config.yaml").write_text(f"{CONFIG}risk:\n  clusters: {clusters}\n")
+    assert livebot("check").stdout.splitlines()[0] == told
+    assert json.loads(livebot("check", "--json").stdout) == {"problems": []}
 
 
 @pytest.mark.parametrize(("count", "told"), [(0, "nothing is wrong"), (1, "1 thing to mend"), (7, "7 things to mend")])

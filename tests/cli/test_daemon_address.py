@@ -44,7 +44,7 @@ def never(text):
 def test_it_is_where_the_daemon_listens(config, tmp_path, monkeypatch, more, where):
     """The same rule as the daemon's own, for each way to say it."""
     config.write_text(CONFIG + more)
-    root = tmp_path / "elsewhere" if where == "root" else None
+    root = tmp_path / "r" if where == "root" else None
     if where == "STATE_DIRECTORY":
         monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "first") + ":/second")
     assert daemon_address(config, root, never) == bootstrap.control_socket(config, root)

@@ -4,6 +4,7 @@ import io
 import re
 import threading
 import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -346,3 +347,12 @@ def test_closing_does_not_wait_for_a_stopped_terminal(monkeypatch):
     assert time.monotonic() - begun < 2
     let_go.set()
     stop()
+
+
+def test_a_reload_is_told_beside_the_time_since_the_start():
+    """Only if there was one: what was loaded at the start is as old as the daemon."""
+    status = a_status()
+    at_the_start = replace(status, config_loaded_ms=status.started_ms)
+    assert not any("config" in line for line in screen_of(at_the_start, 140)[:5])
+    later = replace(status, config_loaded_ms=status.now_ms - 300_000)
+    assert any("config reloaded 5 min ago" in line for line in screen_of(later, 140)[:5])

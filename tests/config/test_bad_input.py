@@ -221,7 +221,35 @@ def test_what_must_be_there():
             )
         ),
         # sizing and entries
-        ("risk: {sizing: {}}", "config.yaml:6: risk.sizing.kind: is missing; it is fixed, fraction or risk_to_stop"),
+        (
+            "risk: {sizing: {}}",
+            "config.yaml:6: risk.sizing.kind: is missing; it is fixed, fraction, risk_to_stop, volatility or kelly",
+        ),
+        (
+            "risk: {sizing: {kind: volatility, fraction: 0.1}}",
+            (
+                "config.yaml:6: risk.sizing.maximum_fraction: is missing; kind volatility needs the most of equity that "
+                "one signal takes"
+            ),
+        ),
+        (
+            "risk: {sizing: {kind: volatility, fraction: 0.1, maximum_fraction: 1, period: 60}}",
+            (
+                "config.yaml:6: risk.sizing.period: looks at 601 candles, and runtime.history keeps 600; raise that or "
+                "choose a shorter one"
+            ),
+        ),
+        (
+            "risk: {sizing: {kind: kelly, kelly_fraction: 0.25, maximum_fraction: 1, period: 10}}",
+            "config.yaml:6: risk.sizing.period: means nothing for kind kelly; take it out",
+        ),
+        (
+            "risk: {sizing: {kind: kelly, maximum_fraction: 1}}",
+            (
+                "config.yaml:6: risk.sizing.kelly_fraction: is missing; kind kelly needs the part of the whole Kelly stake "
+                "that is risked to the stop"
+            ),
+        ),
         (
             "risk: {sizing: {kind: fixed}}",
             "config.yaml:6: risk.sizing.notional: is missing; kind fixed needs the quote amount of each signal",

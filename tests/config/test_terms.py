@@ -7,9 +7,17 @@ import pytest
 from livebot.config import terms
 from livebot.config.load import check
 from livebot.core.entry import NO_EXIT_PLAN, Averaging, BreakEven, ExitPlan, PartialLevel, Trailing
+from livebot.core.limits import Limits
 from livebot.core.performance import WinRate
-from livebot.core.risk import Limits
-from livebot.core.rules import EntryRules, FixedNotional, FractionOfEquity, LimitEntries, RiskToStop
+from livebot.core.rules import (
+    CappedKelly,
+    EntryRules,
+    FixedNotional,
+    FractionOfEquity,
+    LimitEntries,
+    RiskToStop,
+    VolatilityParity,
+)
 from livebot.runtime.settings import ExecutionSettings, LossAction, LossLimit, RunMode, RuntimeSettings
 from tests.config.texts import MINIMAL
 from tests.core.examples import INSTRUMENT
@@ -25,6 +33,12 @@ def config(extra=""):
         ("kind: fixed, notional: 100.10", FixedNotional(Decimal("100.10"))),
         ("kind: fraction, fraction: 0.1", FractionOfEquity(Decimal("0.1"))),
         ("kind: risk_to_stop, fraction: 0.01, maximum_fraction: 2", RiskToStop(Decimal("0.01"), Decimal(2))),
+        ("kind: volatility, fraction: 0.01, maximum_fraction: 2", VolatilityParity(Decimal("0.01"), Decimal(2), 14)),
+        (
+            "kind: volatility, fraction: 0.01, maximum_fraction: 2, period: 7",
+            VolatilityParity(Decimal("0.01"), Decimal(2), 7),
+        ),
+        ("kind: kelly, kelly_fraction: 0.25, maximum_fraction: 2", CappedKelly(Decimal("0.25"), Decimal(2))),
     ],
 )
 def test_sizing(written, sizing):

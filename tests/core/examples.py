@@ -5,11 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 from livebot.core.candidate import Candidate
+from livebot.core.denial import TradingState
 from livebot.core.entry import NO_EXIT_PLAN, Entry
 from livebot.core.facts import NO_EXPOSURE, SignalClosed
+from livebot.core.limits import Usage
 from livebot.core.market import Instrument, Side
 from livebot.core.order import Fill, Leg, OrderKind, OrderRequest
-from livebot.core.risk import TradingState, Usage
 from livebot.core.signal import CloseReason, Signal
 
 INSTRUMENT = Instrument(

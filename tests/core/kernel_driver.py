@@ -38,6 +38,7 @@ from livebot.core.inputs import (
     CandleClosed,
     ClosedOutside,
     Compare,
+    EntriesWithdrawn,
     ExitRequested,
     Input,
     OrderAccepted,
@@ -331,6 +332,10 @@ class Driver:
     def leave(self, reason: CloseReason) -> None:
         """Someone wants out."""
         self.feed(ExitRequested(reason, self.venue.now_ms))
+
+    def withdraw(self) -> None:
+        """Trading is not ACTIVE any more."""
+        self.feed(EntriesWithdrawn(self.venue.now_ms))
 
     def adjust(self, stop: int, target: int) -> None:
         """The strategy wants other prices; None for 0."""

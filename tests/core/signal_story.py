@@ -14,6 +14,7 @@ from livebot.core.inputs import (
     CandleClosed,
     ClosedOutside,
     Compare,
+    EntriesWithdrawn,
     ExitRequested,
     Input,
     OrderAbsent,
@@ -154,6 +155,9 @@ class Story:
 
     def leave(self, reason: CloseReason = CloseReason.OPERATOR) -> "Story":
         return self.feed(ExitRequested(reason, self.ts_ms))
+
+    def withdraw(self) -> "Story":
+        return self.feed(EntriesWithdrawn(self.ts_ms))
 
     def adjust(self, price: Number = 100, **values: Any) -> "Story":
         return self.feed(Adjusted(Adjustment(**values), Decimal(price), self.ts_ms))

@@ -175,7 +175,7 @@ def test_a_market_entry_never_expires():
 def test_who_gave_up_first_is_remembered_but_expiry_gives_way():
     """An expired entry that fills is kept; one that an operator called back is closed."""
     story = entered(**LIMIT).leave()
-    assert [] == story.leave(CloseReason.PORTFOLIO_HALT).requests
+    assert [("Cancel", Leg.ENTRY)] == story.leave(CloseReason.PORTFOLIO_HALT).asked  # it may have been lost
     assert CancelReason.OPERATOR is story.signal.cancel
     story = entered(schedule_ms=0, limit_price=D(99)).candle()
     assert "Scheduled(EXPIRED)" == f"{story.name}({story.signal.cancel.name})"

@@ -4,7 +4,7 @@ import pytest
 
 from livebot.core.inputs import OrderEnded
 from livebot.core.order import MOST_ATTEMPTS, REPEATED_FROM, Leg, OrderStatus, leg_of
-from livebot.core.signal import CloseReason
+from livebot.core.signal import CancelReason, CloseReason
 from tests.core.kernel_driver import EMPTY
 from tests.core.signal_story import CLOSING, LIMIT, OPEN, OPENING, SCHEDULED, D, Story, entered
 
@@ -358,3 +358,25 @@ def test_the_entry_that_explains_the_last_exit_may_come_last():
     story.end(Leg.TARGET).end(Leg.EXIT).end(Leg.ENTRY, "0.8")
     assert ("Closing", D("-0.2")) == (story.name, story.signal.position.quantity)
     assert (D(-4), True) == (story.fill(Leg.ENTRY, "0.2", 100).fact("SignalClosed").pnl_net, story.idle)
+
+
+# ---------------------------------------------------------------- entries that were given up before
+
+
+def test_an_entry_that_was_asked_back_is_asked_back_again_when_it_is_wished_for_again():
+    """A cancel may be lost, and whoever wants to be out does not wait for the next candle."""
+    story = entered(**LIMIT).leave()
+    assert [("Cancel", Leg.ENTRY)] == story.asked
+    assert [("Cancel", Leg.ENTRY)] == story.leave().asked
+    assert story.signal.cancel is CancelReason.OPERATOR
+
+
+def test_an_entry_that_is_withdrawn_and_fills_all_the_same_is_closed_if_somebody_wanted_out():
+    """A withdrawal alone keeps what fills."""
+    for wanted, state in ((False, "Open"), (True, "Closing")):
+        story = entered(**LIMIT).withdraw()
+        assert story.signal.cancel is CancelReason.TRADING_STATE
+        if wanted:
+            assert [] == story.leave().asked
+            assert story.signal.cancel is CancelReason.OPERATOR
+        assert state == story.fill(Leg.ENTRY, 1, 100).name

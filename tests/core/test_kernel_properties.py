@@ -84,6 +84,10 @@ class SignalLife(RuleBasedStateMachine):
     def leave(self, reason):
         self.driver.leave(reason)
 
+    @rule()
+    def withdraw(self):
+        self.driver.withdraw()
+
     @rule(prices=st.tuples(st.integers(-30, 30), st.integers(-60, 60)))
     def adjust(self, prices):
         self.driver.adjust(*prices)
@@ -152,6 +156,7 @@ def act(driver: Driver, chance: Random) -> None:
         (2, driver.venue.land),
         (1, driver.venue.drop_one),
         (1, lambda: driver.leave(chance.choice(REASONS))),
+        (1, driver.withdraw),
         (3, lambda: driver.adjust(chance.randrange(-30, 31), chance.randrange(-60, 61))),
         (1, driver.close_by_hand),
         (2, driver.reconcile),

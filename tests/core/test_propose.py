@@ -11,7 +11,7 @@ from livebot.core.inputs import Admitted
 from livebot.core.kernel import step
 from livebot.core.market import MINUTE_MS, OrderSide, Side
 from livebot.core.order import Leg, OrderKind, client_order_id
-from livebot.core.propose import Circumstances, propose
+from livebot.core.propose import Circumstances, propose, trusted
 from livebot.core.rules import RiskToStop
 from tests.core.examples import LONG_ENTRY, SHORT_ENTRY
 from tests.core.kernel_driver import EMPTY, RULES, approve
@@ -113,3 +113,25 @@ def test_an_entry_carries_its_stop_where_the_venue_can_do_that():
     candidate = propose(EMPTY, entry, NOW, RULES)
     assert isinstance(candidate, Candidate)
     assert candidate.order.attached_stop is None
+
+
+@pytest.mark.parametrize(
+    ("of_model", "of_strategy", "expected"),
+    [
+        (0.6, None, 0.6),
+        (0.6, 0.9, 0.6),
+        (None, 0.9, 0.9),
+        (None, 0, 0.0),
+        (None, 1, 1.0),
+        (None, None, None),
+        (float("nan"), 0.5, None),
+        (None, 1.5, None),
+    ],
+)
+def test_a_models_confidence_stands_above_the_strategys(of_model, of_strategy, expected):
+    """What is no probability is nobody's."""
+    entry, now = replace(LONG_ENTRY, confidence=of_strategy), replace(NOW, confidence=of_model)
+    assert trusted(entry, now) == expected
+    candidate = propose(EMPTY, entry, now, RULES)
+    if of_strategy != 1.5:
+        assert candidate.confidence == candidate.signal.confidence == expected

@@ -82,6 +82,6 @@ def test_a_tighter_stop_or_target_never_loosens(present, wanted):
 def test_reasons_are_words_of_their_own():
     """They stand in files and reports, so they may grow but not change."""
     closes = "take_profit stop_loss trailing_stop time_expired strategy_exit operator portfolio_halt venue unprotected"
-    cancels = "expired rejected absent strategy_exit operator portfolio_halt venue"
+    cancels = "expired rejected absent strategy_exit operator portfolio_halt venue trading_state"
     assert closes.split() == [reason.value for reason in CloseReason]
     assert cancels.split() == [reason.value for reason in CancelReason]

@@ -9,16 +9,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from livebot.core.candidate import Refused
-from livebot.core.rules import FixedNotional, FractionOfEquity, RiskToStop
-from livebot.core.sizing import size
+from livebot.core.rules import CappedKelly, FixedNotional, FractionOfEquity, RiskToStop, VolatilityParity
+from livebot.core.sizing import Outlook, size
 from tests.core.examples import INSTRUMENT
 
 PRICE, STOP, EQUITY = Decimal(100), Decimal(95), Decimal(1000)
 
 
-def sized(sizing, *, price=PRICE, stop_loss=STOP, equity=EQUITY, instrument=INSTRUMENT):
-    """Size with ordinary terms."""
-    return size(sizing, price=price, stop_loss=stop_loss, equity=equity, instrument=instrument)
+def sized(sizing, *, price=PRICE, stop_loss=STOP, equity=EQUITY, instrument=INSTRUMENT, **known):
+    """Size with ordinary terms; `known` is of the outlook."""
+    return size(
+        sizing, price=price, stop_loss=stop_loss, equity=equity, instrument=instrument, outlook=Outlook(**known)
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,6 +90,91 @@ def test_less_than_the_least_notional_is_refused():
     )
     assert expected == sized(FixedNotional(Decimal("4.999")))
     assert Decimal("0.05") == sized(FixedNotional(Decimal(5)))
+
+
+VOLATILITY = VolatilityParity(Decimal("0.01"), Decimal(1))
+KELLY = CappedKelly(Decimal("0.25"), Decimal(10))
+FREE = replace(INSTRUMENT, taker_fee=Decimal(0))
+
+
+def test_by_volatility_each_position_moves_the_same_part_of_equity():
+    """10 of 1000 for each average range, whatever the range: more of what moves less, up to the most."""
+    assert Decimal(5) == sized(VOLATILITY, atr=2.0)
+    assert Decimal("2.5") == sized(VOLATILITY, atr=4.0, stop_loss=Decimal(50))  # the stop has no say
+    assert Decimal(10) == sized(VOLATILITY, atr=0.1)  # 100 would be ten times equity
+    assert Decimal("3.333") == sized(VOLATILITY, atr=3.0)
+
+
+@pytest.mark.parametrize(
+    ("atr", "text"),
+    [
+        (None, "the average true range of 14 candles is not known yet, and the size follows from it"),
+        (float("nan"), "the average true range of 14 candles is not known yet, and the size follows from it"),
+        (0.0, "the price has not moved in the last 14 candles, so its range is 0 and sets no size"),
+    ],
+)
+def test_without_a_range_there_is_no_size_by_volatility(atr, text):
+    """It is not guessed."""
+    assert Refused("no_atr", text) == sized(VOLATILITY, atr=atr)
+
+
+def test_a_kelly_stake_is_lost_at_the_stop():
+    """At even odds and 60 % Kelly stakes 20 % of equity, a quarter of it is 5 %: 50 of 1000 at 5 a unit is 10 units."""
+    assert Decimal(10) == sized(KELLY, instrument=FREE, take_profit=Decimal(105), confidence=0.6)
+    assert Decimal(10) == sized(KELLY, instrument=FREE, stop_loss=Decimal(105), take_profit=Decimal(95), confidence=0.6)
+    # at two to one and 50 %: 25 % of equity, a quarter of it 62.5
+    assert Decimal("12.5") == sized(KELLY, instrument=FREE, take_profit=Decimal(110), confidence=0.5)
+    capped = CappedKelly(Decimal("0.25"), Decimal("0.3"))
+    assert Decimal(3) == sized(capped, instrument=FREE, take_profit=Decimal(110), confidence=0.5)
+    # a certainty stakes all that it may, and no more
+    assert Decimal(50) == sized(KELLY, instrument=FREE, take_profit=Decimal(105), confidence=1.0)
+
+
+def test_fees_both_ways_are_taken_off_the_odds():
+    """One part in a thousand of 100 and of 110 off the win, of 100 and of 95 on the loss."""
+    gain, loss, probability = Fraction(10) - Fraction(210, 1000), 5 + Fraction(195, 1000), Fraction(6, 10)
+    stake = 1000 * Fraction(1, 4) * (probability - (1 - probability) * loss / gain)
+    expected = int(stake / loss * 1000)
+    assert Decimal(expected) / 1000 == sized(KELLY, take_profit=Decimal(110), confidence=0.6)
+
+
+def test_what_is_not_worth_a_bet_gets_no_size():
+    """A confidence that the odds do not pay for, or fees that eat the win."""
+    text = "a win of 4.795 against a loss of 5.195 a unit, after fees, is not worth a bet at a confidence of 0.5"
+    assert Refused("no_edge", text) == sized(KELLY, take_profit=Decimal(105), confidence=0.5)
+    at_odds = sized(KELLY, instrument=FREE, take_profit=Decimal(105), confidence=0.5)
+    assert at_odds.code == "no_edge"
+    assert sized(KELLY, take_profit=Decimal("100.1"), confidence=1.0).code == "no_edge"
+    assert sized(KELLY, take_profit=PRICE, confidence=0.0, instrument=FREE).code == "no_edge"
+
+
+def test_without_a_confidence_there_is_no_kelly_stake():
+    """Nor without a target."""
+    text = "neither a model nor the strategy says how likely the target is, and the size follows from that"
+    assert Refused("no_confidence", text) == sized(KELLY, take_profit=Decimal(110))
+    assert Refused("no_confidence", text) == sized(KELLY, confidence=0.9)
+    assert sized(KELLY, stop_loss=PRICE, take_profit=Decimal(110), confidence=0.9).code == "no_stop_distance"
+
+
+@given(
+    st.builds(CappedKelly, st.decimals("0.01", 1, places=2), st.decimals("0.01", 3, places=2)),
+    st.floats(0, 1),
+    st.decimals("0.5", 99, places=2),
+    st.decimals("100.01", 300, places=2),
+)
+def test_a_kelly_stake_is_never_above_its_rule(sizing, confidence, stop_loss, take_profit):
+    """Not above the Kelly fraction in exact fractions, nor above the most of equity."""
+    instrument = replace(INSTRUMENT, minimum_notional=Decimal("0.001"))
+    quantity = sized(sizing, stop_loss=stop_loss, take_profit=take_profit, confidence=confidence, instrument=instrument)
+    if isinstance(quantity, Refused):
+        assert quantity.code in {"no_edge", "minimum_quantity"}
+        return
+    fee, probability = Fraction(instrument.taker_fee), Fraction(Decimal(repr(confidence)))
+    gain = Fraction(take_profit) - 100 - fee * (100 + Fraction(take_profit))
+    loss = 100 - Fraction(stop_loss) + fee * (100 + Fraction(stop_loss))
+    kelly = probability - (1 - probability) * loss / gain
+    assert Fraction(quantity) * loss <= 1000 * Fraction(sizing.kelly_fraction) * kelly
+    assert quantity * PRICE <= EQUITY * sizing.maximum_fraction
 
 
 FRACTIONS = st.decimals("0.0001", 3, places=4)

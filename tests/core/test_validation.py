@@ -103,6 +103,13 @@ REFUSALS = [
     (variant(SHORT, take_profit=0.0), "bad_take_profit", "take profit 0.0 is not a price"),
     (variant(LONG, stop_loss=-1.0), "bad_stop_loss", "stop loss -1.0 is not a price"),
     (variant(LONG, limit_price=-math.inf), "bad_limit_price", "limit price -inf is not a price"),
+    (
+        variant(LONG, confidence=1.01),
+        "bad_confidence",
+        "confidence 1.01 is not a probability: it must be from 0 to 1",
+    ),
+    (variant(SHORT, confidence=-0.01), "bad_confidence", "confidence -0.01 is not a probability"),
+    (variant(SHORT, confidence=math.nan), "bad_confidence", "confidence nan is not a probability"),
     (variant(LONG, limit_price=0.004), "bad_limit_price", "limit price is below one tick of 0.01"),
     (
         variant(LONG, limit_price=100.01),

@@ -83,12 +83,12 @@ def test_the_unit_and_the_code_mean_the_same() -> None:
     from livebot.bootstrap.service import STALE
     from livebot.cli.as_service import EX_CONFIG
     from livebot.config.running import RuntimeConfig
-    from livebot.config.secrets import API_KEY, API_PASSWORD, API_SECRET
+    from livebot.config.secrets import API_KEY, API_PASSWORD, API_SECRET, CONTROL_TOKEN
 
     keys = settings()
     assert str(EX_CONFIG) in keys["RestartPreventExitStatus"][0].split()
     sealed = {value.partition(":")[0] for value in keys["LoadCredentialEncrypted"]}
-    assert sealed == {API_KEY, API_SECRET, API_PASSWORD}
+    assert sealed == {API_KEY, API_SECRET, API_PASSWORD, CONTROL_TOKEN}
     assert seconds(keys["TimeoutStopSec"][0]) > RuntimeConfig().shutdown_seconds
     assert STALE in (DEPLOY / "README.md").read_text()
 

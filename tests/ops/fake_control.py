@@ -1,10 +1,11 @@
 """A SystemControl without a system: it remembers what it was asked, and statuses of any size."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from livebot.control_ports import OrderLine, PortfolioStatus
 from livebot.errors import Fatal, Rejected
 from livebot.ports import LimitUse, SignalStatus, SymbolStatus, SystemStatus
 
@@ -103,11 +104,52 @@ def a_crowd(size: int, *, open_every: int = 10) -> tuple[SymbolStatus, ...]:
     )
 
 
+def an_order(symbol: str = "BTC/USDT:USDT", **changes: object) -> OrderLine:
+    """A stop that rests at the venue, with changes."""
+    values: dict = {
+        "symbol": symbol,
+        "strategy": "ema_cross",
+        "signal_id": f"ema_cross/{symbol}#1",
+        "client_order_id": "lb0123456789abc000001s00",
+        "venue_order_id": "77",
+        "leg": "stop",
+        "side": "sell",
+        "kind": "stop_market",
+        "status": "working",
+        "quantity": Decimal("0.0130"),
+        "filled": Decimal(0),
+        "price": None,
+        "trigger_price": Decimal("60622.20"),
+        "reduce_only": True,
+        "confirmed": True,
+        "cancel_requested": False,
+        "sent_ms": NOON_MS - 599_000,
+    }
+    return OrderLine(**{**values, **changes})
+
+
+def a_portfolio(**changes: object) -> PortfolioStatus:
+    """One that trades, with changes."""
+    values: dict = {
+        "trading_state": "ACTIVE",
+        "state_reason": "",
+        "causes": (),
+        "equity": Decimal("10034.510"),
+        "day_pnl": Decimal("34.51"),
+        "open_signals": 0,
+        "reservations": 1,
+        "reserved": Decimal("1E+3"),
+    }
+    return PortfolioStatus(**{**values, **changes})
+
+
 @dataclass
 class FakeControl:
     """Answers each command with a sentence, unless told to fail or to wait."""
 
     present: SystemStatus = field(default_factory=a_status)
+    worth: PortfolioStatus = field(default_factory=a_portfolio)
+    working: list[OrderLine] = field(default_factory=lambda: [an_order()])
     asked: list[tuple[str, object]] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
     raises: Exception | None = None
@@ -117,6 +159,21 @@ class FakeControl:
         if self.raises:
             raise self.raises
         return self.present
+
+    async def look(self) -> SystemStatus:
+        return self.status()
+
+    def portfolio(self) -> PortfolioStatus:
+        return self.worth
+
+    def limits(self) -> tuple[LimitUse, ...]:
+        return self.present.limits
+
+    def knows(self, symbol: str) -> bool:
+        return any(each.symbol == symbol for each in self.present.symbols)
+
+    def orders(self, symbol: str | None) -> Iterator[OrderLine]:
+        return (each for each in self.working if symbol in (None, each.symbol))
 
     async def _do(self, name: str, argument: object) -> str:
         self.asked.append((name, argument))
@@ -150,6 +207,12 @@ class FakeControl:
 
     async def unhalt(self, reason: str) -> str:
         return await self._do("unhalt", reason)
+
+    async def reload(self) -> str:
+        return await self._do("reload", None)
+
+    async def log_level(self, level: str) -> str:
+        return await self._do("log_level", level)
 
 
 REFUSAL = Rejected("BTC/USDT is not traded here; `livebot status` lists the symbols")

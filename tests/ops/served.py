@@ -8,8 +8,16 @@ import threading
 
 import uvloop
 
+from livebot.adapters.journal import line_of
+from livebot.ops.control_app import ApiSettings, ControlApi
 from livebot.ops.control_client import ControlClient
+from livebot.ops.control_events import Events, EventSettings
+from livebot.ops.control_guard import GuardSettings
+from livebot.ops.control_port import ControlPort
 from livebot.ops.control_server import ControlServer
+from tests.ops.fake_control import NOON_MS
+
+TOKEN = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class InThread:
@@ -19,7 +27,7 @@ class InThread:
         self.control = control
         self.loop = uvloop.new_event_loop()
         self._options = options
-        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
 
     def __enter__(self):
         self._thread.start()
@@ -32,8 +40,10 @@ class InThread:
         return self
 
     def __exit__(self, *_):
-        self.run(self.server.close())
-        self._stop()
+        try:
+            self.run(self.server.close())
+        finally:
+            self._stop()
 
     def _stop(self):
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -55,16 +65,51 @@ class InThread:
         return answer
 
 
-class Served(InThread):
-    """A control server, and all that was audited."""
+class ServedApi(InThread):
+    """The control API, and all that was audited: `audited` when it began, `outcomes` when it had ended."""
+
+    def __init__(self, control, **options):
+        super().__init__(control, **options)
+        self.audited, self.outcomes, self.repeated = [], [], []
+
+    def audit(self, kind, fields):
+        fields = dict(fields)
+        if kind == "command":
+            assert fields.pop("number") == len(self.audited) + 1
+            self.audited.append((fields.pop("command"), {k: v for k, v in fields.items() if k != "who"}, fields["who"]))
+        else:
+            {"command_outcome": self.outcomes, "command_repeated": self.repeated}[kind].append(fields)
+
+    def api(self, *, metrics=None, events=None, **settings):
+        self.events = Events(line_of, lambda: NOON_MS, 0xABC, events or EventSettings())
+        return ControlApi(
+            self.control, audit=self.audit, events=self.events, settings=ApiSettings(**settings), metrics=metrics
+        )
+
+    def post(self, target, body, method="POST", more=""):
+        """Status and JSON body of one request."""
+        return self.ask(target, method, body, f"Content-Type: application/json\r\n{more}")[::2]
+
+    def ask(self, target, method="GET", body=b"", more=""):
+        """Status, head and JSON body of one request."""
+        length = f"Content-Length: {len(body)}\r\n" if body or method == "POST" else ""
+        head = f"{method} {target} HTTP/1.1\r\n{self.host()}{length}{more}\r\n"
+        top, _, rest = self.send(head.encode() + body).partition(b"\r\n\r\n")
+        return int(top.split()[1]), top.decode(), json.loads(rest)
+
+
+class Served(ServedApi):
+    """On a unix socket."""
 
     def __init__(self, path, control, **options):
         super().__init__(control, **options)
         self.path = path
-        self.audited = []
 
-    def made(self, **options):
-        return ControlServer(self.control, self.path, audit=lambda *told: self.audited.append(told), **options)
+    def made(self, *, head_seconds=5.0, connections_max=16, **options):
+        return ControlServer(self.api(**options), self.path, head_seconds=head_seconds, connections_max=connections_max)
+
+    def host(self):
+        return "Host: x\r\n"
 
     def connect(self):
         caller = socket.socket(socket.AF_UNIX)
@@ -75,8 +120,19 @@ class Served(InThread):
     def client(self, **options):
         return ControlClient(self.path, **options)
 
-    def post(self, target, body, method="POST"):
-        """Status and JSON body of one request."""
-        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-        top, _, rest = self.send(head.encode() + body).partition(b"\r\n\r\n")
-        return int(top.split()[1]), json.loads(rest)
+
+class ServedPort(ServedApi):
+    """On a port; whoever asks by `ask` and `post` holds the token."""
+
+    token = TOKEN
+
+    def made(self, *, guard=None, address="127.0.0.1", **options):
+        guard = guard or GuardSettings(delay_s=0.01)
+        return ControlPort(self.api(**options), TOKEN, 0, address=address, guard=guard)
+
+    def host(self):
+        token = f"Authorization: Bearer {self.token}\r\n" if self.token else ""
+        return f"Host: 127.0.0.1:{self.server.port}\r\n{token}"
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.server.port), timeout=15)

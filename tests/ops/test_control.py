@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from livebot.errors import Fatal, Rejected
-from livebot.ops import control_app, control_client, control_server
+from livebot.ops import control_answers, control_client, control_fields, control_server
 from livebot.ops.control_client import ControlClient, DaemonNotReached
 from livebot.ops.control_server import peer_of
 from livebot.ops.status_json import decode_status
@@ -188,7 +188,7 @@ def test_a_caller_that_hangs_up_does_not_stop_its_command(served):
         ("/v1/flatten", b'{"symbols":[%s]}' % b",".join([b'"x"'] * 10_001), "a list of 1 to 10000"),
         ("/v1/flatten", b'{"symbols":null,"all":true}', "unknown key 'all'"),
         ("/v1/pause", b'{"symbols":null,"reason":7}', "'reason' must be text"),
-        ("/v1/halt", b"{}", "'reason' must be text"),
+        ("/v1/halt", b"{}", "'reason' is missing: why, in a text of one line"),
         ("/v1/halt", b'{"reason":null}', "'reason' must be text"),
         ("/v1/halt", b'{"reason":" "}', "'reason' must be text"),
         ("/v1/halt", b'{"reason":"\\u001b[2J"}', "printable"),
@@ -210,7 +210,7 @@ def test_a_body_that_is_wrong_is_refused_with_the_mend(served, target, body, say
         ("GET", "/", 404, "there is no / here"),
         ("POST", "/v1/../../etc/passwd", 404, "there is no"),
         ("GET", "/v1/flatten", 405, "/v1/flatten takes POST, not GET"),
-        ("DELETE", "/v1/status", 405, "/v1/status takes GET or HEAD, not DELETE"),
+        ("DELETE", "/v1/status", 405, "/v1/status takes GET, not DELETE"),
     ],
 )
 def test_a_wrong_address_is_refused(served, method, target, status, says):
@@ -221,10 +221,14 @@ def test_a_wrong_address_is_refused(served, method, target, status, says):
 
 def test_a_body_too_large_is_refused(served):
     """Neither announced nor sent in pieces does it fill the memory."""
-    large = b" " * (control_app.BODY_BYTES_MAX + 1)
+    large = b" " * (control_answers.BODY_BYTES_MAX + 1)
     assert served.post("/v1/pause", large) == (413, {"error": "the body is larger than 262144 bytes"})
     piece = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
-    chunked = b"POST /v1/pause HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + piece * 5 + b"0\r\n\r\n"
+    chunked = (
+        b"POST /v1/pause HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + piece * 5
+        + b"0\r\n\r\n"
+    )
     assert served.send(chunked).startswith(b"HTTP/1.1 413")
 
 
@@ -255,7 +259,7 @@ def test_bytes_that_are_not_http_hurt_nobody(served, raw):
 )
 def test_a_body_that_cannot_be_decoded_is_refused(served, raw):
     """It is the caller's mistake, not a failure of ours, and its details stay out of the answer."""
-    answer = served.send(b"POST /v1/pause HTTP/1.1\r\nHost: x\r\n" + raw)
+    answer = served.send(b"POST /v1/pause HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + raw)
     assert answer[9:12] in {b"400", b"417"}, answer
 
 
@@ -263,7 +267,9 @@ def test_a_caller_that_hangs_up_within_its_body_hurts_nobody(served, caplog):
     """No error of ours, nothing done, and the next one is served."""
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(served.path))
-        caller.sendall(b"POST /v1/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
+        caller.sendall(
+            b"POST /v1/pause HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
         time.sleep(0.05)
     time.sleep(0.05)
     assert served.client().status()["system"] == "demo"
@@ -284,8 +290,8 @@ def test_a_caller_that_says_nothing_is_shown_out(path):
 
 def test_a_caller_whose_body_does_not_come_is_told(served, monkeypatch):
     """408 after a bounded time."""
-    monkeypatch.setattr(control_app, "BODY_SECONDS", 0.1)
-    raw = b"POST /v1/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+    monkeypatch.setattr(control_fields, "BODY_SECONDS", 0.1)
+    raw = b"POST /v1/pause HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     assert b'{"error":"the body did not arrive within 0.1 s"}' in served.send(raw)
 
 

@@ -28,7 +28,7 @@ def test_they_are_served_there_too(served):
 
 
 def test_nothing_but_get_is_taken(served):
-    assert served.post("/metrics", b"{}") == (405, {"error": "/metrics takes GET or HEAD, not POST"})
+    assert served.post("/metrics", b"{}") == (405, {"error": "/metrics takes GET, not POST"})
 
 
 def test_where_there_are_none_it_says_so(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from livebot.errors import Rejected
 from livebot.ops.status_json import decode_status, encode_status
+from livebot.ports import LimitUse
 from tests.ops.fake_control import a_crowd, a_signal, a_status, a_symbol
 
 
@@ -31,7 +32,15 @@ def test_the_keys_are_those_of_the_dataclass():
     data = orjson.loads(encode_status(a_status()))
     assert list(data) == [field.name for field in dataclasses.fields(a_status())]
     assert data["equity"] == "10034.51"
-    assert data["limits"][2] == {"name": "drawdown", "used": "0.004", "allowed": None}
+    assert data["limits"][2].items() >= {"name": "drawdown", "used": "0.004", "allowed": None}.items()
+
+
+def test_a_floor_stays_a_floor_and_a_daemon_of_before_has_none():
+    floor = LimitUse(name="minimum_confidence", used=Decimal("0.6"), allowed=Decimal("0.5"), floor=True)
+    data = orjson.loads(encode_status(a_status(limits=(floor,))))
+    assert (floor,) == decode_status(data).limits
+    del data["limits"][0]["floor"]
+    assert not decode_status(data).limits[0].floor
 
 
 def test_a_read_only_mapping_is_a_mapping():

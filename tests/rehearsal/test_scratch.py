@@ -132,3 +132,26 @@ def test_kills_come_in_order_after_the_frozen_stream_and_before_the_end():
         assert times == sorted(times)
         assert least <= times[0] <= times[-1] <= seconds * 0.85
         assert len(set(times)) == 50
+
+
+@pytest.mark.parametrize(
+    ("named", "written"),
+    [
+        ("{a: [BTC/USDT:USDT, XYZ/USDT:USDT], b: [XYY/USDT:USDT]}", {"a": ("BTC/USDT:USDT",)}),
+        ("{b: [XYY/USDT:USDT]}", None),
+    ],
+)
+def test_clusters_name_none_of_those_that_only_a_universe_would_find(tmp_path, named, written):
+    universe = "universe: {top: 2, always: [BTC/USDT:USDT]}\n"
+    text = CONFIG.replace("symbols: [BTC/USDT:USDT, ETH/USDT:USDT]\n", universe)
+    text = text.replace("symbols: [ETH/USDT:USDT]", "symbols: all")
+    text = text.replace("open_signals: 3,", "open_signals: 3, open_signals_per_cluster: 1,")
+    text = text.replace("risk:\n", f"risk:\n  clusters: {{named: {named}}}\n")
+    found = found_in(tmp_path, text)
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "ca.pem").touch()
+    path = write_config(found, root, "bybit", port=4001, control_port=4002, ca_file=root / "ca.pem")
+    clusters = load(path).config.risk.clusters
+    assert clusters.named == written
+    assert (clusters.correlation is None) is (written is not None)

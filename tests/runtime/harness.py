@@ -12,18 +12,20 @@ from random import Random
 from typing import Any, TypeVar
 
 from livebot.core.entry import NO_EXIT_PLAN, Adjustment, Entry, ExitPlan
-from livebot.core.facts import EntryCancelled, Fact, SignalClosed, SignalOpening, SignalScheduled
+from livebot.core.facts import ORDER_KINDS, EntryCancelled, Fact, SignalClosed, SignalOpening, SignalScheduled
 from livebot.core.inputs import SymbolState
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Instrument, Side, Timeframe
 from livebot.core.order import ZERO, Leg, OrderRequest, owner_prefix
 from livebot.core.performance import WinRate
-from livebot.core.risk import Approved, Limits
+from livebot.core.risk import Approved
 from livebot.core.rules import EntryRules, FixedNotional, Rules, Sizing
 from livebot.core.signal import Closing, Idle, Open
 from livebot.errors import Fatal, Rejected, Transient
 from livebot.ports import DamagedFile, Decision, Listener, LoadedStates, PortfolioMemory
 from livebot.runtime.control import Control
 from livebot.runtime.inbox import Activity
+from livebot.runtime.order_history import in_order
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.reconcile import expected_quantity
@@ -239,6 +241,12 @@ class MemoryLedger:
     async def closes(self) -> Sequence[SignalClosed]:
         await asyncio.sleep(0)
         return [fact for fact in self.facts.values() if isinstance(fact, SignalClosed)]
+
+    async def entries(self, since_ms: int) -> Sequence[Fact]:
+        await asyncio.sleep(0)
+        return in_order(
+            fact for fact in self.facts.values() if isinstance(fact, ORDER_KINDS) and fact.ts_ms >= since_ms
+        )
 
     async def last_numbers(self) -> Mapping[Key, tuple[int, int]]:
         await asyncio.sleep(0)

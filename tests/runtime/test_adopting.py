@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from livebot.core.facts import SignalClosed
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS
 from livebot.core.order import Leg
-from livebot.core.risk import Limits
 from livebot.core.signal import CloseReason, Open
 from livebot.errors import Rejected
 from livebot.runtime.supervisor import ChildState

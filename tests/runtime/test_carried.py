@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from livebot.core.exposure import exposure_of
 from livebot.core.facts import NO_EXPOSURE, Fact, RemainderGone, SignalClosed
 from livebot.core.inputs import SymbolState
+from livebot.core.limits import Limits
 from livebot.core.order import ZERO, Leg
-from livebot.core.risk import Limits
 from livebot.core.signal import Idle
 from livebot.ports import VenueNotice
 from livebot.runtime.exposure_book import NOTHING_CARRIED, Carried, ExposureBook

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from livebot.core.risk import TradingState
+from livebot.adapters.logs import log_level
+from livebot.core.denial import TradingState
 from livebot.errors import Rejected
 from livebot.runtime.control import Control
 from livebot.runtime.supervisor import ChildState
@@ -73,6 +74,45 @@ def test_what_cannot_be_carried_out_is_refused_with_a_sentence(command, argument
         assert world.portfolio_store.memory == before
 
     with_control(test)
+
+
+def test_a_lifted_halt_says_what_still_reduces_trading():
+    """Else the operator believes that entries begin again."""
+
+    async def main() -> None:
+        world = World(strategies={"eager": lambda: always()}, speed=60)
+        process = await world.process().until_ready()
+        process.system.housekeeping.cause("clock", "the clock is off")
+        await process.control.halt("enough")
+        assert await process.control.unhalt("looked into") == "trading is REDUCING: the clock is off"
+        await process.end()
+
+    run(main())
+
+
+def test_unknown_symbols_are_named_and_not_all_of_them():
+    """Nor are all that there are: an answer is a sentence."""
+
+    async def test(world, control, _) -> None:
+        with pytest.raises(Rejected, match=r"^S0, .*, S9 and 9990 more: not a symbol of this system"):
+            await control.pause([f"S{number}" for number in range(10_000)])
+
+    with_control(test)
+
+
+def test_the_log_level_changes_where_somebody_listens():
+    async def main() -> None:
+        process = quiet().process()
+        asked: list[str] = []
+        control = Control(process.system, set_log_level=asked.append)
+        assert await control.log_level("debug") == "the log tells debug and above until livebot is restarted"
+        assert asked == ["debug"]
+        with pytest.raises(Rejected, match="is not livebot's to change"):
+            await process.control.log_level("debug")
+        with pytest.raises(Rejected, match="'loud' is unknown"):
+            await Control(process.system, set_log_level=log_level).log_level("loud")
+
+    run(main())
 
 
 @pytest.mark.parametrize(

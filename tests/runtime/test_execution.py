@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from livebot.core.denial import TradingState
 from livebot.core.inputs import (
     Cancel,
     OrderAbsent,
@@ -16,9 +17,10 @@ from livebot.core.inputs import (
     OrderRejected,
     OrderUnknown,
 )
+from livebot.core.limits import Limits
 from livebot.core.market import OrderSide
 from livebot.core.order import Fill, Leg, OrderKind, OrderRequest, OrderStatus, VenueOrder, VenuePosition
-from livebot.core.risk import Approved, Limits, TradingState, approve_reduction, judge
+from livebot.core.risk import Approved, approve_reduction, judge
 from livebot.errors import BadInput, Fatal, Rejected, Transient, Unknown
 from livebot.ports import VenueNotice
 from livebot.runtime.execution import Execution

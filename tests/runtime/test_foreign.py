@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from livebot.core.denial import DenialCode
 from livebot.core.market import OrderSide
 from livebot.core.order import OrderKind, OrderStatus, VenueOrder
-from livebot.core.risk import DenialCode
 from livebot.errors import Rejected
 from livebot.ports import PortfolioMemory
 from livebot.runtime.blocks import Blocks

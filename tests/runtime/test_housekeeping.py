@@ -5,10 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from livebot.core.denial import TradingState
 from livebot.core.inputs import SymbolState
+from livebot.core.limits import Limits
 from livebot.core.market import Side
 from livebot.core.position import Position
-from livebot.core.risk import Limits, TradingState
 from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.errors import Fatal, Rejected
 from livebot.ports import PortfolioMemory
@@ -34,6 +35,7 @@ class House:
         self.store.memory = memory
         self.states: list[SymbolState] = []
         self.left: list[tuple[str, CloseReason]] = []
+        self.withdrawn: list[str] = []
         self.keeping = Housekeeping(
             self.portfolio,
             self.store,
@@ -41,6 +43,7 @@ class House:
             self.problems,
             states=lambda: self.states,
             leave=lambda symbol, reason: self.left.append((symbol, reason)),
+            withdraw=self.withdrawn.append,
         )
 
     def halt(self, *, flatten: bool = False) -> None:
@@ -123,7 +126,7 @@ def test_what_cannot_be_saved_holds_all_the_same_and_is_tried_again():
 
 
 def test_a_halt_that_flattens_closes_what_is_open_and_what_comes_to_light_later():
-    """Entries that wait are cancelled; what is closing or given up already is left alone."""
+    """Whatever may still be or come to be a position; whoever is told knows what is under way already."""
 
     async def main() -> None:
         house = House(loss_limit=LossLimit(ratio=D("0.1"), action=LossAction.FLATTEN))
@@ -143,7 +146,7 @@ def test_a_halt_that_flattens_closes_what_is_open_and_what_comes_to_light_later(
         keeping = asyncio.create_task(house.keeping.run())
         house.portfolio.set_wallet(D(100))
         house.keeping.changed(StateChange(present=TradingState.HALTED, reason="loss limit: all", flatten=True))
-        assert house.left == [("B", CloseReason.PORTFOLIO_HALT), ("D", CloseReason.PORTFOLIO_HALT)]
+        assert house.left == [(symbol, CloseReason.PORTFOLIO_HALT) for symbol in "BCD"]
         house.left.clear()
         await asyncio.sleep(1.2)
         assert house.left == []  # the portfolio itself has not halted: this was the order of the moment
@@ -216,5 +219,59 @@ def test_losses_move_the_state_also_when_nothing_happens():
         assert house.store.memory is not None
         assert house.store.memory.trading_state is TradingState.HALTED
         keeping.cancel()
+
+    run(main())
+
+
+def test_while_trading_is_not_active_entries_are_taken_back_also_those_that_come_to_light_later():
+    """At once, once for each symbol, and no position is touched."""
+
+    async def main() -> None:
+        house = House()
+        await house.keeping.remember()
+        house.states = [
+            state("A", Idle()),
+            state("B", Scheduled(SIGNAL)),
+            state("B", Opening(SIGNAL)),
+            state("C", Opening(SIGNAL, CancelReason.OPERATOR)),
+            state("D", open_signal()),
+        ]
+        keeping = asyncio.create_task(house.keeping.run())
+        await asyncio.sleep(1)
+        assert house.withdrawn == []
+        house.keeping.cause("clock", "the clock is off")
+        assert (house.withdrawn, house.left) == (["B"], [])
+        house.withdrawn.clear()
+        house.states = [state("E", Scheduled(SIGNAL))]
+        await asyncio.sleep(0.6)
+        assert set(house.withdrawn) == {"E"}
+        house.keeping.cause("clock", None)
+        house.withdrawn.clear()
+        await asyncio.sleep(1.2)
+        assert house.withdrawn == []
+        house.keeping.latch("too many failures")
+        house.keeping.latch("still too many")
+        assert house.withdrawn == ["E"]
+        assert house.portfolio.state_reason == "too many failures"
+        keeping.cancel()
+
+    run(main())
+
+
+def test_what_is_told_is_what_is_true_when_it_is_durable():
+    """A cause from before the memory was read does not hide the halt that is remembered."""
+
+    async def main() -> None:
+        house = House(PortfolioMemory(trading_state=TradingState.HALTED, state_reason="x"))
+        house.keeping.cause("clock", "the clock is off")
+        await house.keeping.remember()
+        await house.keeping.save()
+        assert house.problems.sentences() == ("trading is HALTED: x",)
+        house.keeping.changed(house.portfolio.unhalt("looked into", 0))
+        await house.keeping.save()
+        assert house.problems.sentences() == ("trading is REDUCING: the clock is off",)
+        house.keeping.cause("clock", None)
+        await house.keeping.save()
+        assert house.problems.sentences() == ()
 
     run(main())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from livebot.core.risk import DenialCode
+from livebot.core.denial import DenialCode
 from livebot.ports import VenueNotice
 from livebot.runtime.blocks import Blocks
 from livebot.runtime.notices import Notices
@@ -12,12 +12,14 @@ from tests.runtime.samples import BTC, ETH
 
 def notices():
     problems, blocks, wanted = Problems(), Blocks(None), []
-    return (
-        Notices(problems, blocks, wanted.append, lambda symbol: wanted.append(f"reload {symbol}")),
+    made = Notices(
         problems,
         blocks,
-        wanted,
+        wanted.append,
+        lambda symbol: wanted.append(f"reload {symbol}"),
+        lambda source, text: None,
     )
+    return made, problems, blocks, wanted
 
 
 @pytest.mark.parametrize(("symbol", "stopped"), [(None, (BTC, ETH)), (ETH, (ETH,))])
@@ -68,3 +70,18 @@ def test_candles_that_were_not_final_are_loaded_anew():
     made, problems, _, wanted = notices()
     made.of("feed")(VenueNotice(source="audit BTC", text="another candle", symbol=BTC, reload=True))
     assert (wanted, problems.sentences()) == ([f"reload {BTC}"], ("another candle",))
+
+
+def test_what_concerns_trading_as_a_whole_is_a_cause_until_it_has_passed():
+    """A line that drops for a moment is none: it keeps entries out, and nobody is woken for it."""
+    problems, causes = Problems(), []
+    made = Notices(problems, Blocks(None), lambda _: None, lambda _: None, lambda *each: causes.append(each))
+    hear = made.of("exchange")
+    hear(VenueNotice(source="stream", text="the stream is down", blocks_entries=True))
+    hear(VenueNotice(source="clock", text="the clock is 3 s off", blocks_entries=True, reduces=True))
+    hear(VenueNotice(source="clock", text=None))
+    assert causes == [
+        ("exchange:stream", None),
+        ("exchange:clock", "the clock is 3 s off"),
+        ("exchange:clock", None),
+    ]

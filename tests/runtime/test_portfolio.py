@@ -6,10 +6,12 @@ from typing import cast
 
 import pytest
 
+from livebot.core.denial import DenialCode, Denied, TradingState
 from livebot.core.facts import NO_EXPOSURE, Exposure, SignalClosed
+from livebot.core.limits import Limits
 from livebot.core.market import DAY_MS, MINUTE_MS, Side
 from livebot.core.performance import WinRate
-from livebot.core.risk import Approved, DenialCode, Denied, Limits, TradingState
+from livebot.core.risk import Approved
 from livebot.errors import Rejected
 from livebot.ports import Dismissed, PortfolioMemory
 from livebot.runtime.portfolio import Portfolio
@@ -670,8 +672,6 @@ def test_limits_are_shown_with_what_is_used():
         "gross_exposure": (Decimal(150) / 990, Decimal(2)),
         "symbol_exposure": (Decimal(100) / 990, Decimal(1)),
         "daily_loss": (Decimal("0.01"), Decimal("0.1")),
-        "drawdown": (Decimal("0.01"), None),
-        "loss_limit": (Decimal("0.01"), None),
     } == use(portfolio)
 
 

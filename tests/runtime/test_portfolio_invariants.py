@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from livebot.core.candidate import Candidate
+from livebot.core.denial import TradingState
 from livebot.core.facts import NO_EXPOSURE, Exposure
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Side
 from livebot.core.order import ZERO
-from livebot.core.risk import Approved, Limits, TradingState
+from livebot.core.risk import Approved
 from livebot.runtime.portfolio import Portfolio
 from tests.runtime.samples import NOW_MS, Teller, candidate, held
 
@@ -83,6 +85,7 @@ class PortfolioMachine(RuleBasedStateMachine):
         super().__init__()
         self.now_ms = NOW_MS
         self.halted = False
+        self.causes: set[str] = set()
         self.orders: list[int] = []
         self.truths = {(strategy, symbol): Truth(Teller(symbol, strategy=strategy)) for strategy, symbol in KEYS}
         self.portfolio = self.fresh()
@@ -130,6 +133,7 @@ class PortfolioMachine(RuleBasedStateMachine):
         return (
             room
             and not self.halted
+            and not self.causes
             and all(other.teller.side is asked.side for other in of_symbol)
             and total(active) + asked.notional <= MOST_NOTIONAL
             and total(of_symbol) + asked.notional <= MOST_OF_SYMBOL
@@ -202,6 +206,7 @@ class PortfolioMachine(RuleBasedStateMachine):
     def the_daemon_restarts(self):
         memory = self.portfolio.memory()
         self.portfolio = self.fresh()
+        self.causes.clear()  # whoever sees them sees them again
         exposures = {key: truth.exposure for key, truth in self.truths.items()}
         self.portfolio.restore(memory, exposures)
         self.portfolio.set_wallet(WALLET)
@@ -218,6 +223,16 @@ class PortfolioMachine(RuleBasedStateMachine):
     @rule()
     def an_operator_halts(self):
         self.portfolio.halt("for a test")
+        self.halted = True
+
+    @rule(source=st.sampled_from(["clock", "venue"]), stands=st.booleans())
+    def something_reduces_trading_or_has_passed(self, source, stands):
+        self.portfolio.cause(source, "it is off" if stands else None)
+        (self.causes.add if stands else self.causes.discard)(source)
+
+    @rule()
+    def something_latches_a_halt(self):
+        self.portfolio.latch("too much fails")
         self.halted = True
 
     @precondition(lambda self: self.halted)
@@ -248,7 +263,9 @@ class PortfolioMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_halt_holds(self):
-        assert self.halted == (self.portfolio.trading_state is TradingState.HALTED)
+        state = self.portfolio.trading_state
+        assert self.halted == (state is TradingState.HALTED)
+        assert self.halted or bool(self.causes) == (state is TradingState.REDUCING)
 
 
 TestPortfolio = pytest.mark.untraced(PortfolioMachine.TestCase)

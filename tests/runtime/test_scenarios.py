@@ -7,11 +7,12 @@ from decimal import Decimal
 
 import pytest
 
+from livebot.core.denial import TradingState
 from livebot.core.facts import OrderFailed, PositionReduced, SignalClosed, SignalClosing, SignalOpened
 from livebot.core.inputs import SymbolState
-from livebot.core.market import MINUTE_MS, Side
+from livebot.core.limits import Limits
+from livebot.core.market import MINUTE_MS, OrderSide, Side
 from livebot.core.order import Leg, OrderStatus
-from livebot.core.risk import Limits, TradingState
 from livebot.core.rules import FractionOfEquity
 from livebot.core.signal import CloseReason, Closing, Idle, Open
 from livebot.errors import Rejected
@@ -301,6 +302,35 @@ def test_a_stop_that_perhaps_never_left_is_sent_again_under_its_own_id_when_its_
         assert not [fact for fact in story(world, BTC) if isinstance(fact, SignalClosing)]
         await process.end()
         assert [] == disagreements(world)
+
+    run(main())
+
+
+def test_a_stop_that_did_its_work_while_nobody_watched_is_not_sent_again_though_a_position_is_there():
+    """The position is somebody else's: a venue that takes an id again once its order has ended would have it stopped."""
+
+    async def main() -> None:
+        world = World(strategies={"one": lambda: once(1, stop=0.001, target=0.2)}, speed=60, latency_ms=5)
+        process = await world.process().until_ready()
+        process.faults.arm(FaultKind.LOSE_ANSWER, leg=Leg.STOP)
+        while not world.orders(leg=Leg.STOP):
+            await asyncio.sleep(0.01)
+        (stop,) = world.orders(leg=Leg.STOP)
+        await process.kill()
+        while world.held():
+            world.venue.step()
+        side = "sell" if stop.side is OrderSide.BUY else "buy"
+        world.venue.place_by_hand(order("hand", side, str(stop.quantity)), world.venue.now_ms)
+        process = world.process()
+        process.wire.window_ms = 20_000
+        process.start()
+        while not [fact for fact in story(world, BTC) if isinstance(fact, SignalClosed)]:
+            await asyncio.sleep(0.05)
+        (closed,) = [fact for fact in story(world, BTC) if isinstance(fact, SignalClosed)]
+        assert closed.reason is CloseReason.STOP_LOSS
+        assert process.wire.sent == []
+        assert abs(world.held()) == stop.quantity
+        await process.end()
 
     run(main())
 
@@ -658,13 +688,13 @@ def test_flatten_closes_everything_and_cancels_entries():
         await asyncio.sleep(4)
         assert world.held(BTC) and world.held(SOL) and len(world.orders(ETH)) == 1
         said = await process.control.flatten(None)
-        assert said.startswith(f"closing {BTC}, {ETH}, {SOL} at the market")
-        await asyncio.sleep(0.5)
+        assert said == "flat: 2 positions closed, 1 entry taken back, verified at the venue"
         assert world.venue.positions() == ()
         assert world.venue.open_orders() == ()
         closes = [fact.reason for fact in world.ledger.facts.values() if isinstance(fact, SignalClosed)]
         assert closes == [CloseReason.OPERATOR] * 2
-        assert await process.control.flatten([BTC]) == f"nothing is open on {BTC}"
+        await asyncio.sleep(0.5)
+        assert await process.control.flatten([BTC]) == f"nothing is open on {BTC}, verified at the venue"
         await process.end()
         assert [] == disagreements(world)
 
@@ -688,8 +718,7 @@ def test_flatten_reaches_a_symbol_that_is_being_restarted():
         while process.system.supervisor.status(BTC).state is not ChildState.BACKING_OFF:
             await asyncio.sleep(0.05)
         assert world.held()
-        await process.control.flatten([BTC])
-        await asyncio.sleep(0.5)
+        assert await process.control.flatten([BTC]) == "flat: 1 position closed, verified at the venue"
         assert world.held() == 0
         await process.end()
 

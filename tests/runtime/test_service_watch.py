@@ -5,9 +5,18 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from livebot.core.risk import TradingState
+from livebot.core.denial import TradingState
 from livebot.runtime import service_watch
-from livebot.runtime.service_watch import BEAT_S, EXTENSION_S, SLACK_S, Observed, ServiceWatch, status_line, why_not
+from livebot.runtime.service_watch import (
+    BEAT_S,
+    EXTENSION_S,
+    RELOAD_TOLD_S,
+    SLACK_S,
+    Observed,
+    ServiceWatch,
+    status_line,
+    why_not,
+)
 from tests.process.strategies import Eager, Nothing
 from tests.runtime.harness import BTC, ETH, Process, World, never, once, run
 
@@ -26,6 +35,9 @@ class Manager:
 
     def ready(self) -> None:
         self._note("READY")
+
+    def reloading(self) -> None:
+        self._note("RELOADING")
 
     def stopping(self) -> None:
         self._note("STOPPING")
@@ -267,6 +279,38 @@ def test_the_status_says_how_it_stands() -> None:
 def test_the_status_of_a_system_that_has_not_begun() -> None:
     process = World(strategies={"never": never}, symbols=(BTC,)).process()
     assert status_line(process.system) == "ACTIVE; 0 of 1 symbols run; 0 open; nothing is wrong"
+
+
+def test_a_reload_is_told_before_it_is_over_and_for_a_while() -> None:
+    async def story(process: Process, told: Manager, watch: ServiceWatch) -> None:
+        await asyncio.sleep(5)
+        said = len(told.told)
+        watch.reloading()
+        watch.reloaded("reloaded config.yaml: a 1 -> 2")
+        assert told.words()[said:] == ["RELOADING", "STATUS", "STATUS", "READY"]
+        assert told.told[said + 1][1].startswith("STATUS reloading the config; ACTIVE")
+        assert (
+            told.last_status == "reloaded config.yaml: a 1 -> 2; ACTIVE; 2 of 2 symbols run; 0 open; nothing is wrong"
+        )
+        await asyncio.sleep(RELOAD_TOLD_S - 6)
+        assert told.last_status.startswith("reloaded")
+        await asyncio.sleep(12)
+        assert told.last_status.startswith("ACTIVE")
+
+    scene(story)
+
+
+def test_a_reload_that_the_stop_overtakes_does_not_call_the_service_ready() -> None:
+    async def story(process: Process, told: Manager, watch: ServiceWatch) -> None:
+        await asyncio.sleep(1)
+        watch.reloading()
+        said = len(told.told)
+        process.shutdown.request("the test")
+        watch.reloaded("config.yaml was not reloaded")
+        await process.task
+        assert "READY" not in told.words()[said:]
+
+    scene(story)
 
 
 # ---------------------------------------------------------------- the end

@@ -71,11 +71,12 @@ def test_while_nobody_knows_what_became_of_the_stop_no_exit_leaves():
         process = await both_protected(world)
         held, sent = world.held(), len(process.wire.sent)
         process.faults.arm(FaultKind.FAIL_FETCH, times=10_000)
-        await process.control.flatten([BTC])
+        flattening = asyncio.create_task(process.control.flatten([BTC]))
         await asyncio.sleep(world.execution.unprotected_s * 1.4)
         assert [order for order in process.wire.sent[sent:] if order.leg is Leg.EXIT] == []
         assert world.held() == held
         assert [fact.leg for fact in story(world, BTC) if isinstance(fact, OrderFailed)].count(Leg.EXIT) >= 1
+        assert not flattening.done()
         await process.kill()
         process = await world.process().until_ready()
         await process.control.flatten([BTC])

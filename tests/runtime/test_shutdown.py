@@ -7,7 +7,7 @@ import signal
 import pytest
 import uvloop
 
-from livebot.runtime.shutdown import Shutdown
+from livebot.runtime.shutdown import Shutdown, surviving_hangups
 from tests.virtual_loop import run
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -71,6 +71,21 @@ def test_sighup_reloads_and_stops_nothing():
             assert not shutdown.stopping.is_set()
 
     asyncio.run(main())
+
+
+def test_hang_ups_end_nobody_before_and_after_there_is_somebody_who_reloads():
+    async def main() -> None:
+        reloads = []
+        await send(signal.SIGHUP)
+        with Shutdown(close_gate=lambda: None, reload=lambda: reloads.append(1)):
+            await send(signal.SIGHUP)
+        await send(signal.SIGHUP)
+        assert [1] == reloads
+
+    before = signal.getsignal(signal.SIGHUP)
+    with surviving_hangups():
+        asyncio.run(main())
+    assert before == signal.getsignal(signal.SIGHUP)
 
 
 def test_a_gate_that_cannot_be_closed_does_not_keep_the_daemon_running():

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import os
+from dataclasses import replace
 from decimal import Decimal
 
+from livebot.core.limits import Limits
 from livebot.core.order import Leg
-from livebot.core.risk import Limits
 from livebot.ops.status_json import decode_status, encode_status
+from livebot.ports import SystemStatus
+from livebot.runtime.control import Control
 from tests.runtime.harness import BTC, ETH, SOL, START_MS, World, always, once, run
 
 D = Decimal
@@ -83,9 +86,31 @@ def test_a_running_system_shows_what_is_open_and_what_it_is_worth():
         assert status.symbols[0].last_close_ms == START_MS + 4 * 60_000
         assert {each.worker for each in status.symbols} == {"running"}
         assert decode_status(json.loads(encode_status(status))) == status
+        await _parts_agree(world, process.control, status)
         await process.end()
 
     run(main())
+
+
+async def _parts_agree(world: World, control: Control, status: SystemStatus) -> None:
+    """In pieces it is the same; so are the figures of the portfolio, and the orders are those of the venue."""
+    assert await control.look() == replace(control.status(), now_ms=(await control.look()).now_ms)
+    portfolio = control.portfolio()
+    assert (portfolio.equity, portfolio.open_signals) == (status.equity, status.open_signals)
+    assert (portfolio.trading_state, portfolio.causes, portfolio.reservations) == ("ACTIVE", (), 0)
+    assert control.limits() == status.limits
+    lines = list(control.orders(None))
+    at_venue = {order.client_order_id: order for symbol in world.symbols for order in world.orders(symbol)}
+    assert {line.client_order_id for line in lines} == at_venue.keys()
+    for line in lines:
+        order = at_venue[line.client_order_id]
+        assert (line.quantity, line.price, line.trigger_price) == (order.quantity, order.price, order.trigger_price)
+        assert (line.status, line.confirmed, line.cancel_requested) == ("working", True, False)
+        assert (line.side, line.kind) == (order.side.value, order.kind.value)
+    legs = {(BTC, "stop"), (BTC, "entry"), (ETH, "stop"), (ETH, "target"), (SOL, "entry")}
+    assert {(line.symbol, line.leg) for line in lines} == legs
+    assert {line.signal_id for line in control.orders(ETH)} == {f"one/{ETH}#1"}
+    assert control.knows(ETH) and not control.knows("DOGE/USDT:USDT")
 
 
 def test_an_idle_symbol_shows_nothing_open():

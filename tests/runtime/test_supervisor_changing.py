@@ -8,7 +8,7 @@ import pytest
 from livebot.errors import Rejected
 from livebot.runtime.settings import RunMode
 from livebot.runtime.supervisor import ChildState
-from tests.runtime.test_supervisor import SETTINGS, A, B, C, Stage, fail, nothing, play
+from tests.runtime.test_supervisor import SETTINGS, A, B, C, Stage, fail, forever, nothing, play
 from tests.virtual_loop import settle
 
 D = "D/USDT"
@@ -151,3 +151,109 @@ async def test_one_that_is_added_before_the_start_or_after_the_end_is_not_starte
     await settle()
     assert stage.calls("run") == [A, B]
     assert stage.supervisor.ended(C)
+
+
+# ---------------------------------------------------------------- another run, by order
+
+
+@play
+async def test_a_run_is_renewed_once_it_has_returned_and_nobody_else_is():
+    stage = Stage()
+    told = asyncio.Event()
+
+    async def until_told():
+        await told.wait()
+        await asyncio.sleep(2)  # it finishes what is at hand
+
+    stage.scripts[A] = until_told
+    async with stage:
+        begun = asyncio.get_running_loop().time()
+        await stage.supervisor.renew(A, lambda _: told.set(), 5.0)
+        assert asyncio.get_running_loop().time() - begun == 2.0
+        stage.scripts[A] = forever
+        told.clear()
+        await settle()
+        assert stage.log[-2:] == [("evict", A), ("run", A)]
+        assert stage.calls("run") == [A, B, C, A]
+        assert stage.supervisor.status(A).state is ChildState.RUNNING
+        assert stage.supervisor.restarts() == 0, "nothing has failed, and nobody has to look"
+        assert not stage.task.done(), "it was never over"
+
+
+@play
+async def test_a_run_that_does_not_return_is_cancelled_for_the_next_one():
+    stage = Stage()
+    async with stage:
+        begun = asyncio.get_running_loop().time()
+        await stage.supervisor.renew(A, lambda _: None, 5.0)
+        assert asyncio.get_running_loop().time() - begun == 5.0
+        await settle()
+        assert stage.calls("run") == [A, B, C, A]
+        assert stage.calls("evict") == [A]
+
+
+@play
+async def test_a_run_that_cannot_be_asked_is_cancelled_at_once():
+    def broken(_):
+        raise KeyError(A)
+
+    stage = Stage()
+    async with stage:
+        await stage.supervisor.renew(A, broken, 5.0)
+        assert asyncio.get_running_loop().time() == 0.0
+        await settle()
+        assert stage.calls("run") == [A, B, C, A]
+
+
+@play
+async def test_a_run_that_fails_when_it_is_asked_comes_back_after_its_backoff():
+    stage, told = Stage(), asyncio.Event()
+
+    async def until_told():
+        await told.wait()
+        raise ValueError("broken")
+
+    stage.scripts[A] = until_told
+    async with stage:
+        await stage.supervisor.renew(A, lambda _: told.set(), 5.0)
+        assert stage.supervisor.status(A).state is ChildState.BACKING_OFF
+        stage.scripts[A] = forever
+        await asyncio.sleep(10)
+        assert stage.calls("run") == [A, B, C, A]
+        assert [symbol for symbol, _ in stage.errors] == [A]
+
+
+@play
+async def test_who_waits_or_sits_out_is_not_started_by_a_renewal():
+    settings = replace(SETTINGS, max_concurrent_symbols=1)
+    stage = Stage(settings=settings, quarantined={C: "bad"})
+    async with stage:
+        for symbol in (B, C):
+            await stage.supervisor.renew(symbol, lambda _: None, 5.0)
+        assert stage.calls("run") == [A]
+        assert stage.calls("evict") == [B], "its guard works on with what it has"
+        assert stage.supervisor.status(C).state is ChildState.GUARDED
+        with pytest.raises(Rejected, match="is not one"):
+            await stage.supervisor.renew(D, lambda _: None, 5.0)
+
+
+@play
+async def test_one_that_is_done_stays_done_and_begins_afresh_when_it_is_restarted():
+    stage = Stage(stays=True)
+    stage.scripts[A] = nothing
+    async with stage:
+        await stage.supervisor.renew(A, lambda _: None, 5.0)
+        assert stage.supervisor.status(A).state is ChildState.DONE
+        assert stage.calls("evict") == [A]
+
+
+@play
+async def test_a_stop_during_a_renewal_ends_both():
+    stage = Stage()
+    async with stage:
+        renewing = asyncio.create_task(stage.supervisor.renew(A, lambda _: None, 60.0))
+        await asyncio.sleep(1)
+        await stage.supervisor.stop(5.0)
+        await renewing
+        assert asyncio.get_running_loop().time() < 20
+        assert stage.calls("run") == [A, B, C]

@@ -10,9 +10,9 @@ import structlog
 from livebot.core.entry import Adjustment, Averaging, ExitPlan, PartialLevel, Trailing
 from livebot.core.facts import OrderFailed, PositionIncreased, SignalClosed, StopMoved, TargetMoved
 from livebot.core.inputs import OrderAccepted, OrderEnded, OrderFilled, OrderUnknown
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Candle, OrderSide, Timeframe
 from livebot.core.order import Fill, Leg, OrderStatus
-from livebot.core.risk import Limits
 from livebot.core.signal import CloseReason, Idle, Open, Opening
 from livebot.ports import VenueNotice
 from livebot.runtime.inbox import Ask, CandleOf, ContextDeadline, GapCame, HistoryCame, Stop, UnprotectedDeadline

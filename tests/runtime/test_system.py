@@ -557,8 +557,8 @@ def test_flatten_by_the_loss_limit_reaches_what_comes_to_light_after_a_restart()
     async def main() -> None:
         from decimal import Decimal
 
+        from livebot.core.denial import TradingState
         from livebot.core.facts import SignalClosed
-        from livebot.core.risk import TradingState
         from livebot.runtime.settings import LossAction, LossLimit
 
         world = World(strategies={"always": lambda: always(stop=0.2, target=0.2, minutes=900)}, speed=60)

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from livebot.core.denial import DenialCode
 from livebot.core.market import MINUTE_MS
-from livebot.core.risk import DenialCode
 from livebot.core.signal import Idle, Open
 from livebot.core.universe_memory import UniverseMemory
 from livebot.errors import BadInput, Fatal, Rejected, Transient

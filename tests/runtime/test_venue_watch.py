@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from livebot.core.denial import DenialCode
 from livebot.core.facts import SignalClosed
 from livebot.core.order import Leg
-from livebot.core.risk import DenialCode
 from livebot.core.signal import CloseReason, Idle
 from livebot.errors import Fatal, Transient
 from livebot.ports import VenueNotice
@@ -165,7 +165,7 @@ def test_a_cancellation_that_succeeds_for_an_entry_that_has_just_filled(heard):
             taken_back.append(client_order_id)
 
         cancel, process.exchange.cancel = process.exchange.cancel, cancelled
-        await process.control.flatten([BTC])
+        flattening = asyncio.create_task(process.control.flatten([BTC]))
         await asyncio.sleep(0.3)
         assert [order_id[-3:] for order_id in taken_back] == ["e01"]
         process.exchange.cancel = cancel
@@ -175,8 +175,9 @@ def test_a_cancellation_that_succeeds_for_an_entry_that_has_just_filled(heard):
             process.faults._held.clear()
             process.faults.release_events()
             process.exchange.say(MISSED)
-        await asyncio.sleep(1)
+        assert await flattening == "flat: 1 entry taken back, verified at the venue"
         assert world.held() == 0
+        await asyncio.sleep(1)
         kinds = world.ledger.kinds("resting", BTC)
         assert (kinds[:2], kinds[-1]) == (["SignalScheduled", "SignalOpened"], "SignalClosed")
         assert process.system.supervisor.restarts() == 0

@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from livebot.core.candidate import Candidate
+from livebot.core.denial import TradingState
 from livebot.core.facts import EntryCancelled, Fact, SignalClosed, SignalOpening, SignalScheduled
 from livebot.core.inputs import OrderEvent
+from livebot.core.limits import Limits
 from livebot.core.order import ZERO, Leg, OrderRequest
-from livebot.core.risk import Limits, TradingState
 from livebot.core.signal import CloseReason
 from tests.simulation.cover import Cover
 from tests.simulation.promises import Promises
@@ -82,6 +83,8 @@ class Checker:
         self.truth.sent(request)
         if self.halted:
             self.wrong("I6", f"{request.client_order_id} opens while trading is HALTED")
+        if self._world.reduced:
+            self.wrong("reducing", f"{request.client_order_id} opens while trading is REDUCING")
         if request.symbol in self.paused:
             self.wrong("pause", f"{request.client_order_id} opens while {request.symbol} is paused")
         if self._world.stopping:

@@ -163,6 +163,8 @@ class Network:
             self.sent_at[request.client_order_id] = now
         if self.happens("lost"):
             self.world.note("request lost", name)
+            if request is not None and not request.leg.opens:
+                self.world.checker.cover.order_lost(request.symbol)
             if self.random.random() < 0.5:
                 loop.call_later(self.delay(), line.fail, future, Transient("the connection was cut"))
             return future
@@ -353,6 +355,7 @@ class Line:
 
     def listen_notices(self, deliver: Callable[[VenueNotice], None]) -> None:
         self.notice = deliver
+        self._world.tell_cause(self)
 
     async def close(self) -> None:
         self._events.clear()
@@ -384,6 +387,9 @@ class Feed:
 
     def listen(self, symbol, deliver):
         self._line._candles[symbol] = deliver
+
+    def ignore(self, symbol):
+        self._line._candles.pop(symbol, None)
 
     def listen_notices(self, deliver):
         """It has nothing to say."""

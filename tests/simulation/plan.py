@@ -9,13 +9,14 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from livebot.core.limits import Limits
 from livebot.core.performance import WinRate
-from livebot.core.risk import Limits
 from livebot.core.rules import LimitEntries
-from livebot.runtime.settings import LedgerSettings, LossAction, LossLimit
+from livebot.runtime.settings import LedgerSettings, LossAction, LossLimit, RoundSettings
 from tests.simulation.market import SYMBOLS
 from tests.simulation.network import FAIR, Weather
-from tests.simulation.strategies import FOLLOWED, KINDS
+from tests.simulation.reloads import ReloadAt, draw, first_of
+from tests.simulation.strategies import FOLLOWED, KINDS, by_chance
 
 MINUTE_S = 60.0
 MINUTES = 120
@@ -44,7 +45,7 @@ class Command:
     """Somebody steps in."""
 
     at_s: float
-    name: str  # pause | resume | flatten | halt | unhalt | restart | deploy | hurry
+    name: str  # pause | resume | flatten | kill | halt | unhalt | restart | deploy | hurry
     symbol: str | None = None
 
 
@@ -76,6 +77,9 @@ class Plan:
     can_short: bool = True  # else a coin can be sold only as far as it is held
     skew_ms: int = 0  # how far the daemon's clock is ahead of the venue's
     raises: int = 40  # on one candle in so many a brittle strategy fails
+    round: RoundSettings | None = None  # what is wanted at one close is ranked
+    causes: tuple[tuple[float, float], ...] = ()  # from, until: something reduces trading
+    reloads: tuple[ReloadAt, ...] = ()  # the config changes, and is reloaded
 
 
 def plan_of(seed: int) -> Plan:
@@ -84,7 +88,7 @@ def plan_of(seed: int) -> Plan:
     rules, commands = _rules(Random(f"rules {seed}")), _commands(Random(f"commands {seed}"))
     if rules.get("resting_target", True) and Random(f"replaces {seed}").random() < 0.4:
         rules["replaces_stops"] = True
-    return Plan(
+    plan = Plan(
         seed=seed,
         shuffled=random.random() < 0.7,
         strategies=_strategies(random),
@@ -93,7 +97,7 @@ def plan_of(seed: int) -> Plan:
         weather=_weather(random),
         partial_fills=random.choice((0.0, 0.3, 0.6)),
         crashes=_crashes(Random(f"crashes {seed}"), commands),
-        commands=commands,
+        commands=tuple(sorted((*commands, *_kill(Random(f"kill {seed}"))), key=lambda command: command.at_s)),
         disk_full=_disk_full(Random(f"disk {seed}")),
         ledger_fails=random.choice((0.0, 0.0, 0.1)),
         ledger_away=_ledger_away(Random(f"ledger {seed}")),
@@ -103,10 +107,14 @@ def plan_of(seed: int) -> Plan:
         dropped=_dropped(Random(f"dropped {seed}")),
         rules=rules,
         settings=_settings(Random(f"settings {seed}")),
+        round=_round(Random(f"round {seed}")),
+        causes=_causes(Random(f"causes {seed}")),
         oco=random.random() < 0.7,
         # nothing stands beside an exit there: one that takes minutes would leave what is added meanwhile without a stop
         slow_fills=random.random() < 0.15 and rules.get("resting_target", True) and not _shared(seed),
     )
+    reloads = draw(Random(f"reloads {seed}"), first_of(plan), _limits, same_strategies=plan.slow_fills)
+    return replace(plan, reloads=reloads, dropped={} if reloads else plan.dropped)
 
 
 def _shared(seed: int) -> bool:
@@ -238,11 +246,38 @@ def _commands(random: Random) -> tuple[Command, ...]:
     return tuple(sorted(commands, key=lambda command: command.at_s))
 
 
+def _kill(random: Random) -> tuple[Command, ...]:
+    """Everything halted and closed at a random moment, mostly when something is going on; later it is traded on."""
+    if random.random() < 0.6:
+        return ()
+    at_s = random.randrange(3, MINUTES - 20) * MINUTE_S + random.choice(
+        (random.expovariate(2.0), random.uniform(0, 60))
+    )
+    return (Command(at_s=at_s, name="kill"), Command(at_s=at_s + random.uniform(60, 900), name="unhalt"))
+
+
+def _round(random: Random) -> RoundSettings | None:
+    """By chance, with deadlines before and after candles that come late; no strategy here says how sure it is."""
+    if random.random() < 0.65:
+        return None
+    return RoundSettings(deadline_s=random.choice((0.05, 0.5, 3.0)), scorer=random.choice((None, by_chance, by_chance)))
+
+
 def _ledger_away(random: Random) -> tuple[float, float]:
     if random.random() < 0.85:
         return (0.0, 0.0)
     from_s = random.uniform(100, 6000)
     return (from_s, from_s + random.uniform(10, 400))
+
+
+def _causes(random: Random) -> tuple[tuple[float, float], ...]:
+    """Mostly none; else for a moment or for long, one after the other."""
+    if random.random() < 0.7:
+        return ()
+    from_s = random.uniform(200, 5000)
+    until_s = from_s + random.choice((0.5, 30.0, 600.0)) * random.uniform(0.5, 1.5)
+    again_s = until_s + random.choice((0.5, 300.0))
+    return (from_s, until_s), (again_s, again_s + random.uniform(1, 400))
 
 
 def _disk_full(random: Random) -> tuple[tuple[float, float], ...]:
@@ -262,10 +297,13 @@ def fair(plan: Plan, **changes: Any) -> Plan:
         "crashes": (),
         "commands": (),
         "disk_full": (),
+        "causes": (),
         "ledger_fails": 0.0,
         "ledger_away": (0.0, 0.0),
         "win_rate": None,
+        "round": None,
         "dropped": {},
+        "reloads": (),
         "rules": {},
         "settings": {},
         "slow_fills": False,

@@ -4,7 +4,7 @@ Rules of this file: the daemon's code is as it is; what is put in its place is w
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 from livebot.adapters.portfolio_store import FilePortfolioStore
 from livebot.adapters.signal_store import FileSignalStore
 from livebot.core.candidate import Candidate
+from livebot.core.denial import Denied
 from livebot.core.entry import NO_EXIT_PLAN
 from livebot.core.facts import Exposure
+from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Instrument
-from livebot.core.risk import Approved, Denied
+from livebot.core.performance import WinRate
+from livebot.core.risk import Approved
 from livebot.core.rules import EntryRules, FixedNotional, Rules
 from livebot.runtime.control import Control
 from livebot.runtime.exposure_book import NOTHING_CARRIED, Carried
@@ -25,14 +28,14 @@ from livebot.runtime.inbox import Activity
 from livebot.runtime.loop_lag import LoopLag
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
-from livebot.runtime.settings import ExecutionSettings, RestartSettings, RuntimeSettings
+from livebot.runtime.settings import ExecutionSettings, LossLimit, RestartSettings, RuntimeSettings
 from livebot.runtime.shutdown import Shutdown
 from livebot.runtime.system import System, SystemParts
-from livebot.strategies.interface import Strategy
 from tests.simulation.network import Feed, Line
 from tests.simulation.plan import NOTIONAL, Plan
+from tests.simulation.reloads import Present, watched, without
 from tests.simulation.stores import LedgerPort, WatchedFiles
-from tests.simulation.strategies import KINDS, Salt
+from tests.simulation.strategies import Salt
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -63,13 +66,23 @@ class WatchedPortfolio(Portfolio):
     """The daemon's portfolio; the checker hears what it approves and what it is told."""
 
     world: "World"
+    in_force: Limits
 
-    def admit(self, candidate: Candidate, now_ms: int) -> Approved | Denied:
-        verdict = super().admit(candidate, now_ms)
+    def replace_limits(self, limits: Limits, *, loss_limit: LossLimit | None, win_rate: WinRate | None) -> None:
+        super().replace_limits(limits, loss_limit=loss_limit, win_rate=win_rate)
+        self.in_force = limits
+
+    def admit(self, candidate: Candidate, now_ms: int, *, age_ms: int = 0) -> Approved | Denied:
+        verdict = super().admit(candidate, now_ms, age_ms=age_ms)
         if isinstance(verdict, Approved):
             self.world.note("approved", candidate.order.client_order_id)
-            self.world.checker.admitted(candidate, self.world.plan.limits, self.equity)
+            self.world.checker.admitted(candidate, self.in_force, self.equity)
         return verdict
+
+    def release(self, strategy: str, symbol: str) -> None:
+        self.world.note("released", strategy, symbol)
+        self.world.checker.read_again((strategy, symbol))
+        super().release(strategy, symbol)
 
     def recovered(
         self, strategy: str, symbol: str, exposure: Exposure, sequence: int, carried: Carried = NOTHING_CARRIED
@@ -109,23 +122,23 @@ class Process:
         self.line = Line(world.network)
         plan, activity, problems = world.plan, Activity(), Problems()
         self.portfolio = WatchedPortfolio(
-            plan.limits, loss_limit=plan.loss_limit, win_rate=plan.win_rate, report=problems.report
+            world.configured.limits, loss_limit=plan.loss_limit, win_rate=plan.win_rate, report=problems.report
         )
-        self.portfolio.world = world
+        self.portfolio.world, self.portfolio.in_force = world, world.configured.limits
+        self.present = Present(world, without(world.configured, plan.dropped.get(world.processes)))
         files = WatchedFiles(world, self)
         ledger = LedgerPort(world, self)
         salt = Salt(plan.seed, plan.raises, plan.can_short)
-        dropped = plan.dropped.get(world.processes)
-        strategies = {symbol: names for symbol, names in plan.strategies.items() if symbol != dropped}
-        named = {name for names in strategies.values() for name in names}
+        strategies = dict(self.present.configured.strategies)
         self.system = System(
             SystemParts(
                 name=SYSTEM,
                 market="perpetual",
                 mode="paper",
                 strategies=strategies,
-                watched=_watched(strategies),
-                make_strategy=lambda name: _make(name, salt) if name in named else None,
+                watched={symbol: watched(strategies, symbol) for symbol in strategies},
+                make_strategy=lambda name: self.present.make(name, salt),
+                universe=self.present.universe(),
                 rules=partial(_rules, plan),
                 clock=_Clock(world),
                 exchange=self.line,  # type: ignore[arg-type]
@@ -141,6 +154,8 @@ class Process:
                 execution_settings=EXECUTION,
                 activity=activity,
                 random=Random(plan.seed),
+                round=plan.round,
+                tell_round=lambda told: world.note("round", told.ended, len(told.places)),
             )
         )
         self.system.loop_lag = _Still()
@@ -156,28 +171,20 @@ class Process:
         self.activity = activity
         self.control = Control(self.system)
         self.shutdown = Shutdown(close_gate=self.portfolio.close_gate)
+        self.reload = self.present.reload(self)
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self.task = self.world.loop.create_task(self.system.run(self.shutdown), name="system")
         self.task.add_done_callback(self.world.system_ended)
         self.world.loop.create_task(self._until_ready(), name="ready")
+        if self.world.plan.reloads:
+            self.world.loop.create_task(self.reload.run(self.shutdown), name="reload")
 
     async def _until_ready(self) -> None:
         await self.system.ready.wait()
         self.world.note("ready", self.portfolio.trading_state.value)
         self.world.checker.ready(self.portfolio.trading_state)
-
-
-def _make(name: str, salt: Salt) -> Strategy[Any]:
-    return KINDS[name](salt)
-
-
-def _watched(strategies: Mapping[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:
-    return {
-        symbol: frozenset(other for name in names for other in _make(name, Salt()).others)
-        for symbol, names in strategies.items()
-    }
 
 
 def _rules(plan: Plan, strategy: str, instrument: Instrument) -> Rules:

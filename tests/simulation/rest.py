@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from livebot.adapters.sealed_json import unseal
 from livebot.adapters.signal_store import STATES
+from livebot.core.denial import TradingState
 from livebot.core.inputs import SymbolState
 from livebot.core.order import ZERO, OrderRequest
 from livebot.core.signal import Closing, Idle, Open
@@ -31,7 +32,11 @@ def states_of(world: "World") -> dict[Key, SymbolState]:
 
 
 def look(world: "World") -> None:
-    """I4 and I3."""
+    """I4 and I3, that no room is kept for what nobody will send, and that nothing rests that must not fill."""
+    look_at_entries(world)
+    kept = 0 if world.process is None else world.process.portfolio.reserved[0]
+    if kept:
+        world.checker.wrong("room", f"at rest: room is kept for {kept} orders that no fact tells of")
     states = states_of(world)
     for symbol in world.venue.symbols:
         of_symbol = [state for (_, of), state in states.items() if of == symbol]
@@ -39,6 +44,31 @@ def look(world: "World") -> None:
             world.checker.wrong("I4", f"at rest: {symbol}: {text}")
         if lacking := world.checker.cover.lacking(symbol):
             world.checker.wrong("I3", f"at rest: {symbol}: {lacking} has no stop")
+
+
+def look_at_entries(world: "World") -> None:
+    """Nothing is left to fill while trading is not ACTIVE."""
+    if world.process is None or world.process.portfolio.trading_state is TradingState.ACTIVE:
+        return
+    working = [order.request for symbol in world.venue.symbols for order in world.venue._engine.book.working(symbol)]
+    opening = [each.client_order_id for each in working if each.leg.opens and not is_attached(each.client_order_id)]
+    if opening:
+        state = world.process.portfolio.trading_state.value
+        world.checker.wrong("rests", f"trading is {state}, and {opening} may still fill")
+
+
+def look_flat(world: "World") -> None:
+    """Somebody was told that everything is closed."""
+    for symbol in world.venue.symbols:
+        held = world.venue._engine.holdings.quantity(symbol)
+        opening = [
+            order.request.client_order_id
+            for order in world.venue._engine.book.working(symbol)
+            if order.request.leg.opens and not is_attached(order.request.client_order_id)
+        ]
+        if held or opening:
+            world.checker.wrong("flat", f"{symbol} was called flat, and the venue has {held} and {opening}")
+    world.note("flat")
 
 
 def _positions(world: "World", symbol: str, states: list[SymbolState]) -> Iterator[str]:

@@ -55,6 +55,13 @@ def unknown_is_absent() -> Iterator[None]:
 
 
 @contextmanager
+def entries_left() -> Iterator[None]:
+    """What rests is left to fill when trading is not ACTIVE any more."""
+    with patch.object(Housekeeping, "_take_entries_back", lambda self: None):
+        yield
+
+
+@contextmanager
 def no_window() -> Iterator[None]:
     """What the venue does not show at once is called absent."""
     with patch.object(Execution, "window_s", 0.0):
@@ -131,12 +138,15 @@ def halt_in_memory() -> Iterator[None]:
 
 @contextmanager
 def no_comparison() -> Iterator[None]:
-    """Files are not compared with the venue while the daemon runs."""
+    """Files are not compared with the venue while the daemon runs: not by the clock, and not when something looks odd."""
 
     async def compare(self: Any, wanted: Any = frozenset()) -> Any:
         return await self._execution.look()
 
-    with patch.object(VenueWatch, "compare", compare):
+    def never(self: Any) -> None:
+        pass
+
+    with patch.object(VenueWatch, "compare", compare), patch.object(FollowUp, "compare", never):
         yield
 
 
@@ -195,6 +205,7 @@ SABOTAGES: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     for each in (
         no_write_ahead,
         unknown_is_absent,
+        entries_left,
         no_window,
         no_folder_sync,
         no_folder_sync_felt,

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from livebot.adapters.durable_files import DurableFiles
-from livebot.core.facts import Fact, SignalClosed
+from livebot.core.facts import ORDER_KINDS, Fact, SignalClosed
 from livebot.errors import Fatal, Transient
 from livebot.ports import Decision
+from livebot.runtime.order_history import in_order
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -102,6 +103,12 @@ class LedgerPort:
 
     async def closes(self) -> Sequence[SignalClosed]:
         return await self._later(lambda: tuple(self._ledger.closed))
+
+    async def entries(self, since_ms: int) -> Sequence[Fact]:
+        def wanted(fact: Fact) -> bool:
+            return isinstance(fact, ORDER_KINDS) and fact.ts_ms >= since_ms
+
+        return await self._later(lambda: in_order(filter(wanted, self._ledger.facts.values())))
 
     async def last_numbers(self) -> Mapping[Key, tuple[int, int]]:
         return await self._later(lambda: dict(self._ledger.last))

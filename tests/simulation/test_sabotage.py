@@ -17,6 +17,7 @@ WHAT_FOLLOWS = {"I1", "I2", "I3", "I4", "end", "balance"}
 FOUND = {
     "no_write_ahead": (range(1, 4), {"I1"}),
     "unknown_is_absent": (range(1, 6), WHAT_FOLLOWS),
+    "entries_left": (range(1, 12), {"rests"}),
     "no_window": (range(1, 25), WHAT_FOLLOWS),
     "no_folder_sync": (range(1, 4), {"I1"}),
     "no_folder_sync_felt": (range(1, 12), {"disk", *WHAT_FOLLOWS}),
@@ -33,6 +34,12 @@ FOUND = {
 LATE = replace(FAIR, late_changes=0.3)
 KILL = CrashPlan(at_s=660.0, steps=1, operations=None, power=False, down_s=1.0, again=None)
 CHANGES: dict[str, dict[str, Any]] = {
+    "entries_left": {
+        "weather": FAIR,
+        "causes": tuple((at_s, at_s + 240.0) for at_s in range(600, 6600, 400)),
+        "crashes": (),
+        "disk_full": (),
+    },
     "halt_in_memory": {"commands": (Command(at_s=600.0, name="halt"),), "crashes": (KILL,), "disk_full": ()},
     "late_changes_unseen": {
         "weather": LATE,

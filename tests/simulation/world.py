@@ -11,10 +11,11 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
+from livebot.core.denial import TradingState
 from livebot.core.inputs import OrderEvent
 from livebot.core.order import OrderKind, OrderRequest
-from livebot.core.risk import TradingState
 from livebot.errors import Fatal, Rejected
+from livebot.ports import VenueNotice
 from livebot.runtime import housekeeping, system
 from livebot.simulator.book import FillShape
 from livebot.simulator.matching import FillModel
@@ -24,13 +25,15 @@ from tests.simulation.checks import Checker
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.loop import SimulationLoop
 from tests.simulation.market import START_MS, PreparedMarket
-from tests.simulation.network import Line, Network
+from tests.simulation.network import FAIR, Line, Network
 from tests.simulation.plan import MINUTE_S, WALLET, Command, CrashPlan, Plan
 from tests.simulation.process import ROOT, SYSTEM, Process
+from tests.simulation.reloads import ReloadAt, first_of
 from tests.simulation.stores import SimulatedLedger
 
 ENDING_MINUTES = 30
 LEDGER_BACK_S = 5.0  # until a daemon has tried it again
+TAKEN_BACK_S = 30.0  # until what rested is taken back, where nothing is lost
 CALM_S = 230.0  # long enough for what was lost before to be found and mended
 
 
@@ -55,6 +58,7 @@ class World:
         self.network = Network(self, Random(f"network {plan.seed}"), plan.weather)
         self.checker = Checker(self, SYSTEM, ROOT)
         self.process: Process | None = None
+        self.configured = first_of(plan)
         self.alive_since = 0.0
         self.stopping = False
         self.ending = False
@@ -64,6 +68,8 @@ class World:
         self._armed = False
         self._calm_from = 0.0
         self._minute = 0
+        self.reduced = False  # whether something stands that reduces trading
+        self._moved_s = 0.0  # since when
         self._disturbed = 0  # looks at rest that found the daemon at work
         self.rests = 0
         self.venue.subscribe(self._venue_told)
@@ -106,9 +112,14 @@ class World:
             loop.world_at(crash.at_s, self._arm, crash)
         for command in plan.commands:
             loop.world_at(command.at_s, self._command, command)
+        for change in plan.reloads:
+            loop.world_at(change.at_s, self._reload, change)
         for from_s, until_s in plan.disk_full:
             loop.world_at(from_s, self._fill_disk, True)
             loop.world_at(until_s, self._fill_disk, False)
+        for from_s, until_s in plan.causes:
+            loop.world_at(from_s, self._cause, True)
+            loop.world_at(until_s, self._cause, False)
         loop.world_at(plan.ledger_away[1] + LEDGER_BACK_S, self._ledger_back)
         loop.world_at(0.0, self._start)
         with patch.object(housekeeping, "PERIOD_S", 60.0), patch.object(system, "POLL_S", 0.25):
@@ -211,6 +222,8 @@ class World:
         self._minute += 1
         minute = self.venue.step()
         self.checker.minute()
+        if self.reduced and self.plan.weather == FAIR and self.loop.time() - self._moved_s > TAKEN_BACK_S:
+            rest.look_at_entries(self)
         self.network.minute()
         self.network.candles(minute)
         opened = self._minute * MINUTE_S
@@ -243,11 +256,30 @@ class World:
         self.disk.full = full
         self.alive_since = self._calm_from = self.loop.time()
 
+    def _cause(self, stands: bool) -> None:
+        self.note("cause" if stands else "cause passed")
+        self.reduced, self._moved_s = stands, self.loop.time()
+        if self.line is not None:
+            self.tell_cause(self.line)
+
+    def tell_cause(self, line: Line) -> None:
+        """What the connection says to who listens: nothing, before it has anything to say."""
+        if line.notice is not None and self.plan.causes:
+            text = "the clock is off" if self.reduced else None
+            line.notice(VenueNotice(source="clock", text=text, reduces=self.reduced))
+
     # Somebody steps in
 
     def _command(self, command: Command) -> None:
         if self.process is not None and not self.ending:
             self.loop.create_task(self._carry_out(self.process, command), name=f"command:{command.name}")
+
+    def _reload(self, change: ReloadAt) -> None:
+        self.configured = change.configured
+        self.note("config", change.configured)
+        if self.process is not None and not self.ending:
+            for _ in range(3 if change.storm else 1):
+                self.process.reload.request()
 
     async def _carry_out(self, process: Process, command: Command) -> None:
         control, checker = process.control, self.checker
@@ -261,8 +293,8 @@ class World:
                 case "resume":
                     checker.paused -= set(symbols or ())
                     await control.resume(symbols)
-                case "flatten":
-                    await control.flatten(symbols)
+                case "flatten" | "kill":
+                    await self._flatten(process, symbols)
                 case "restart":
                     await control.restart(symbols)
                 case "halt":
@@ -276,6 +308,18 @@ class World:
                     self._stop(process, hurry=command.name == "hurry")
         except Rejected as error:
             self.note("command rejected", command.name, str(error))
+
+    async def _flatten(self, process: Process, symbols: list[str] | None) -> None:
+        """One symbol; or all of them after a halt, and whoever is told then that they are flat finds them so."""
+        if symbols is not None:
+            await process.control.flatten(symbols)
+            return
+        await process.control.halt("the simulation wants it")
+        self.checker.halted = True
+        said = await process.control.flatten(None)
+        self.note("told", said)
+        if said.startswith(("flat", "nothing is open")):
+            rest.look_flat(self)
 
     def _stop(self, process: Process, *, hurry: bool) -> None:
         self.stopping = True

@@ -204,6 +204,30 @@ def it_runs_confined() -> str:
     return "no capability, seccomp, /etc read-only, user livebot"
 
 
+def a_reload_follows_the_file_and_a_wrong_one_changes_nothing() -> str:
+    before, good, restarted = pid("alpha"), (ETC / "alpha/config.yaml").read_text(), restarts("alpha")
+    assert shown("alpha", "Type") == "notify-reload"  # by install.sh's drop-in; this systemd is new enough
+    changed = good.replace("open_signals: null", "open_signals: 50")
+    write_config("alpha", changed)
+    began = time.monotonic()
+    sh("systemctl reload livebot@alpha")
+    took = time.monotonic() - began
+    text = shown("alpha", "StatusText")
+    assert text.startswith("reloaded /etc/livebot/alpha/config.yaml: risk.limits.open_signals null -> 50; ACTIVE"), text
+    write_config("alpha", changed.replace("history: 60", "history: sixty"))
+    sh("systemctl reload livebot@alpha")
+    assert "was not reloaded" in shown("alpha", "StatusText") and "history" in shown("alpha", "StatusText")
+    write_config("alpha", changed)
+    assert "was not reloaded" in sh("livebot-on alpha status --json")
+    write_config("alpha", good)
+    sh("systemctl kill --signal=SIGHUP --kill-whom=main livebot@alpha")  # without systemd's asking
+    until(lambda: "50 -> null" in shown("alpha", "StatusText"), 10, "it is told")
+    assert "was not reloaded" not in sh("livebot-on alpha status --json")
+    until(lambda: shown("alpha", "SubState") == "running", 10, "the reload is over for systemd")
+    assert (pid("alpha"), restarts("alpha")) == (before, restarted)
+    return f"systemctl reload took {took:.1f} s, to the end of it; a wrong file stood in the status; the same process"
+
+
 def a_plain_credential_works_by_a_drop_in() -> str:
     folder = DROP_INS.parent / "livebot@beta.service.d"
     folder.mkdir()
@@ -402,6 +426,7 @@ CHECKS = (
     the_status_says_how_it_stands,
     keys_arrive_encrypted_and_are_in_no_output,
     it_runs_confined,
+    a_reload_follows_the_file_and_a_wrong_one_changes_nothing,
     a_plain_credential_works_by_a_drop_in,
     a_blocked_loop_is_ended_by_the_watchdog,
     one_silent_symbol_restarts_nobody,

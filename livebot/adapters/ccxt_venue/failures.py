@@ -39,6 +39,7 @@ class Cause(Enum):
     TOO_FAST = "too_fast"  # refused for its rate, with the venue's code
     BANNED = "banned"  # not sent at all: the venue does not want to hear from this address now
     NOT_SENT = "not_sent"  # not sent at all: too much had to go before it
+    MAINTENANCE = "maintenance"  # the venue is closed for a while, and does not say what it did
     NO_ANSWER = "no_answer"  # the network's or the venue's: nobody knows what was done
 
 
@@ -86,6 +87,7 @@ _BY_CLASS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Cause], ..
     (ccxt.OrderNotFound, Cause.NOT_FOUND),
     (ccxt.AuthenticationError, Cause.KEYS),
     (ccxt.InvalidNonce, Cause.CLOCK),
+    (ccxt.OnMaintenance, Cause.MAINTENANCE),
     (ccxt.RateLimitExceeded, Cause.TOO_FAST),
     ((ccxt.InsufficientFunds, ccxt.InvalidOrder, ccxt.BadRequest, ccxt.OperationRejected), Cause.REFUSED),
 )
@@ -138,7 +140,7 @@ def _cause(error: Exception, raw: str, code: str) -> Cause:
     cause = next((cause for kind, cause in _BY_CLASS if isinstance(error, kind)), Cause.NO_ANSWER)
     if cause is Cause.REFUSED and "duplicate" in raw.lower():
         return Cause.DUPLICATE
-    if not code and cause is not Cause.KEYS and not isinstance(error, _BY_WORDS):
+    if not code and cause not in (Cause.KEYS, Cause.MAINTENANCE) and not isinstance(error, _BY_WORDS):
         return Cause.NO_ANSWER  # nobody but the venue can say no
     return cause
 
@@ -158,6 +160,7 @@ def _wording(error: Exception, raw: str, code: str) -> str:
 
 _PLAIN: dict[type[Exception], str] = {
     ccxt.RequestTimeout: "no answer in time",
+    ccxt.OnMaintenance: "it is closed for maintenance",
     ccxt.ExchangeNotAvailable: "it cannot be reached, or is not available",
     ccxt.RateLimitExceeded: "it wants fewer requests",
     ccxt.DDoSProtection: "it has banned this address for a while",

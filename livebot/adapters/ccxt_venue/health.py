@@ -33,10 +33,19 @@ class Health:
         for notice in self.standing:
             deliver(notice)
 
-    def wrong(self, part: str, text: str, *, symbol: str | None = None, reconcile: bool = False) -> None:
-        """Something stops entries until `right` is said of the same part."""
+    def wrong(
+        self, part: str, text: str, *, symbol: str | None = None, reconcile: bool = False, reduces: bool = False
+    ) -> None:
+        """Something stops entries until `right` is said of the same part; `reduces`: it moves the trading state."""
         self._say(
-            VenueNotice(source=self._source(part), text=text, symbol=symbol, blocks_entries=True, reconcile=reconcile)
+            VenueNotice(
+                source=self._source(part),
+                text=text,
+                symbol=symbol,
+                blocks_entries=True,
+                reduces=reduces,
+                reconcile=reconcile,
+            )
         )
 
     def remark(self, part: str, text: str) -> None:

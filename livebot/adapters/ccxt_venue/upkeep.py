@@ -1,7 +1,8 @@
 """What a connection needs while it stands: its clock compared, its bans announced and lifted.
 
 Rules of this file: the clock is compared every few minutes, and at once when the venue refuses a timestamp; while it is
-further off than allowed nothing opens, though orders are signed by the venue's clock all the while.
+further off than allowed trading is REDUCING, though orders are signed by the venue's clock all the while; what was too far
+off must be clearly right again, so that trading does not go back and forth at the limit.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from livebot.adapters.ccxt_venue.health import Health
 from livebot.errors import LivebotError
 from livebot.ports import Clock
 
+CLEARLY_RIGHT = 0.8  # of the limit
 _CLOCK, _BAN = "clock", "ban"
 
 
@@ -31,6 +33,7 @@ class Upkeep:
         self._measured = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._lifting: asyncio.TimerHandle | None = None
+        self._wrong = False
 
     def start(self) -> None:
         """Say what is to be said of the clock as it was measured when the connection was opened."""
@@ -77,12 +80,12 @@ class Upkeep:
 
     def _pause_s(self) -> float:
         """Sooner while it is wrong: entries wait for it."""
-        wrong = abs(self._connection.skew_ms) > self._settings.skew_limit_ms
-        return self._settings.skew_again_s if wrong else self._settings.skew_every_s
+        return self._settings.skew_again_s if self._wrong else self._settings.skew_every_s
 
     def _judge(self) -> None:
         skew_ms = self._connection.skew_ms
-        if abs(skew_ms) <= self._settings.skew_limit_ms:
+        self._wrong = abs(skew_ms) > self._settings.skew_limit_ms * (CLEARLY_RIGHT if self._wrong else 1)
+        if not self._wrong:
             self._health.right(_CLOCK)
             return
         way = "ahead of" if skew_ms > 0 else "behind"
@@ -90,6 +93,7 @@ class Upkeep:
             _CLOCK,
             f"{self._health.venue}: its clock is {abs(skew_ms) / 1000:.1f} s {way} this machine's, more than the "
             f"{self._settings.skew_limit_ms / 1000:g} s allowed; set this machine's clock (timedatectl set-ntp true)",
+            reduces=True,
         )
 
     def _banned(self) -> None:

@@ -25,6 +25,7 @@ _ORDERS_PER_PAGE = {"bybit": 50}  # elsewhere a list comes whole, and of that cc
 # for one by one: more would take longer than what that saves is worth.
 _LISTED_ONE_BY_ONE: Mapping[tuple[str, str], int] = {("binance", PERPETUAL): 20, ("binance", SPOT): 6}
 _LISTS_AT_ONCE = 10
+_MAINTENANCE = "maintenance"
 _WRITES = frozenset({"create_order", "edit_order", "cancel_order"})
 _USUALLY = {
     "create_order": Urgency.PROTECTS,
@@ -52,6 +53,7 @@ class VenueCalls:
         self._health = health
         self._settings = settings
         self._clock_off = clock_off
+        self._closed_s: float | None = None  # when the venue last said that it is closed for maintenance
 
     async def attempt(self, call: Call, urgency: Urgency | None = None) -> Answer:
         """One call; never raises for the venue's or the network's sake.  `urgency` None: what such a call usually is."""
@@ -77,6 +79,7 @@ class VenueCalls:
             self._note(failure, call)
             return Answer(failure=failure)
         self._health.right(_keys(call))
+        self._answered()
         return Answer(value)
 
     async def _has_turn(self, urgency: Urgency) -> bool:
@@ -160,6 +163,17 @@ class VenueCalls:
             self._health.wrong(_keys(call), f"{text}; open positions keep their stops there{until}")
         elif failure.cause is Cause.CLOCK:
             self._clock_off()
+        elif failure.cause is Cause.MAINTENANCE:
+            self._closed_s = asyncio.get_running_loop().time()
+            text = f"{self._health.venue} is closed for maintenance; the stops of open positions rest there"
+            self._health.wrong(_MAINTENANCE, text, reduces=True)
+
+    def _answered(self) -> None:
+        """Some calls are answered during a maintenance too: only that it is spoken of no more shows that it is over."""
+        since_s = self._closed_s
+        if since_s is not None and asyncio.get_running_loop().time() - since_s >= self._settings.maintenance_s:
+            self._closed_s = None
+            self._health.right(_MAINTENANCE, reconcile=True)
 
 
 def _keys(call: Call) -> str:

@@ -91,7 +91,9 @@ class Repeated(Enum):
     """
 
     REFUSED = "refused for ever"
-    REFUSED_WHILE_OPEN = "refused while the first one is open"  # a stop that has been triggered could be placed again
+    REFUSED_WHILE_OPEN = (
+        "refused while the first one is open"  # one that was triggered could be placed again: ask first
+    )
     UNPROVEN = "not known"
 
 

@@ -4,6 +4,7 @@ Rules of this file: pure, times come as arguments (UTC milliseconds); a problem 
 was told is told to have passed; denials are told as a sum; what is off is nothing at all.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from livebot.ports import Decision
 
 SYMBOLS_COUNTED_MAX = 500  # of denials, until their digest is told
 SECOND_MS = 1_000
+_FIGURES = re.compile(r"[\d.,]+")
 DENIED = "denied"
 
 
@@ -132,9 +134,13 @@ class Desk:
     def _trading_state(self, sentence: str | None, now_ms: int) -> list[Alert]:
         if sentence == self._state:
             return []
-        self._state = sentence
+        before, self._state = self._state, sentence
         kind, text = sentences.state_text(sentence)
-        return self._tell_always(kind, text, now_ms)  # each change is one that somebody or a limit made
+        if kind is Kind.HALTED or (before is not None and sentences.state_text(before)[0] is Kind.HALTED):
+            return self._tell_always(kind, text, now_ms)  # one that somebody or a limit made
+        # A cause may come and go, again and again: with other figures it is the same.
+        variant = _FIGURES.sub("#", sentence or "")
+        return self.tell(kind, text, now_ms, key=TRADING_STATE, variant=variant)
 
     def _tell_always(self, kind: Kind, text: str, now_ms: int) -> list[Alert]:
         self._told_always += 1

@@ -107,6 +107,12 @@ SOURCES: tuple[Source, ...] = (
     Source("reconcile", Kind.VENUE, _VENUE),
     Source("instrument:", Kind.VENUE),
     Source("wallet", Kind.VENUE),
+    Source(
+        "flatten",
+        Kind.DAEMON,
+        "It goes on until the venue shows that nothing is left, and what is open keeps its stop meanwhile.  What cannot wait "
+        "can be closed at the venue by hand: that is noticed.",
+    ),
     Source(CHANNEL, Kind.CHANNEL, "What it should have told waits, as far as there is room, and is tried again."),
 )
 _OTHER = Source("", Kind.DAEMON)

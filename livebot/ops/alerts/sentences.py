@@ -16,8 +16,8 @@ from livebot.ops.alerts.kinds import TITLES, Kind, Level, Source
 SHOWN_MAX = 8  # codes, symbols or kinds named in one line
 LINE_LENGTH_MAX = 600
 _HALTED = (
-    "Nothing opens, over any restart; what is open keeps its stops and is managed on (`livebot flatten --all` closes it).  "
-    "Look into the cause, then `livebot unhalt --reason ...`."
+    "Nothing opens, over any restart; entries that rest are taken back, what is open keeps its stops and is managed on "
+    "(`livebot flatten --all` closes it).  Look into the cause, then `livebot unhalt --reason ...`."
 )
 _REASONS = {
     CloseReason.TAKE_PROFIT: "at its target",
@@ -30,7 +30,10 @@ _REASONS = {
     CloseReason.VENUE: "at the venue, not by the daemon",
     CloseReason.UNPROTECTED: "because the venue would not take or keep its stop",
 }
-_REDUCING = "Nothing opens; what is open is managed on.  It ends by itself with the next UTC day."
+_REDUCING = (
+    "Nothing opens and entries that rest are taken back; what is open is managed on.  It ends by itself: a loss of the day "
+    "with the next UTC day, anything else when that has passed."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from statistics import median
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from livebot.core.risk import DenialCode, TradingState
+from livebot.core.denial import DenialCode, TradingState
 from livebot.ops.metrics.measurements import Measurements
 from livebot.ops.metrics.rising import Rising
 from livebot.ops.metrics.shapes import counter, gauge, histogram, labelled
@@ -143,7 +143,9 @@ def _limits(limits: Sequence[LimitUse]) -> Iterator[Metric]:
     yield gauge("livebot_limit_used", "What each limit counts, in the limit's own unit.", used, "limit")
     allowed = {each.name: each.allowed for each in limits if each.allowed is not None}
     yield gauge("livebot_limit_allowed", "What each limit allows; absent if it allows all.", allowed, "limit")
-    shares = {name: used[name] / most if most else float(used[name] > 0) for name, most in allowed.items()}
+    shares = {
+        each.name: each.share if each.allowed else float(each.used > 0) for each in limits if each.allowed is not None
+    }
     yield gauge("livebot_limit_use_ratio", "Used over allowed: at 1 nothing more is let through.", shares, "limit")
 
 

@@ -5,7 +5,6 @@ connections, and the time each may idle, are bounded; what it cannot do costs th
 """
 
 import asyncio
-import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -14,7 +13,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from livebot.errors import Fatal
-from livebot.ops.door import Door
+from livebot.ops.door import SERVER_LOG, Door
+from livebot.ops.loopback import bound_to
 
 LOOPBACK = "127.0.0.1"
 CONNECTIONS_MAX = 16
@@ -43,7 +43,12 @@ class MetricsServer:
         app.router.add_get("/metrics", answer, allow_head=False)
         app.router.add_get("/healthz", self._health, allow_head=False)
         self._runner = web.AppRunner(
-            app, access_log=None, auto_decompress=False, lingering_time=END_SECONDS, shutdown_timeout=END_SECONDS
+            app,
+            access_log=None,
+            logger=SERVER_LOG,
+            auto_decompress=False,
+            lingering_time=END_SECONDS,
+            shutdown_timeout=END_SECONDS,
         )
         self._server: asyncio.Server | None = None
 
@@ -55,7 +60,7 @@ class MetricsServer:
 
         """
         try:
-            bound = _bound(self._address, self.port)
+            bound = bound_to(self._address, self.port)
         except OSError as error:
             raise Fatal(
                 f"metrics cannot be served at {self._address} port {self.port}: {error.strerror}; free the port, or "
@@ -106,19 +111,6 @@ def is_own_name(host: str, address: str) -> bool:
     except ValueError:
         return False
     return named.is_loopback or named == own or own.is_unspecified
-
-
-def _bound(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET  # noqa: PLR2004 - the protocol's
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what closed a moment ago is no obstacle
-        made.bind((address, port))
-    except OSError:
-        made.close()
-        raise
-    made.setblocking(False)
-    return made
 
 
 def _plain(status: HTTPStatus, text: str) -> web.Response:

@@ -53,6 +53,8 @@ def bybit(kind: type[Exception], code: int, text: str) -> Exception:
         (bybit(ccxt.RequestTimeout, 10016, "Request timeout"), Cause.NO_ANSWER, False),
         (ccxt.OperationFailed('binance {"code":-1006,"msg":"unexpected response"}'), Cause.NO_ANSWER, False),
         (ccxt.ExchangeNotAvailable("bybit POST https://api.bybit.com/v5/order/create"), Cause.NO_ANSWER, False),
+        (ccxt.OnMaintenance('binance {"code":1,"msg":"System is under maintenance."}'), Cause.MAINTENANCE, False),
+        (ccxt.OnMaintenance("kraken"), Cause.MAINTENANCE, False),
         (ccxt.NetworkError("cut"), Cause.NO_ANSWER, False),
         (KeyError("result"), Cause.NO_ANSWER, False),
         (TypeError("'NoneType' object is not subscriptable"), Cause.NO_ANSWER, False),

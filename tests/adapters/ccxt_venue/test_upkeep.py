@@ -93,3 +93,19 @@ def test_a_ban_is_announced_also_when_it_began_before_and_lifted_when_it_is_over
 
 def test_closing_what_was_never_started_is_fine():
     run(upkeep_of(FakeConnection())[0].close())
+
+
+def test_a_clock_that_is_too_far_off_reduces_trading_until_it_is_clearly_right():
+    """At the limit it does not go back and forth."""
+
+    async def scenario():
+        connection = FakeConnection(1_100, 990, 1_010, 801, 800, 990)
+        upkeep, heard = upkeep_of(connection)
+        upkeep.start()
+        await asyncio.sleep(1_000)
+        await upkeep.close()
+        assert [round(each) for each in connection.measured_s] == [300, 320, 340, 360, 380, 680, 980]
+        assert [each.reduces for each in heard[:-1]] == [True] * (len(heard) - 1)
+        assert (heard[-1].text, heard[-1].reduces) == (None, False)
+
+    run(scenario())

@@ -189,6 +189,21 @@ def test_every_change_of_the_trading_state_is_told():
     assert desk.problem("trading_state", None, NOW_MS) == []
 
 
+def test_a_cause_that_comes_and_goes_is_told_once_and_then_counted():
+    """With other figures it is the same cause; another one is told at once, and a halt whenever it comes."""
+    desk = Desk(DESK)
+    clock, more = "trading is REDUCING: the clock is 1.2 s off", "trading is REDUCING: the clock is 1.35 s off"
+    told = [each for step in (clock, None) for each in desk.problem("trading_state", step, NOW_MS)]
+    assert kinds(told) == [Kind.REDUCING, Kind.LIFTED]
+    assert [each for step in (more, None, clock, None) for each in desk.problem("trading_state", step, NOW_MS)] == []
+    assert kinds(desk.problem("trading_state", "trading is REDUCING: maintenance", NOW_MS)) == [Kind.REDUCING]
+    assert kinds(desk.problem("trading_state", "trading is HALTED: drawdown", NOW_MS)) == [Kind.HALTED]
+    assert kinds(desk.problem("trading_state", clock, NOW_MS)) == [Kind.REDUCING]
+    assert desk.problem("trading_state", None, NOW_MS) == []
+    (last,) = desk.due(NOW_MS + 10 * MINUTE_MS)
+    assert last.kind is Kind.LIFTED
+
+
 def test_what_is_off_is_nothing_at_all():
     off = {kind: level for kind, level in LEVELS.items() if kind not in {Kind.OPENED, Kind.DENIED, Kind.FEED}}
     desk = Desk(replace(DESK, levels=off, grace_ms=0))

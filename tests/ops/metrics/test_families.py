@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from prometheus_client import generate_latest
 
-from livebot.core.risk import DenialCode
+from livebot.core.denial import DenialCode
 from livebot.ops.metrics.families import Families
 from livebot.ops.metrics.page import _Only
 from livebot.ports import LimitUse
@@ -51,6 +51,11 @@ def test_money_and_limits_are_the_status():
 def test_a_limit_of_nothing_is_used_up_by_anything():
     limits = tuple(LimitUse(name=name, used=Decimal(used), allowed=Decimal(0)) for name, used in (("a", 0), ("b", 1)))
     assert of(told(a_status(limits=limits)), "livebot_limit_use_ratio") == {"a": 0, "b": 1}
+
+
+def test_of_a_floor_more_is_less_of_it():
+    floor = LimitUse(name="minimum_confidence", used=Decimal("0.8"), allowed=Decimal("0.4"), floor=True)
+    assert of(told(a_status(limits=(floor,))), "livebot_limit_use_ratio") == {"minimum_confidence": 0.5}
 
 
 def test_without_a_gross_exposure_there_is_no_exposure():
