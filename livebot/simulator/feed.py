@@ -14,6 +14,7 @@ from livebot.simulator.clock import Quiesce, VenueClock
 from livebot.simulator.venue import Minute, SimulatedVenue
 
 SLICE = 32  # symbols told before the loop may do something else
+TURNS = 3  # of the loop after each: a command takes several, and a halt must not wait for all symbols
 _CHUNK_MINUTES = 10_080  # a history is made in parts of a week, to bound memory and the loop's delay
 
 
@@ -72,7 +73,8 @@ class SimulatedFeed:
                 deliver = self._listeners.get(symbol)
                 if deliver is not None:
                     deliver(candle)
-            await asyncio.sleep(0)
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
 
 
 async def history_of(venue: SimulatedVenue, symbol: str, timeframe: Timeframe, count: int) -> CandleSeries:
