@@ -21,12 +21,15 @@ _Handler = Callable[[int, FrameType | None], Any] | int | None
 
 @contextmanager
 def surviving_hangups() -> Iterator[None]:
-    """SIGHUP ends nobody meanwhile: a terminal may be closed, or a reload asked for before anyone can make one."""
+    """SIGHUP ends nobody meanwhile: a terminal may be closed, or a reload asked for before anyone can make one.
+
+    Nor afterwards, while the process ends: that would change how it seems to have ended.
+    """
     before = signal.signal(signal.SIGHUP, lambda *_: None)  # a handler, which no child inherits
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL if before is None else before)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if before in (None, signal.SIG_DFL) else before)
 
 
 class Shutdown:

@@ -73,6 +73,10 @@ def test_sighup_reloads_and_stops_nothing():
     asyncio.run(main())
 
 
+def noted(*_: object) -> None:
+    """Somebody else's handler."""
+
+
 def test_hang_ups_end_nobody_before_and_after_there_is_somebody_who_reloads():
     async def main() -> None:
         reloads = []
@@ -82,10 +86,15 @@ def test_hang_ups_end_nobody_before_and_after_there_is_somebody_who_reloads():
         await send(signal.SIGHUP)
         assert [1] == reloads
 
-    before = signal.getsignal(signal.SIGHUP)
-    with surviving_hangups():
-        asyncio.run(main())
-    assert before == signal.getsignal(signal.SIGHUP)
+    present = signal.getsignal(signal.SIGHUP)
+    try:
+        for before, afterwards in ((signal.SIG_DFL, signal.SIG_IGN), (noted, noted)):
+            signal.signal(signal.SIGHUP, before)
+            with surviving_hangups():
+                asyncio.run(main())
+            assert signal.getsignal(signal.SIGHUP) == afterwards  # a process that ends has not been hung up
+    finally:
+        signal.signal(signal.SIGHUP, present)
 
 
 def test_a_gate_that_cannot_be_closed_does_not_keep_the_daemon_running():
