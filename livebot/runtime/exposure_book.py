@@ -1,7 +1,7 @@
 """What all signals put at stake together, as running totals, so that asking costs the same at any number of them.
 
 Rules of this file: every change goes through `put` or `mark`, so the totals always equal the sum over the stakes; sums
-are exact (the context holds more digits than money has), so nothing drifts over months.
+have 80 digits, so what an average price without end leaves behind in the last of them is nothing over months.
 """
 
 from collections import Counter

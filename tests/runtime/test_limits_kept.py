@@ -332,8 +332,9 @@ def test_what_is_shown_after_a_restart_are_the_orders_of_the_last_minute_only():
     limits = Limits(orders_per_minute=9)
     old, teller = Teller("OLD/USDT"), Teller()
     old.ts_ms = NOW_MS - 5 * MINUTE_MS
-    restarted = again(make(limits), limits, [old.opening(), teller.opening()])
-    assert (D(1), D(9)) == use(restarted, "orders_per_minute")
+    later = replace(teller.failed(), leg=Leg.STOP)  # which opens nothing
+    restarted = again(make(limits), limits, [old.opening(), later])
+    assert (D(0), D(9)) == use(restarted, "orders_per_minute")
 
 
 def test_a_restart_knows_the_orders_that_others_may_look_like():
