@@ -155,10 +155,17 @@ def _ask_exit(draft: Draft, present: Open | Closing) -> None:
     if draft.next_attempt(Leg.EXIT) > MOST_ATTEMPTS:
         _tell_attempts(draft, quantity)
         return
-    stop = draft.live(Leg.STOP)
-    if stop is not None and not draft.rules.resting_target:
-        draft.cancel(stop)
+    if not draft.rules.resting_target:
+        _make_way(draft)
     draft.reduce(Leg.EXIT, OrderKind.MARKET, quantity)
+
+
+def _make_way(draft: Draft) -> None:
+    """Take back what could close the same quantity; a target may rest from before another strategy shared the position."""
+    for leg in (Leg.STOP, Leg.TARGET):
+        record = draft.live(leg)
+        if record is not None:
+            draft.cancel(record)
 
 
 def _tell_attempts(draft: Draft, quantity: Decimal) -> None:

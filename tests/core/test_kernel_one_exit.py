@@ -45,6 +45,13 @@ def test_a_target_from_before_is_taken_back():
     assert [] == story.end(Leg.TARGET).candle().requests
 
 
+def test_a_target_from_before_makes_way_for_an_exit_as_the_stop_does():
+    """Another strategy may have come to share the position: while both may close one share, no exit is sent."""
+    story = Story().open()
+    story.rules = ALONE
+    assert [("Cancel", Leg.STOP), ("Cancel", Leg.TARGET), ("Submit", Leg.EXIT, D(1), None)] == story.leave().asked
+
+
 def test_a_refused_exit_brings_the_stop_back_until_the_next_attempt():
     """Whether the stop's end is heard of before or after."""
     story = opened().leave()
