@@ -17,7 +17,8 @@ class ExchangeSettings:
     right again, looked for every `skew_again_s`.  `resends`: how often an order that was refused for
     its rate or its timestamp only (so nothing of it lives there) is sent again, each `resend_wait_s` later.  `pages`: the
     most pages that are asked for of one list.  `turn_s`: an entry that waited longer for its turn among the orders is not
-    sent.  `maintenance_s`: a maintenance is over when the venue answers and has not spoken of it for so long.
+    sent.  `ban_wait_s`: an order that reduces is sent at the end of a ban that ends that soon.  `maintenance_s`: a
+    maintenance is over when the venue answers and has not spoken of it for so long.
     """
 
     stream_ready_s: float = 15.0
@@ -34,6 +35,7 @@ class ExchangeSettings:
     sweep_wait_s: float = 1.0
     pages: int = 40
     turn_s: float = 3.0
+    ban_wait_s: float = 8.0
     maintenance_s: float = 60.0
     order_ids: int = 4_096
     trade_ids: int = 4_096

@@ -37,10 +37,15 @@ class Sending:
         self._upkeep = upkeep
 
     async def send(self, request: OrderRequest, call: Call) -> OrderOutcome:
-        """One order; what was refused only for its rate or its timestamp is sent again under the same id."""
-        left = self._settings.resends
+        """One order; what was refused only for its rate or its timestamp is sent again under the same id.
+
+        What reduces and was not sent because of a ban that ends soon is sent then.
+        """
+        left, until_s = self._settings.resends, asyncio.get_running_loop().time() + self._settings.ban_wait_s
         urgency = Urgency.OPENS if request.leg.opens else Urgency.PROTECTS
         while (failure := (answer := await self._calls.attempt(call, urgency)).failure) is not None:
+            if failure.cause is Cause.BANNED and not request.leg.opens and await self._outlasts_ban(until_s):
+                continue
             if failure.cause not in (Cause.TOO_FAST, Cause.CLOCK) or not left:
                 return self.refused(request, failure)
             left -= 1
@@ -50,6 +55,9 @@ class Sending:
                 await asyncio.sleep(self._settings.resend_wait_s)
         return self._answered(request, answer.value)
 
+    async def _outlasts_ban(self, until_s: float) -> bool:
+        return await self._calls.outlasts_ban(until_s - asyncio.get_running_loop().time())
+
     def refused(self, request: OrderRequest, failure: Failure) -> OrderOutcome:
         """A definite no, or nobody knows."""
         text = f"{self._capabilities.exchange_id}: {failure.text}"
@@ -58,7 +66,7 @@ class Sending:
             return OrderRejected(
                 client_order_id=request.client_order_id, code=code, text=text, ts_ms=self._clock.now_ms()
             )
-        # An order that reduces is asked for when the ban is over, found absent, and placed anew.
+        # An order that reduces is asked for when a longer ban is over, found absent, and placed anew.
         return self.unknown(request, text)
 
     def unknown(self, request: OrderRequest, text: str) -> OrderUnknown:

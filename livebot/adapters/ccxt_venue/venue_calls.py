@@ -82,6 +82,14 @@ class VenueCalls:
         self._answered()
         return Answer(value)
 
+    async def outlasts_ban(self, longest_s: float) -> bool:
+        """Wait until this address may be used again; False, at once, if that takes longer."""
+        left_s = self._connection.bans.left_s
+        if left_s > longest_s:
+            return False
+        await asyncio.sleep(left_s)
+        return True
+
     async def _has_turn(self, urgency: Urgency) -> bool:
         """Whether it is its turn; an entry that waits long is one at a price of the past."""
         try:

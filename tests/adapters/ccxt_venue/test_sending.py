@@ -1,5 +1,7 @@
 """An order is accepted only by an answer that has an id and is about this order."""
 
+import asyncio
+
 import pytest
 
 from livebot.adapters.ccxt_venue.capabilities import capabilities_of
@@ -23,10 +25,19 @@ class FakeCalls:
     def __init__(self, *answers):
         self.answers = list(answers)
         self.urgencies = []
+        self.bans = []
+        self.waited = []
 
     async def attempt(self, call, urgency=None):
         self.urgencies.append(urgency)
         return self.answers.pop(0)
+
+    async def outlasts_ban(self, longest_s):
+        if not self.bans or self.bans[0] > longest_s:
+            return False
+        self.waited.append(self.bans.pop(0))
+        await asyncio.sleep(self.waited[-1])
+        return True
 
 
 class FakeUpkeep:
@@ -36,8 +47,9 @@ class FakeUpkeep:
         self.waited += 1
 
 
-def sent(request, *answers):
+def sent(request, *answers, bans=()):
     calls = FakeCalls(*answers)
+    calls.bans += bans
     sending = Sending(BYBIT, calls, FixedClock(), ExchangeSettings(), FakeUpkeep())
     return run(sending.send(request, create_call(request, BYBIT))), calls
 
@@ -85,3 +97,17 @@ def test_what_opens_and_was_not_sent_is_refused_and_what_reduces_is_asked_for_la
     assert isinstance(closing, OrderUnknown)
     assert opening.text == closing.text == "bybit: for 60 s"
     assert (first.urgencies, second.urgencies) == ([Urgency.OPENS], [Urgency.PROTECTS])
+
+
+def test_what_reduces_and_was_not_sent_for_a_short_ban_is_sent_at_its_end():
+    """It is known not to be there: to ask until it is certain would leave a position without a stop for as long."""
+    banned, good = Answer(failure=Failure(Cause.BANNED, "banned", "for 3 s")), Answer({"id": "1"})
+    outcome, calls = sent(stop(), banned, good, bans=[3.0])
+    assert isinstance(outcome, OrderAccepted)
+    assert calls.waited == [3.0]
+    outcome, calls = sent(stop(), banned, banned, banned, good, bans=[3.0, 4.5, 0.6])  # 8 s in all
+    assert isinstance(outcome, OrderUnknown)
+    assert calls.waited == [3.0, 4.5]
+    outcome, calls = sent(order(), banned, good, bans=[3.0])
+    assert isinstance(outcome, OrderRejected)
+    assert calls.waited == []
