@@ -11,7 +11,7 @@ CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly CHECKOUT
 readonly PREFIX=/opt/livebot CONFIGS=/etc/livebot STATES=/var/lib/livebot UNITS=/etc/systemd/system
 readonly LIBRARY=/usr/local/lib/livebot COMMAND=/usr/local/bin/livebot-on
-readonly UNIT_FILES=(livebot@.service livebot-failure@.service livebot.slice)
+readonly UNIT_FILES=(livebot@.service livebot-failure@.service livebot.slice livebot-retrain@.service livebot-retrain@.timer)
 readonly OLD_SYSTEMD=$UNITS/livebot@.service.d/10-systemd-before-254.conf
 readonly NEW_SYSTEMD=$UNITS/livebot@.service.d/10-systemd-from-253.conf
 PYTHON=${PYTHON:-python3}
@@ -242,13 +242,13 @@ list() {
 
 uninstall() {
   if [ -d /run/systemd/system ]; then
-    systemctl list-units --all --plain --no-legend 'livebot@*.service' | while read -r unit _; do
+    systemctl list-units --all --plain --no-legend 'livebot-retrain@*.timer' 'livebot-retrain@*.service' 'livebot@*.service' | while read -r unit _; do
       say "stopping $unit"
       systemctl disable --now "$unit" </dev/null
     done
     systemctl stop livebot.slice || true
   fi
-  find "$UNITS" -path '*.wants/livebot@*.service' -delete
+  find "$UNITS" '(' -path '*.wants/livebot@*.service' -o -path '*.wants/livebot-retrain@*.timer' ')' -delete
   rm -f "${UNIT_FILES[@]/#/$UNITS/}" "$OLD_SYSTEMD" "$NEW_SYSTEMD" "$LIBRARY/failure" "$COMMAND"
   rmdir "$(dirname "$OLD_SYSTEMD")" "$LIBRARY" 2>/dev/null || true
   rm -rf "$PREFIX"

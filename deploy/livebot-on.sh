@@ -32,6 +32,6 @@ set -- /opt/livebot/current/bin/livebot "$@" --config "$config"
 [ "$command" = alerts ] || set -- "$@" --root "/var/lib/livebot/$market" # a test of the channels keeps nothing
 [ "$(id -u)" = 0 ] || exec "$@"
 case $command in
-  check | alerts) [ ! -d /run/systemd/system ] || with_credentials "$@" ;;
+  check | alerts | train | models | compare | drift | evaluate) [ ! -d /run/systemd/system ] || with_credentials "$@" ;;
 esac
 exec runuser -u livebot -- "$@"

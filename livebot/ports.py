@@ -182,6 +182,7 @@ class Decision:
     """What became of an entry a strategy wanted, or why it could not decide; one per (strategy, symbol, close).
 
     `feature_set` is what it was decided with (`name@version` and the hash); None in records from before there were any.
+    `model` (`scope/version`) was asked how likely it is to win; None: none was, or it had no answer.
     """
 
     strategy: str
@@ -194,6 +195,7 @@ class Decision:
     side: str | None
     confidence: float | None
     feature_set: str | None = None
+    model: str | None = None
 
 
 class Ledger(Protocol):
@@ -278,6 +280,8 @@ class SignalStatus:
     unrealised: Decimal | None
     protected: bool | None  # a live stop rests on the venue; None when there is no position
     opened_ms: int | None
+    confidence: float | None = None  # with which it was admitted
+    model: str | None = None  # that gave it, `scope/version`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +296,25 @@ class SymbolStatus:
     last_close_ms: int | None
     last_price: float | None
     signals: tuple[SignalStatus, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStatus:
+    """The model of one scope as an operator sees it; `version` None: there is none in use.  Times are UTC ms.
+
+    `covered` is how many symbols it was trained on; `uncovered` want to trade and wait for training; `shadow` is the
+    version whose confidences are only recorded.
+    """
+
+    scope: str
+    strategy: str
+    version: str | None
+    shadow: str | None
+    created_ms: int | None
+    train_end_ms: int | None  # up to then it knows the market
+    stale: bool
+    covered: int
+    uncovered: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,6 +369,7 @@ class SystemStatus:
     config_loaded_ms: int | None = (
         None  # when what holds now was loaded: at the start, or by the last reload that changed it
     )
+    models: tuple[ModelStatus, ...] | None = None  # None: no model is asked anything
 
 
 class Screen(Protocol):

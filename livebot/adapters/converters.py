@@ -14,13 +14,20 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from livebot.adapters.quick_writers import quick_writer
-from livebot.core.facts import FACT_KINDS, Fact
+from livebot.core.facts import FACT_KINDS, Fact, SignalOpening, SignalScheduled
+from livebot.ports import Decision
 
 TAG = "type"
 SHOWN_CHARACTERS_MAX = 40
 
 FAMILIES: Mapping[type, tuple[type, ...]] = {Fact: FACT_KINDS}
 """Base classes that stand in type hints for any of their kinds."""
+
+ADDED: Mapping[type, frozenset[str]] = {
+    kind: frozenset({"model"}) for kind in (SignalScheduled, SignalOpening, Decision)
+}
+"""Fields that a class did not always have: left out while they are None, so that what was written before still reads and
+is written again byte for byte (the ledger compares facts that way)."""
 
 
 class Misfit(Exception):
@@ -239,7 +246,7 @@ def _record(kind: type, *, tag: str | None = None) -> Converter:
     converters = {field.name: converter_of(hints[field.name]) for field in fields(kind)}
     assert tag is None or TAG not in converters, f"{kind.__name__} has a field that is called {TAG}"
     writers = {name: converter.write for name, converter in converters.items()}
-    quick = quick_writer(hints, writers, tag=tag, quick_of=_quick_of)
+    quick = quick_writer(hints, writers, tag=tag, added=ADDED.get(kind, frozenset()), quick_of=_quick_of)
     return Converter(_record_writer(kind, writers, quick), _record_reader(kind, converters, tag), {kind: quick})
 
 
@@ -274,24 +281,40 @@ def _misfit_of(value: object, writers: Mapping[str, Callable[[Any], object]]) ->
 
 def _record_reader(kind: type, converters: Mapping[str, Converter], tag: str | None) -> Callable[[object], Any]:
     keys = frozenset(converters) if tag is None else frozenset(converters) | {TAG}
-    readers = tuple((name, converter.read) for name, converter in converters.items())
+    added = ADDED.get(kind, frozenset())
+    readers = tuple(
+        (name, _something(converter) if name in added else converter.read) for name, converter in converters.items()
+    )
 
     def read(row: object) -> object:
         if type(row) is not dict:
             raise _wanted("an object", row)
-        if row.keys() != keys:
-            raise Misfit(_complaint_about_keys(frozenset(row), keys))
+        left_out = added - row.keys()
+        if row.keys() != keys - left_out:
+            raise Misfit(_complaint_about_keys(frozenset(row), keys - left_out))
         values: dict[str, Any] = {}
         name = ""
         try:
             for name, convert in readers:
-                values[name] = convert(row[name])
+                if name not in left_out:
+                    values[name] = convert(row[name])
         except Misfit as misfit:
             raise misfit.inside(name) from None
         try:
             return kind(**values)
         except ValueError as error:  # the class's own check
             raise Misfit(str(error)) from None
+
+    return read
+
+
+def _something(converter: Converter) -> Callable[[object], Any]:
+    """Reads what is not None: that is left out where it is written."""
+
+    def read(value: object) -> object:
+        if value is None:
+            raise _wanted("nothing at all, or something,", value)
+        return converter.read(value)
 
     return read
 

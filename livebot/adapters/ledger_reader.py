@@ -21,11 +21,20 @@ from livebot.adapters.ledger_tables import (
     told_apart,
     url_of,
 )
-from livebot.core.facts import ORDER_KINDS, Fact, RemainderGone, SignalClosed
+from livebot.core.facts import (
+    ORDER_KINDS,
+    EntryCancelled,
+    Fact,
+    RemainderGone,
+    SignalClosed,
+    SignalOpening,
+    SignalScheduled,
+)
 from livebot.errors import BadInput, Transient
 from livebot.ports import Decision
 
 ROWS_AT_ONCE = 1000
+OUTCOME_KINDS: tuple[type[Fact], ...] = (SignalScheduled, SignalOpening, EntryCancelled, SignalClosed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,13 @@ class LedgerReader:
         """What tells of orders that add exposure, from then on, in the order of time."""
         query = select(FACTS.c.payload).where(FACTS.c.kind.in_([kind.__name__ for kind in ORDER_KINDS]))
         query = query.where(FACTS.c.ts_ms >= since_ms)
+        for row in self._rows(query.order_by(FACTS.c.ts_ms, FACTS.c.strategy, FACTS.c.symbol, FACTS.c.sequence)):
+            yield FACT.from_json(row["payload"])
+
+    def outcomes(self, since_ms: int | None = None) -> Iterator[Fact]:
+        """What tells how signals began and ended, in the order of time."""
+        query = _filtered(select(FACTS.c.payload), FACTS, None, None, since_ms)
+        query = query.where(FACTS.c.kind.in_([kind.__name__ for kind in OUTCOME_KINDS]))
         for row in self._rows(query.order_by(FACTS.c.ts_ms, FACTS.c.strategy, FACTS.c.symbol, FACTS.c.sequence)):
             yield FACT.from_json(row["payload"])
 

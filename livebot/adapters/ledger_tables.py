@@ -74,6 +74,7 @@ DECISIONS = Table(
     Column("side", String(8)),
     Column("confidence", Float(53)),
     Column("feature_set", String(160)),  # since it was added; a ledger from before has none
+    Column("model", String(300)),  # so was this
     Index("decisions_by_time", "ts_ms"),
 )
 

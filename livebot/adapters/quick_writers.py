@@ -7,7 +7,7 @@ Rules of this file: the text is made of names of fields and of nothing that come
 the converters write.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
@@ -21,18 +21,27 @@ def quick_writer(
     careful: Mapping[str, Write],
     *,
     tag: str | None,
+    added: Collection[str],
     quick_of: Callable[[object], tuple[Write, Mapping[type, Write]]],
 ) -> Write:
     """The writer of a dataclass's value; it raises what `careful`, the writers of its fields, raise.
 
-    The type of the value itself is for the caller to check.  `quick_of` gives the writer of a type hint, and by class
+    The type of the value itself is for the caller to check.  Fields that were `added` are left out while they are
+    None.  `quick_of` gives the writer of a type hint, and by class
     those that may be called in its stead for a value of exactly that class.
     """
     text = _Text(quick_of)
     row = [] if tag is None else [f"'type': {tag!r}"]
-    row += [f"{name!r}: {text.of(hints[name], f'its_{name}', text.known(write))}" for name, write in careful.items()]
+    made_of = {name: text.of(hints[name], f"its_{name}", text.known(write)) for name, write in careful.items()}
+    row += [f"{name!r}: {value}" for name, value in made_of.items() if name not in added]
     fields = "".join(f"    its_{name} = value.{name}\n" for name in careful)
-    exec(f"def write(value):\n{fields}    return {{{', '.join(row)}}}\n", text.names)  # noqa: S102 - see above
+    more = "".join(
+        f"    if its_{name} is not None:\n        row[{name!r}] = {made_of[name]}\n"
+        for name in careful
+        if name in added
+    )
+    text_of_it = f"def write(value):\n{fields}    row = {{{', '.join(row)}}}\n{more}    return row\n"
+    exec(text_of_it, text.names)  # noqa: S102 - see above
     made: Write = text.names["write"]
     return made
 

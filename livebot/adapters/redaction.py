@@ -15,9 +15,10 @@ from livebot.adapters.url_secrets import secret_parts
 
 SECRET_PREFIX = "LIVEBOT_API_"  # noqa: S105  the name of a secret is none
 TOKEN = "LIVEBOT_CONTROL_TOKEN"  # noqa: S105
+MODEL_KEY = "LIVEBOT_MODEL_KEY"
 URL_PREFIX = "LIVEBOT_ALERT_"  # holds URLs, of which the parts are secret too
 REPLACEMENT = "[secret]"
-_PREFIXES = (SECRET_PREFIX, URL_PREFIX, TOKEN)
+_PREFIXES = (SECRET_PREFIX, URL_PREFIX, TOKEN, MODEL_KEY)
 _WHOLE_WORD_BELOW = 6  # so short a value stands in many words; only by itself is it the secret
 _LINE_LENGTH_MIN = 16  # a line of a key file; shorter ones are its frame
 _FILE_BYTES_MAX = 64 * 1024
@@ -38,7 +39,7 @@ class Redaction:
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
-    """The values of LIVEBOT_API_*, LIVEBOT_ALERT_* and the control token, from the environment and from systemd's files.
+    """The values of LIVEBOT_API_*, LIVEBOT_ALERT_*, the control token and the models' key: environment and systemd's files.
 
     Of a URL also each part of it that is a secret by itself.
     """

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from livebot.adapters.json_text import json_of, tree_of
 from livebot.errors import BadInput, Fatal
 
-SCHEMA = 4
+SCHEMA = 5
 CHECKSUM_BYTES = 8
 
 Tree = dict[str, object]

@@ -72,12 +72,35 @@ def _portfolio_of_schema_3(tree: Tree) -> Tree:
     return {**tree, "repeated": [], "resumed": []}
 
 
-def _same(tree: Tree) -> Tree:
-    """Schema 4 holds nothing more of it."""
+def _signal_state_of_schema_4(tree: Tree) -> Tree:
+    """Schema 5 knows which model was asked about a signal; until then there was none."""
+    try:
+        state: Any = tree["signal"]
+        signal = state.get("signal")
+        if signal is not None:
+            signal["model"] = None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"not a state of schema 4: {type(error).__name__} {error}") from None
     return tree
 
 
-SIGNAL_UPGRADES: Upgrades = {1: _signal_state_of_schema_1, 2: _signal_state_of_schema_2, 3: _same}
-PORTFOLIO_UPGRADES: Upgrades = {1: _portfolio_of_schema_1, 2: _portfolio_of_schema_2, 3: _portfolio_of_schema_3}
-UNIVERSE_UPGRADES: Upgrades = {3: _same}  # the universe came with schema 3
-CLUSTER_UPGRADES: Upgrades = {}  # so did clusters
+def _same(tree: Tree) -> Tree:
+    """The next schema holds nothing more of it."""
+    return tree
+
+
+SIGNAL_UPGRADES: Upgrades = {
+    1: _signal_state_of_schema_1,
+    2: _signal_state_of_schema_2,
+    3: _same,
+    4: _signal_state_of_schema_4,
+}
+PORTFOLIO_UPGRADES: Upgrades = {
+    1: _portfolio_of_schema_1,
+    2: _portfolio_of_schema_2,
+    3: _portfolio_of_schema_3,
+    4: _same,
+}
+UNIVERSE_UPGRADES: Upgrades = {3: _same, 4: _same}  # the universe came with schema 3
+CLUSTER_UPGRADES: Upgrades = {4: _same}  # clusters came with schema 4
+QUEUE_UPGRADES: Upgrades = {}  # the queue of symbols that want training came with schema 5

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from livebot.backtest.account import Account
 from livebot.backtest.clusters import PastClusters
-from livebot.backtest.entering import CloseRound
+from livebot.backtest.entering import CloseQuestions, CloseRound, Judges
 from livebot.backtest.equity import by_key, courses_of, equity_curve
 from livebot.backtest.feature_cache import FeatureCache
 from livebot.backtest.frames import Frames
@@ -145,7 +145,10 @@ class _Backtest:
         self._portfolio.restore(None, {})
         self._clusters = self._make_clusters(tapes)
         self._portfolio.set_wallet(plan.wallet)
-        self._round = None if plan.round is None else CloseRound(plan.round, self._portfolio)
+        self._judges = Judges(
+            questions=None if plan.confidences is None else CloseQuestions(plan.confidences),
+            round=None if plan.round is None else CloseRound(plan.round, self._portfolio),
+        )
         self._symbols = self._make_symbols(tapes)
         self._minute = self._start - 1
         self._waiting: set[int] = set()  # the places of those whose turn comes later in the present close
@@ -178,7 +181,7 @@ class _Backtest:
             publish=self._publish,
             may_open=self._may_open,
             value_others=self._value_others,
-            round=self._round,
+            judges=self._judges,
             end=self._end,
             skip=plan.skip,
         )
@@ -260,22 +263,27 @@ class _Backtest:
             self._turn = turns[place]
             each = self._symbols[place]
             each.take(minute, wish=wish if each in wished else None)
-        if self._round is not None and self._round.wanted:
-            self._judge_round(self._round, order)
-        for place in order:
-            self._symbols[place].commit()
-        return self._let_wish([self._symbols[place] for place in order])
+        taken = [self._symbols[place] for place in order]
+        if self._judges.asked:  # a model answers once all that happened at the close has been told
+            taken = self._commit(taken)
+        self._judge(taken)
+        return self._commit(taken)
 
-    def _judge_round(self, wanted: CloseRound, order: Sequence[int]) -> None:
+    def _commit(self, taken: list[SymbolRun]) -> list[SymbolRun]:
+        for each in taken:
+            each.commit()
+        return self._let_wish(taken)
+
+    def _judge(self, taken: Sequence[SymbolRun]) -> None:
         """All have spoken, and their prices are known; who has nothing to save first carries its verdict out at once."""
-        if self._values:
-            for each in self._symbols:
-                if each.holds:
-                    each.mark(self._minute)
-        wanted.judge()
-        for place in order:
-            each = self._symbols[place]
-            if each.entering.judged and not each.has_news:
+        if not self._judges.wanted:
+            return
+        for each in self._symbols if self._values else ():
+            if each.holds:
+                each.mark(self._minute)
+        self._judges.judge((self._minute + 1) * MINUTE_MS, [each.entering for each in taken])
+        for each in taken:
+            if each.entering.waits and not each.has_news:
                 each.entering.carry_out()
 
     def _let_wish(self, taken: list[SymbolRun]) -> list[SymbolRun]:

@@ -163,6 +163,7 @@ class Instance:
         why: tuple[str, str],
         *,
         confidence: float | None = None,
+        model: str | None = None,
     ) -> Decision:
         """What became of what it wanted at a close; `why` is a code and a sentence."""
         return Decision(
@@ -176,6 +177,7 @@ class Instance:
             side=entry.side.value if entry is not None else None,
             confidence=confidence,
             feature_set=self.feature_set,
+            model=model,
         )
 
     # Looking ahead for it, so that the others need not wait

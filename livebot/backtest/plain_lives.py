@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NamedTuple
 
 from livebot.backtest.engine import TOLD, Progress, in_order, moment_of_verdict, still_open, tapes_of, young
+from livebot.backtest.entering import question_about
 from livebot.backtest.equity import courses_of, equity_curve
 from livebot.backtest.feature_cache import FeatureCache
 from livebot.backtest.frames import Frames
@@ -26,6 +27,7 @@ from livebot.backtest.result import BacktestResult
 from livebot.backtest.tape import Tape
 from livebot.core.candidate import Candidate, Refused
 from livebot.core.denial import DenialCode, Denied, TradingState
+from livebot.core.entry import Entry
 from livebot.core.facts import (
     NO_EXPOSURE,
     Exposure,
@@ -44,9 +46,12 @@ from livebot.core.position import Position
 from livebot.core.propose import Circumstances, propose, trusted
 from livebot.core.risk import Approved, judge
 from livebot.core.signal import CloseReason, Signal
+from livebot.model_ports import Judgement
 from livebot.ports import Decision
 from livebot.simulator.checks import refuse_shape
 from livebot.simulator.holdings import MONEY_STEP
+
+_NOT_ASKED = Judgement()
 
 
 class Pending(NamedTuple):
@@ -75,6 +80,8 @@ class PlainLives:
         self._instrument = plan.instruments[symbol]
         self._end = min(plan.end_ms // MINUTE_MS, tape.stop)
         self._sequence = 0
+        asked_for = plan.confidences is not None and plan.confidences.asked_for(run.id)
+        self._confidences = plan.confidences if asked_for else None
         self._left: tuple[int, Side] | None = None  # when the last signal ended by a touch, and on which side it was
         self.earned = ZERO  # what the wallet gained, in quote
         if tape.missing is not None:
@@ -109,23 +116,44 @@ class PlainLives:
         entry = wish.entry
         if not plain_entry(entry):
             raise NotPlain
-        now = Circumstances(price=decimal_of(self._tape.last_close(minute)), equity=self._plan.wallet, ts_ms=close_ms)
-        candidate, trust = propose(instance.state, entry, now, instance.rules), trusted(entry, now)
-        if isinstance(candidate, Refused):
-            why = candidate.code, candidate.text
-            self.verdicts.append(instance.verdict(close_ms, entry, "refused", why, confidence=trust))
-            return None
-        if self._left is not None and self._left[0] == minute:
-            verdict = self._judged(candidate, self._left[1], minute)
-            if isinstance(verdict, Denied):
-                why = verdict.code.value, verdict.text
-                self.verdicts.append(instance.verdict(close_ms, entry, "denied", why, confidence=trust))
-                return None
-        self.verdicts.append(instance.verdict(close_ms, entry, "approved", ("approved", ""), confidence=trust))
+        judgement = self._judgement(entry, close_ms)
+        now = Circumstances(
+            price=decimal_of(self._tape.last_close(minute)),
+            equity=self._plan.wallet,
+            ts_ms=close_ms,
+            confidence=judgement.confidence,
+            model=judgement.model,
+        )
+        candidate: Candidate | None = None
+        if judgement.refused is not None:
+            outcome, why = "refused", judgement.refused
+        else:
+            candidate, outcome, why = self._verdict(propose(instance.state, entry, now, instance.rules), minute)
+        trust = trusted(entry, now)
+        self.verdicts.append(instance.verdict(close_ms, entry, outcome, why, confidence=trust, model=now.model))
         return candidate
 
-    def _judged(self, candidate: Candidate, held: Side, minute: int) -> Approved | Denied:
-        """The portfolio's verdict.  It has not heard yet of a signal that ended at this very close, on the side `held`."""
+    def _judgement(self, entry: Entry, close_ms: int) -> Judgement:
+        """What the model says of it, if it is asked."""
+        if self._confidences is None:
+            return _NOT_ASKED
+        (judgement,) = self._confidences.judge((question_about(self.instance, entry, close_ms),), close_ms)
+        return judgement
+
+    def _verdict(self, proposed: Candidate | Refused, minute: int) -> tuple[Candidate | None, str, tuple[str, str]]:
+        """The candidate if it may open, the outcome, and why: a code and a sentence."""
+        if isinstance(proposed, Refused):
+            return None, "refused", (proposed.code, proposed.text)
+        if self._left is not None and self._left[0] == minute:
+            # Until a model has answered, the portfolio has heard of the signal that ended at this very close.
+            held = self._left[1] if self._confidences is None else None
+            verdict = self._judged(proposed, held, minute)
+            if isinstance(verdict, Denied):
+                return None, "denied", (verdict.code.value, verdict.text)
+        return proposed, "approved", ("approved", "")
+
+    def _judged(self, candidate: Candidate, held: Side | None, minute: int) -> Approved | Denied:
+        """The portfolio's verdict; `held`: on which side a signal was whose end, at this very close, it has not heard of yet."""
         wallet = self._plan.wallet
         usage = Usage(
             trading_state=TradingState.ACTIVE,
@@ -171,6 +199,7 @@ class PlainLives:
             quantity=signal.quantity,
             reference_price=signal.reference_price,
             confidence=signal.confidence,
+            model=signal.model,
             reason=signal.reason,
             **levels,
         )

@@ -16,12 +16,12 @@ from livebot.simulator.matching import FillModel
 # Of each kind of settings the fields that are taken into account, or have no part in a plain life.
 _PLAN = (
     "system strategies symbols instruments candles start_ms end_ms wallet rules limits fills base history cache cache_bytes "
-    "tapes members notes"
+    "tapes members notes confidences"
 )
 _RULES = "system strategy instrument sizing entry exits schedule_ms protection_attempts post_only amend_interval_ms attached_stop"
 _FILLS = "slippage through partial_pieces leverage seed"
 _INSTRUMENT = "symbol base quote tick_size lot_step minimum_quantity minimum_notional taker_fee maker_fee can_short"
-_ENTRY = "side stop_loss take_profit lifetime_ms schedule_ms exits reason confidence"
+_ENTRY = "side stop_loss take_profit lifetime_ms schedule_ms exits reason confidence evidence"
 
 
 def plain(plan: BacktestPlan) -> bool:

@@ -20,6 +20,7 @@ from livebot.core.rules import Rules, sharing_a_position
 from livebot.core.series import CandleSeries, Floats, Times
 from livebot.errors import BadInput
 from livebot.features.context import members_of
+from livebot.model_ports import Confidences
 from livebot.runtime.settings import LossLimit, RoundSettings
 from livebot.simulator.matching import FillModel
 from livebot.strategies.interface import Strategy, looks_at
@@ -64,6 +65,7 @@ class BacktestPlan:
     symbol that is not named never was; none named at all: every one always.
     `clusters`: how it is worked out which symbols move together, or the cluster of each symbol that is in one; None: none are.
     `round` None: who comes first at a close, in the order of `symbols`, is admitted first; else they are ranked.
+    `confidences`: models that judge entries before they are ranked or admitted; None: nobody is asked.
     `tapes` are what somebody has made of candles already: used for as long as the candles are that very object.
     """
 
@@ -80,6 +82,7 @@ class BacktestPlan:
     loss_limit: LossLimit | None = None
     win_rate: WinRate | None = None
     round: RoundSettings | None = None
+    confidences: Confidences | None = None
     fills: FillModel = field(default_factory=FillModel)
     funding: Mapping[str, FundingRates] = field(default_factory=dict)
     latency_ms: int = 0

@@ -37,7 +37,7 @@ def figures_of(result: BacktestResult) -> TrialFigures:
     equity = equity_figures(result.equity)
     supported = not isinstance(equity.sharpe, NotAvailable)
     returns = daily_returns(result.equity) if supported else np.empty(0)
-    daily, skewness, kurtosis = _moments(returns) if supported else (None, None, None)
+    daily, skewness, kurtosis = daily_moments(returns) if supported else (None, None, None)
     drawdown = equity.drawdown
     return TrialFigures(
         signals=trades.signals,
@@ -63,7 +63,7 @@ def worth(figures: TrialFigures, objective: str) -> float | None:
     return None if value is None else sign * value
 
 
-def _moments(returns: Floats) -> tuple[float, float, float]:
+def daily_moments(returns: Floats) -> tuple[float, float, float]:
     """Sharpe of a day, skewness and kurtosis of the sample."""
     away = returns - returns.mean()
     size = float(np.sqrt(np.mean(away**2)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from livebot.backtest.account import Account
-from livebot.backtest.entering import CloseRound, Desk, Entering
+from livebot.backtest.entering import Desk, Entering, Judges
 from livebot.backtest.horizon import NEVER, Watch, add_state, first_touch
 from livebot.backtest.instance import Instance, Wish
 from livebot.backtest.membership import Membership
@@ -54,7 +54,7 @@ class Surroundings:
     """What all symbols of a run share.
 
     `value_others` brings the marks of the other symbols up to date, as this one may see them, before equity is used;
-    `round` None: who comes first is admitted first; `end` is the minute after the last; without `skip` each minute is looked at.
+    `judges` of what is wanted at a close; `end` is the minute after the last; without `skip` each minute is looked at.
     """
 
     account: Account
@@ -62,7 +62,7 @@ class Surroundings:
     publish: Callable[[Sequence[Fact | Decision]], None]
     may_open: Callable[[str], bool]
     value_others: Callable[["SymbolRun"], None]
-    round: CloseRound | None
+    judges: Judges
     end: int
     skip: bool
 
@@ -91,7 +91,7 @@ class SymbolRun:
         self._candle_seen = tape.first - 1  # the last minute that the kernel was shown
         desk = Desk(
             portfolio=shared.portfolio,
-            round=shared.round,
+            judges=shared.judges,
             value=lambda: shared.value_others(self),
             apply=self._apply,
             tell=self._note,
@@ -284,7 +284,7 @@ class SymbolRun:
                     self._shared.publish(facts)
                 for instance, request in requests:
                     self._carry_out(instance, request)
-            if self.entering.judged:
+            if self.entering.waits:
                 self.entering.carry_out()
                 continue
             if not self.inbox and not self._ask(asked):

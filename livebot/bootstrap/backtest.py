@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from livebot.backtest.result import BacktestResult
 from livebot.backtest.run import run
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.past_members import NAMED, PastMembers, candidates, past_members
+from livebot.bootstrap.strategies import judged_plans, with_models
 from livebot.bootstrap.venue import account_settings
 from livebot.config import terms
 from livebot.config.clusters import cluster_terms
@@ -45,6 +46,7 @@ from livebot.strategies.interface import looks_at
 
 FOLDER = "backtests"
 CACHE = Path("cache") / "features"
+NOBODY_JUDGED = "no model was in use, and model.serving.untrained: pass let all entries pass without one"
 _MEGABYTE = 1_000_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -89,10 +91,24 @@ def prepare(config_path: Path, root: Path | None, request: BacktestRequest) -> P
         ConfigErrors, BadInput: the config, the candles or the range cannot be used; naming what and the mend.
 
     """
-    loaded = load(config_path)
+    loaded = with_models(load(config_path))
     paths = resolve(loaded.config, config_path, root, os.environ)
-    found = _candles_of(loaded, paths, request)
-    return Prepared(plan_of(loaded, paths, found, request), paths, found.where)
+    found = candles_of(loaded, paths, request)
+    plan = plan_of(loaded, paths, found, request)
+    return Prepared(_judged(loaded, paths, plan), paths, found.where)
+
+
+def _judged(loaded: LoadedConfig, paths: Paths, plan: BacktestPlan) -> BacktestPlan:
+    """The plan with the models that the config wants asked.  Raises BadInput: one of them cannot be, and why."""
+    ids = {run.id for run in plan.strategies}.intersection(each.id for each in judged_plans(loaded))
+    if not ids:
+        return plan
+    # Here because scikit-learn is heavy, and who asks no model has no use for it.
+    from livebot.bootstrap.past_models import past_models  # noqa: PLC0415
+
+    confidences = past_models(loaded, paths, os.environ, ids, plan.start_ms)
+    said = f"entries were judged by {', '.join(confidences.models)}" if confidences.models else NOBODY_JUDGED
+    return replace(plan, confidences=confidences, notes=(*plan.notes, said))
 
 
 def carry_out(prepared: Prepared, name: str | None, *, jobs: int, progress: Callable[[int, int], None]) -> Finished:
@@ -208,7 +224,8 @@ def _require_parallel(config: Config) -> None:
 # Candles
 
 
-def _candles_of(loaded: LoadedConfig, paths: Paths, request: BacktestRequest) -> Found:
+def candles_of(loaded: LoadedConfig, paths: Paths, request: BacktestRequest) -> Found:
+    """The candles that a request is about, with those that its strategies look at besides.  Raises BadInput."""
     folder = request.candles or paths.candles or paths.candle_store
     if request.candles is not None and not request.candles.is_dir():
         raise BadInput(

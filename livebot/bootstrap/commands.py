@@ -9,12 +9,13 @@ from livebot.adapters.ledger_reader import LedgerReader
 from livebot.adapters.portfolio_store import seen_memory
 from livebot.bootstrap.alerts import Outcome, channels_of, send_tests
 from livebot.bootstrap.loading import load
+from livebot.bootstrap.strategies import with_models
 from livebot.bootstrap.venue import market_of
 from livebot.config.clusters import told_of
 from livebot.config.load import LoadedConfig
 from livebot.config.problems import ConfigErrors
 from livebot.config.root import Paths, resolve
-from livebot.config.secrets import check_confirmation, control_token, read_secrets
+from livebot.config.secrets import WITHOUT_MODEL_KEY, check_confirmation, control_token, model_key, read_secrets
 from livebot.config.venue import SIMULATOR
 from livebot.errors import BadInput, LivebotError
 from livebot.reporting.live_report import LiveReport, live_report
@@ -25,13 +26,15 @@ from livebot.reporting.signals_report import DecisionRow, Selection, make_report
 def check(config_path: Path, root: Path | None) -> list[str]:
     """Everything that can be validated without running: problem sentences, none if all is well."""
     try:
-        loaded = load(config_path)
+        loaded = with_models(load(config_path))
         paths = resolve(loaded.config, config_path, root, os.environ)
         _check_candles(loaded, paths)
         _check_venue(loaded, paths)
         channels_of(loaded.config.alerts, os.environ)
         if loaded.config.control.http is not None:
             control_token(os.environ)
+        if loaded.config.model is not None:
+            model_key(os.environ)
     except ConfigErrors as errors:
         return str(errors).splitlines()
     except LivebotError as error:
@@ -41,7 +44,9 @@ def check(config_path: Path, root: Path | None) -> list[str]:
 
 def to_know(config_path: Path) -> tuple[str, ...]:
     """What follows from a config in which nothing is wrong and is easily overlooked: sentences.  Raises BadInput."""
-    return told_of(load(config_path).config.risk.clusters)
+    config = load(config_path).config
+    unsealed = config.model is not None and model_key(os.environ) is None
+    return (*told_of(config.risk.clusters), *((WITHOUT_MODEL_KEY,) if unsealed else ()))
 
 
 def alerts_test(config_path: Path, channel: str | None) -> Sequence[Outcome]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvloop
@@ -31,7 +31,13 @@ from livebot.bootstrap.loading import load
 from livebot.bootstrap.metrics import measure_of, metrics_page, serve_metrics
 from livebot.bootstrap.reload import ConfigFile, Present, lacking_source, reload_of
 from livebot.bootstrap.service import Service
-from livebot.bootstrap.strategies import context_symbols, strategies_by_symbol, watched_by_symbol
+from livebot.bootstrap.strategies import (
+    asked_model,
+    context_symbols,
+    strategies_by_symbol,
+    watched_by_symbol,
+    with_models,
+)
 from livebot.bootstrap.venue import Venue, simulated_venue_of
 from livebot.config import terms
 from livebot.config.load import LoadedConfig
@@ -42,7 +48,7 @@ from livebot.config.venue import SIMULATOR
 from livebot.core.facts import Fact, SignalClosed
 from livebot.errors import LivebotError
 from livebot.ops.metrics.measurements import Measure
-from livebot.ports import Screen
+from livebot.ports import Clock, Screen
 from livebot.reporting.formats import as_markdown
 from livebot.reporting.signals_report import Selection
 from livebot.runtime.control import Control
@@ -53,6 +59,9 @@ from livebot.runtime.reload import Reload
 from livebot.runtime.shutdown import Shutdown, surviving_hangups
 from livebot.runtime.status import status_in_pieces
 from livebot.runtime.system import System, SystemParts
+
+if TYPE_CHECKING:
+    from livebot.bootstrap.models import DaemonModels
 
 _log = structlog.get_logger(__name__)
 
@@ -100,7 +109,7 @@ def run_daemon(
         ConfigErrors, BadInput, Fatal: nothing could run; the text says why and what to do.
 
     """
-    loaded = load(config_path)
+    loaded = with_models(load(config_path))
     paths = resolve(loaded.config, config_path, root, os.environ)
     sink = screen.log_line if screen is not None else None
     with surviving_hangups(), configure_logs(level=log_level, sink=sink) as logs:
@@ -117,7 +126,7 @@ async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen
         alerts = await opened.enter_async_context(
             DaemonAlerts(loaded.config.system, loaded.config.alerts, os.environ, paths.state / "last_failure")
         )
-        system, journal, measure, reload = await _build(loaded, paths, opened, alerts, api, service)
+        system, journal, measure, reload, models = await _build(loaded, paths, opened, alerts, api, service)
         control = Control(system, set_log_level=logs.set_level, reload=reload.ask)
         shutdown = opened.enter_context(Shutdown(close_gate=system.portfolio.close_gate, reload=reload.request))
         alerts.watch(system, shutdown, paths.ledger)
@@ -127,6 +136,8 @@ async def _run(loaded: LoadedConfig, paths: Paths, seconds: float | None, screen
         beside = [asyncio.create_task(_stop_after(seconds, shutdown), name="stop-after")]
         beside.append(asyncio.create_task(reload.run(shutdown), name="reload"))
         beside += service.watch(system, shutdown)
+        if models is not None:
+            beside.append(asyncio.create_task(models.run(), name="models"))
         if screen is not None:
             beside.append(asyncio.create_task(_show(control, screen), name="screen"))
         beside.append(asyncio.create_task(_collect_garbage(system), name="garbage"))
@@ -175,7 +186,7 @@ async def _build(
     alerts: DaemonAlerts,
     api: DaemonControl,
     service: Service,
-) -> tuple[System, Journal, Measure, Reload]:
+) -> tuple[System, Journal, Measure, Reload, "DaemonModels | None"]:
     config = loaded.config
     activity = Activity()
     problems = Problems(changed=api.changed(alerts.changed(_log_problem)))
@@ -194,6 +205,7 @@ async def _build(
     )
     for symbol, why in venue.lacking.items():
         problems.report(lacking_source(symbol), why)
+    models = await _models(loaded, paths, venue.clock, problems, journal, opened)
     present = Present(loaded)
     parts = SystemParts(
         name=config.system,
@@ -212,7 +224,7 @@ async def _build(
         history=_LedgerHistory(paths.ledger, files),
         portfolio=portfolio,
         problems=problems,
-        listeners=(journal, FactLog(), *alerts.listeners, *api.listeners),
+        listeners=(journal, FactLog(), *alerts.listeners, *api.listeners, *(models.listeners if models else ())),
         settings=terms.runtime_settings(config.runtime),
         execution_settings=terms.execution_settings(config.execution),
         activity=activity,
@@ -223,11 +235,25 @@ async def _build(
         round=round_settings(config.risk.round),
         tell_round=journal.hear_round,
         trading_states=trading_state_settings(config),
+        confidences=None if models is None else models.parts,
     )
     system = System(parts)
     file = ConfigFile(paths.config, present, choice, venue.lacking, problems.report)
     reload = reload_of(system, file, venue.admit, service=service, journal=journal)
-    return system, journal, measure_of(system, files, venue), reload
+    return system, journal, measure_of(system, files, venue, models), reload, models
+
+
+async def _models(
+    loaded: LoadedConfig, paths: Paths, clock: Clock, problems: Problems, journal: Journal, opened: AsyncExitStack
+) -> "DaemonModels | None":
+    if asked_model(loaded) is None:
+        return None
+    # Here because scikit-learn is heavy, and who asks no model has no use for it.
+    from livebot.bootstrap.models import DaemonModels  # noqa: PLC0415
+
+    models = DaemonModels(loaded, paths, os.environ, clock, problems.report, journal.note, opened)
+    await models.begin()
+    return models
 
 
 async def _venue(

@@ -5,6 +5,7 @@ Rules of this file: everything is read when somebody asks; that metrics cannot b
 
 from contextlib import AsyncExitStack
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,10 +15,13 @@ from livebot.config.running import ControlConfig
 from livebot.core.order import OrderStatus
 from livebot.errors import Fatal
 from livebot.ops.metrics.families import Families
-from livebot.ops.metrics.measurements import Lag, Measure, Measurements, Waits
+from livebot.ops.metrics.measurements import Lag, Measure, Measurements, Models, Waits
 from livebot.ops.metrics.page import Look, MetricsPage
 from livebot.ops.metrics.server import MetricsServer
 from livebot.runtime.system import System
+
+if TYPE_CHECKING:
+    from livebot.bootstrap.models import DaemonModels
 
 _log = structlog.get_logger(__name__)
 
@@ -56,12 +60,12 @@ async def serve_metrics(
     return server
 
 
-def measure_of(system: System, files: DurableFiles, venue: Venue) -> Measure:
+def measure_of(system: System, files: DurableFiles, venue: Venue, models: "DaemonModels | None" = None) -> Measure:
     """What reads everything off a system and its surroundings."""
-    return lambda: _measurements(system, files, venue)
+    return lambda: _measurements(system, files, venue, models)
 
 
-def _measurements(system: System, files: DurableFiles, venue: Venue) -> Measurements:
+def _measurements(system: System, files: DurableFiles, venue: Venue, models: "DaemonModels | None") -> Measurements:
     tally, writer, lag = system.observations.tally, system.ledger_writer, system.loop_lag.statistics()
     reservations, reserved = system.portfolio.reserved
     return Measurements(
@@ -83,6 +87,22 @@ def _measurements(system: System, files: DurableFiles, venue: Venue) -> Measurem
         foreign_symbols=len(system.foreign.symbols),
         feed=venue.feed_counts(),
         waits={what: Waits(count=count, seconds=seconds) for what, (count, seconds) in venue.waits().items()},
+        models=_of_models(system, models),
+    )
+
+
+def _of_models(system: System, models: "DaemonModels | None") -> Models | None:
+    desk = system.workers.confidences
+    if desk is None:
+        return None
+    tally = desk.tally
+    return Models(
+        answers=tally.outcomes,
+        sizes=tally.sizes,
+        waits=tally.waits,
+        late=tally.late,
+        differences=tally.differences,
+        drift={} if models is None else models.drift,
     )
 
 

@@ -16,7 +16,7 @@ from livebot.adapters.journal import Journal
 from livebot.bootstrap.choice import Choice
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.service import Service
-from livebot.bootstrap.strategies import strategies_of, strategy_maker
+from livebot.bootstrap.strategies import judged_plans, strategies_of, strategy_maker, with_models
 from livebot.config import terms
 from livebot.config.load import LoadedConfig
 from livebot.config.reloading import Takes, changes_of, made_anew, takes
@@ -85,6 +85,7 @@ def plan_of(
     changes = changes_of(old, new)
     stops = tuple(change.key for change in changes if takes(change.key) is Takes.RESTART)
     stops += tuple(f"strategies.{name} (features made of other symbols)" for name in _other_context(old, new))
+    stops += tuple(f"strategies.{name} (a model judges it)" for name in _newly_judged(old, new))
     if stops:
         return Refused(stops)
     followed = [change for change in changes if takes(change.key) is Takes.RELOAD]
@@ -131,6 +132,12 @@ def _other_context(old: LoadedConfig, new: LoadedConfig) -> list[str]:
     return found
 
 
+def _newly_judged(old: LoadedConfig, new: LoadedConfig) -> list[str]:
+    """Strategies whose entries nobody was asked about since the start, or about other candles: models are loaded for them then."""
+    before = {(plan.id, plan.make().timeframe) for plan in judged_plans(old)}
+    return [plan.id for plan in judged_plans(new) if (plan.id, plan.make().timeframe) not in before]
+
+
 class ConfigFile:
     """The file that the daemon was started with."""
 
@@ -166,7 +173,7 @@ class ConfigFile:
         return plan
 
     def _plan(self) -> ReloadPlan | Refused | None:
-        new, old, lacking = load(self._path), self._present.loaded, self._lacking
+        new, old, lacking = with_models(load(self._path)), self._present.loaded, self._lacking
 
         def switch() -> None:
             self._present.follow(new)

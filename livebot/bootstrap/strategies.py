@@ -1,10 +1,54 @@
 """Which strategy runs where, and how it is made."""
 
 from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from livebot.config.load import LoadedConfig
+from livebot.config.models import ModelConfig
+from livebot.config.strategies import StrategyPlan
+from livebot.errors import BadInput
+from livebot.features.model_features import model_features
+from livebot.strategies.evidence import with_evidence
 from livebot.strategies.interface import Strategy
+
+
+def asked_model(loaded: LoadedConfig) -> ModelConfig | None:
+    """The `model` section, if the daemon asks one."""
+    section = loaded.config.model
+    return section if section is not None and section.enabled else None
+
+
+def judged_plans(loaded: LoadedConfig) -> tuple[StrategyPlan, ...]:
+    """The strategies whose entries a model judges."""
+    section = asked_model(loaded)
+    if section is None:
+        return ()
+    chosen = section.strategies
+    return tuple(plan for plan in loaded.strategies if chosen is None or plan.id in chosen)
+
+
+def with_models(loaded: LoadedConfig) -> LoadedConfig:
+    """The same config, in which each strategy that a model judges says with its entries what the model looks at.
+
+    Raises:
+        BadInput: a strategy has a feature of the name of one of the model's.
+
+    """
+    section, judged = asked_model(loaded), {plan.id for plan in judged_plans(loaded)}
+    if section is None or not judged:
+        return loaded
+    features = model_features(section.features)
+    plans = [
+        replace(plan, strategy_class=with_evidence(plan.strategy_class, features)) if plan.id in judged else plan
+        for plan in loaded.strategies
+    ]
+    for plan in plans:
+        try:
+            _ = plan.make().features
+        except ValueError as error:
+            raise BadInput(f"strategies: {plan.id}: {error}") from None
+    return replace(loaded, strategies=tuple(plans))
 
 
 def strategies_by_symbol(

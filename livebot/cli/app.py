@@ -16,7 +16,20 @@ from typing import Annotated, ParamSpec
 
 import typer
 
-from livebot.cli import alerts, backtest, data, exchange, operator, rehearse, universe
+from livebot.cli import (
+    alerts,
+    backtest,
+    compare,
+    data,
+    drift,
+    evaluate,
+    exchange,
+    models,
+    operator,
+    rehearse,
+    train,
+    universe,
+)
 from livebot.cli.interrupt import leaving_at_once
 from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, RootOption
 from livebot.cli.report_format import ReportFormat
@@ -251,6 +264,25 @@ command("backtest", example=backtest.EXAMPLE)(backtest.backtest)
 command("rehearse", example=rehearse.EXAMPLE)(rehearse.rehearse)
 command("exchange", example=exchange.EXAMPLE)(exchange.exchange)
 command("universe", example=universe.EXAMPLE)(universe.universe)
+
+# ------------------------------------------------------------------ models
+
+command("train", example=train.EXAMPLE)(train.train)
+command("compare", example=compare.EXAMPLE)(compare.compare)
+
+models_app = typer.Typer(
+    help="Models: list and show their versions, choose the one in use.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(models_app, name="models")
+command("list", example=models.EXAMPLES["list"], group=models_app)(models.show_all)
+command("show", example=models.EXAMPLES["show"], group=models_app)(models.show)
+command("promote", example=models.EXAMPLES["promote"], group=models_app)(models.promote)
+command("rollback", example=models.EXAMPLES["rollback"], group=models_app)(models.rollback)
+command("coverage", example=models.EXAMPLES["coverage"], group=models_app)(models.coverage)
+command("drift", example=drift.EXAMPLE)(drift.drift)
+command("evaluate", example=evaluate.EXAMPLE)(evaluate.evaluate)
 
 # ------------------------------------------------------------------ being told
 

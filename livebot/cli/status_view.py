@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from livebot.cli.figures import ABSENT, age, clean, moment, money, percent_of, ratio, signed_money, span
+from livebot.cli.model_lines import model_lines
 from livebot.cli.symbol_rows import Row, Urgency, rows_of, table_of
 from livebot.ports import LimitUse, SymbolStatus, SystemStatus
 
@@ -176,6 +177,7 @@ def status_view(status: SystemStatus, width: int) -> RenderableType:
     parts += _quiet_line(status, rows)
     parts += universe_line(status)
     parts += clusters_line(status)
+    parts += model_lines(status, titled)
     parts += titled("Limits", limit_parts(status.limits), width)
     parts += titled("Counts", count_parts(status), width)
     return Group(*parts)

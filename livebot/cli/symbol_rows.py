@@ -81,7 +81,8 @@ def _urgency(symbol: SymbolStatus, signal: SignalStatus | None, status: SystemSt
 
 def table_of(rows: Sequence[Row], width: int) -> Table:
     """The rows with as many columns as fit; what must stay is cut with an ellipsis."""
-    kinds = list(_KINDS)
+    judged = any(row.signal is not None and row.signal.confidence is not None for row in rows)
+    kinds = [kind for kind in _KINDS if judged or kind is not _CONFIDENCE]
     cells = {kind.title: [kind.cell(row) for row in rows] for kind in kinds}
     for kind in sorted((kind for kind in kinds if kind.gives_way is not None), key=lambda kind: kind.gives_way or 0):
         if _width(kinds, cells) <= width:
@@ -177,10 +178,18 @@ def _unrealised(row: Row) -> Text:
     return Text(signed_money(amount), "dim" if not amount else "green" if amount > 0 else "red")
 
 
+def _confidence(row: Row) -> Text:
+    said = row.signal.confidence if row.signal else None
+    return (
+        Text(ABSENT, "dim") if said is None else Text(f"{said:.2f}", "" if row.signal and row.signal.model else "dim")
+    )
+
+
 def _age(row: Row) -> Text:
     return Text(age(row.candle_age_ms), "dim")
 
 
+_CONFIDENCE = _Kind("Conf", _confidence, right=True, gives_way=0)  # of a strategy's own where it is dim
 _KINDS = (
     _Kind("Symbol", _symbol),
     _Kind("Worker", _worker, gives_way=1),
@@ -192,5 +201,6 @@ _KINDS = (
     _Kind("Stop", _of_signal("stop_loss"), right=True),
     _Kind("Target", _of_signal("take_profit"), right=True, gives_way=3),
     _Kind("PnL", _unrealised, right=True),
+    _CONFIDENCE,
     _Kind("Age", _age, right=True, gives_way=4),
 )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from livebot.config.clusters import unknown_symbols
 from livebot.config.document import Document, read_document
 from livebot.config.model import Config, StrategyConfig
+from livebot.config.models import model_problems
 from livebot.config.problems import ConfigErrors, Place, Problem
 from livebot.config.risk import ExitsConfig, SizingConfig
 from livebot.config.rounds import scorer_problems
@@ -112,8 +113,10 @@ def _check_meaning(document: Document, wording: Wording) -> tuple[tuple[Strategy
     problems += scorer_problems(data, wording) + _check_period(data, wording)
     universe = _section(UniverseConfig, data["universe"]) if found else None
     told = [*choice_problems(data, universe), *mode_problems(data)]
+    texts = [symbol for symbol in symbols if isinstance(symbol, str)]
+    told += model_problems(data, [plan.id for plan in planner.plans], None if found else texts)
     if not found:
-        told += unknown_symbols(data, [symbol for symbol in symbols if isinstance(symbol, str)])
+        told += unknown_symbols(data, texts)
     problems += [wording.at(place, text) for place, text in told]
     return tuple(planner.plans), problems
 

@@ -13,12 +13,13 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from livebot.config.alerts import AlertsConfig
 from livebot.config.backtest import BacktestConfig
+from livebot.config.models import ModelConfig
 from livebot.config.problems import shown
 from livebot.config.risk import RiskConfig
 from livebot.config.running import ControlConfig, ExecutionConfig, RuntimeConfig
 from livebot.config.section import Section
 from livebot.config.universe import UniverseConfig
-from livebot.config.values import Later, Name, PathText, SymbolText, Text, filled
+from livebot.config.values import Name, PathText, SymbolText, Text, filled
 from livebot.config.venue import ExchangeConfig
 
 
@@ -89,5 +90,5 @@ class Config(Section):
     control: ControlConfig = ControlConfig()
     paths: PathsConfig = PathsConfig()
     backtest: BacktestConfig = BacktestConfig()
-    model: Later = None
+    model: ModelConfig | None = None
     alerts: AlertsConfig = AlertsConfig()

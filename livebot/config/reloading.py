@@ -60,6 +60,25 @@ KEYS: Mapping[str, tuple[Takes, str]] = {
     "control": (Takes.RESTART, "needs a restart"),
     "paths": (Takes.RESTART, "needs a restart"),
     "model": (Takes.RESTART, "needs a restart"),
+    **{
+        f"model.{key}": (Takes.NOTHING, "the daemon does not look at it; the next training does")
+        for key in (
+            "training_mode",
+            "symbol_encoding",
+            "multi_symbol_symbols",
+            "single_symbol",
+            "fallback_to_shared",
+            "hybrid",
+            "clusters",
+            "symbol_balance",
+            "history",
+            "calibration_share",
+            "minimum_events",
+            "seed",
+            "format",
+            "retrain",
+        )
+    },
     "alerts": (Takes.RESTART, "needs a restart"),
 }
 

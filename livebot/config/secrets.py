@@ -1,5 +1,5 @@
-"""What comes from the environment or systemd's credentials only: the keys of a venue account, the token of control.http, and
-the word that real orders need.
+"""What comes from the environment or systemd's credentials only: the keys of a venue account, the token of control.http,
+the key of the models, and the word that real orders need.
 
 Rules of this file: a secret's value is in no message and in no repr; what is missing is told by its name, all at once.
 """
@@ -14,6 +14,12 @@ from livebot.errors import BadInput
 API_KEY, API_SECRET, API_PASSWORD = "LIVEBOT_API_KEY", "LIVEBOT_API_SECRET", "LIVEBOT_API_PASSWORD"
 CONFIRMATION = "LIVEBOT_CONFIRM_LIVE"
 CONTROL_TOKEN = "LIVEBOT_CONTROL_TOKEN"  # noqa: S105  the name of a secret is none
+MODEL_KEY = "LIVEBOT_MODEL_KEY"
+MODEL_KEY_CHARACTERS_MIN = 32
+WITHOUT_MODEL_KEY = (
+    f"{MODEL_KEY} is not set: the digests of models tell of accidents, and not of somebody who can write where they lie; "
+    "`openssl rand -hex 32` makes a key"
+)
 TOKEN_CHARACTERS_MIN = 32
 TOKEN_CHARACTERS_MAX = 1024
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -67,6 +73,22 @@ def control_token(environ: Mapping[str, str]) -> str:
             f"and . _ ~ + / = -, and has {len(token)}; {make}"
         )
     return token
+
+
+def model_key(environ: Mapping[str, str]) -> bytes | None:
+    """What models are sealed with, None if there is none.
+
+    Raises:
+        BadInput: it is too short.
+
+    """
+    key = read_secret(MODEL_KEY, environ)
+    if key and len(key) < MODEL_KEY_CHARACTERS_MIN:
+        raise BadInput(
+            f"{MODEL_KEY} must have at least {MODEL_KEY_CHARACTERS_MIN} characters, and has {len(key)}; `openssl rand -hex 32` "
+            "makes one"
+        )
+    return key.encode() or None
 
 
 def check_confirmation(system: str, environ: Mapping[str, str]) -> None:

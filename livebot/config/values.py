@@ -117,11 +117,6 @@ def filled(value: object) -> object:
     return value
 
 
-def _later(value: object) -> None:
-    if value is not None:
-        raise ValueError("is not available yet; leave it out or write null")
-
-
 _RATIO_EXAMPLE = "0.05 is 5 %"
 _TEXT = Matching(re.compile(rf"[^{_UNREADABLE}]{{1,200}}"), "a text of one line")
 _SYMBOL = Matching(re.compile(rf"[^{_UNREADABLE}]{{1,100}}"), "a symbol such as BTC/USDT")
@@ -140,7 +135,6 @@ SymbolText = Annotated[str, BeforeValidator(_SYMBOL)]
 PathText = Annotated[str, BeforeValidator(_PATH)]
 Name = Annotated[str, BeforeValidator(NAME)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
-Later = Annotated[None, BeforeValidator(_later)]
 
 Count = Annotated[int, BeforeValidator(Number(what="a whole number", at_least=1, at_most=1_000_000, whole=True))]
 CountOrZero = Annotated[int, BeforeValidator(Number(what="a whole number", at_least=0, at_most=1_000_000, whole=True))]

@@ -106,7 +106,8 @@ class Entry:
 
     `limit_price` None means at the market; otherwise the entry rests at that price for `schedule_ms` (None: the
     configured time).  `lifetime_ms` counts from the first fill.  `exits` None means the configured plan.  `confidence` is
-    how much the strategy itself trusts it, a probability in [0, 1]; None: it does not say.
+    how much the strategy itself trusts it, a probability in [0, 1]; None: it does not say.  `evidence` is what a model
+    judges it by: values of its features at the close, in their order (`livebot.strategies.evidence`); empty: nothing.
     """
 
     side: Side
@@ -118,6 +119,7 @@ class Entry:
     exits: ExitPlan | None = None
     reason: str = ""
     confidence: float | None = None
+    evidence: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ class Fact:
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalScheduled(Fact):
-    """A limit entry was decided, approved and saved."""
+    """A limit entry was decided, approved and saved.  `model` (`scope/version`) is what was asked for its confidence."""
 
     quantity: Decimal
     limit_price: Decimal
@@ -59,12 +59,13 @@ class SignalScheduled(Fact):
     take_profit: Decimal
     confidence: float | None
     reason: str
+    model: str | None = None
 
 
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalOpening(Fact):
-    """A market entry was decided, approved and saved."""
+    """A market entry was decided, approved and saved.  `model` as of a scheduled one."""
 
     quantity: Decimal
     reference_price: Decimal
@@ -72,6 +73,7 @@ class SignalOpening(Fact):
     take_profit: Decimal
     confidence: float | None
     reason: str
+    model: str | None = None
 
 
 @quick_init

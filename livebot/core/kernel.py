@@ -147,6 +147,7 @@ def _admit_entry(draft: Draft, signal: Signal, order: OrderRequest) -> None:
         "stop_loss": signal.stop_loss,
         "take_profit": signal.take_profit,
         "confidence": signal.confidence,
+        "model": signal.model,
         "reason": signal.reason,
     }
     if signal.limit_price is None:

@@ -24,6 +24,7 @@ from livebot.core.validation import CheckedEntry, validate
 class Circumstances:
     """What an entry is judged against: last price, equity (both quote), market time, the model's confidence if any.
 
+    `model` is what gave that confidence, `scope/version`.
     `atr` (quote) is the average true range of the strategy's own candles, where the sizing rule looks at it.
     """
 
@@ -31,6 +32,7 @@ class Circumstances:
     equity: Decimal
     ts_ms: int
     confidence: float | None = None
+    model: str | None = None
     atr: float | None = None
 
 
@@ -77,6 +79,7 @@ def propose(state: SymbolState, entry: Entry, now: Circumstances, rules: Rules) 
             schedule_expires_ms=None if checked.limit_price is None else now.ts_ms + checked.schedule_ms,
             exits=entry.exits or rules.exits,
             confidence=confidence,
+            model=now.model,
             reason=entry.reason,
             worst_price=worst,
             reprices_left=limits.reprices if limits is not None else 0,

@@ -52,7 +52,8 @@ class Signal:
     """A sized trade idea.  Prices are on the instrument's ticks, `quantity` on its lot step.
 
     `reference_price` is the last price when it was decided; `schedule_expires_ms` is set for limit entries only.  An
-    entry that is re-priced (`reprices_left` times more) never goes beyond `worst_price`.
+    entry that is re-priced (`reprices_left` times more) never goes beyond `worst_price`.  `model` (`scope/version`) is
+    the one that was asked when it was decided, whatever is in use by now.
     """
 
     number: int
@@ -70,6 +71,7 @@ class Signal:
     reason: str = ""
     worst_price: Decimal | None = None
     reprices_left: int = 0
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

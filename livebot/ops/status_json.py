@@ -5,7 +5,7 @@ an equal value; what may be long is encoded in pieces, so that the event loop is
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from time import perf_counter
@@ -16,7 +16,7 @@ import orjson
 from livebot.core.clusters import ClusterStatus
 from livebot.core.universe_memory import UniverseStatus
 from livebot.errors import Rejected
-from livebot.ports import LimitUse, SignalStatus, SymbolStatus, SystemStatus
+from livebot.ports import LimitUse, ModelStatus, SignalStatus, SymbolStatus, SystemStatus
 
 _EXACT_IN_SIGNAL = ("quantity", "entry_price", "stop_loss", "take_profit", "unrealised")
 
@@ -84,6 +84,7 @@ def decode_status(data: Mapping[str, Any]) -> SystemStatus:
                 "symbols": tuple(_symbol(symbol) for symbol in data["symbols"]),
                 "universe": _universe(data.get("universe")),
                 "clusters": _clusters(data.get("clusters")),
+                "models": _models(data.get("models")),
             }
         )
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
@@ -112,6 +113,12 @@ def _clusters(data: Mapping[str, Any] | None) -> ClusterStatus | None:
     if data is None:
         return None
     return ClusterStatus(**{**data, "largest": tuple((name, size) for name, size in data["largest"])})
+
+
+def _models(data: Sequence[Mapping[str, Any]] | None) -> tuple[ModelStatus, ...] | None:
+    if data is None:
+        return None
+    return tuple(ModelStatus(**{**each, "uncovered": tuple(each["uncovered"])}) for each in data)
 
 
 def _symbol(data: Mapping[str, Any]) -> SymbolStatus:

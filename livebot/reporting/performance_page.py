@@ -6,12 +6,7 @@ its script is read from the installed package when a page is made, and makes a p
 """
 
 import html
-import json
-from base64 import b64encode
 from collections.abc import Sequence
-from hashlib import sha256
-from importlib.metadata import distribution
-from pathlib import Path
 
 from livebot.reporting import formats
 from livebot.reporting.document import Block, Table, html_of, html_table
@@ -20,11 +15,11 @@ from livebot.reporting.page_data import TRADES_EXTREME, Drawn, drawn_trades, pag
 from livebot.reporting.performance_blocks import comparison, details, length, remarks, summary
 from livebot.reporting.performance_report import Part, PerformanceReport
 from livebot.reporting.run_record import ClosedTrade, RunRecord
+from livebot.reporting.script_page import FOOTER, script_page
 from livebot.reporting.shown import clean, minute, price, signed_money, signed_percent, span
 
 BARS_MAX = 40  # symbols; of more the largest gains and losses
-_FOLDER = Path(__file__).with_name("page")
-_SCRIPTS, _STYLE = ("charts.js", "page.js"), "page.css"
+_SCRIPTS = ("charts.js", "page.js")
 
 
 def as_html(record: RunRecord, report: PerformanceReport) -> str:
@@ -41,15 +36,9 @@ def live_page(live: LiveReport) -> str:
 def _page(record: RunRecord, report: PerformanceReport, before: Sequence[Block], after: Sequence[Block]) -> str:
     drawn = drawn_trades(report.trades)
     data = page_data(record, report.trades, drawn)
-    scripts = (plotly_script(), *map(_file, _SCRIPTS))
-    # Inline styles: our bars have their widths as such, and plotly adds style elements whose text no digest foresees.
-    # Images in the text itself: older plotly asks the browser with one what it can show.
-    digests = " ".join(map(_digest, scripts))
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {digests}"
-    title = _html(report.title)
     body = "\n".join(
         (
-            f"<header><h1>{title}</h1><p>{_html(_subtitle(report))}</p></header>",
+            f"<header><h1>{_html(report.title)}</h1><p>{_html(_subtitle(report))}</p></header>",
             html_of(comparison(report)),
             *map(html_of, before),
             f'<div class="tiles">{html_of(summary(report))}</div>',
@@ -59,47 +48,14 @@ def _page(record: RunRecord, report: PerformanceReport, before: Sequence[Block],
             *map(html_of, details(report)),
             *map(html_of, after),
             *map(html_of, remarks(report)),
-            _FOOTER,
+            FOOTER,
         )
     )
-    run = "\n".join(f"<script>{script}</script>" for script in scripts)
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<title>{title}</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<style>{_file(_STYLE)}</style>\n</head>\n<body>\n{body}\n'
-        f'<script type="application/json" id="data">{_json(data)}</script>\n'
-        f"{run}\n</body>\n</html>\n"
-    )
-
-
-def _file(name: str) -> str:
-    return _FOLDER.joinpath(name).read_text("utf-8")
-
-
-def plotly_script() -> str:
-    """plotly.js, 5 MB of text, as the installed package has it; nothing of plotly is imported for it."""
-    path = Path(str(distribution("plotly").locate_file("plotly/package_data/plotly.min.js")))
-    return path.read_text("utf-8")
-
-
-_FOOTER = (
-    "<footer>Times are UTC. Charts: plotly.js, Copyright Plotly, Inc., MIT License (its notice stands in the page's source)."
-    "</footer>"
-)
+    return script_page(report.title, body, data, _SCRIPTS)
 
 
 def _html(text: str) -> str:
     return html.escape(clean(text))
-
-
-def _json(data: object) -> str:
-    """JSON that cannot end its script element."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-
-
-def _digest(script: str) -> str:
-    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
 
 
 def _subtitle(report: PerformanceReport) -> str:

@@ -129,10 +129,15 @@ def _losing_streak(trades: Sequence[ClosedTrade]) -> int:
 
 def exposure(trades: Iterable[ClosedTrade], start_ms: int, end_ms: int) -> Figure:
     """Share of the time from `start_ms` to `end_ms` in which at least one of these trades was open."""
+    return open_share(((trade.opened_ms, trade.closed_ms) for trade in trades), start_ms, end_ms)
+
+
+def open_share(lives: Iterable[tuple[int, int]], start_ms: int, end_ms: int) -> Figure:
+    """The same of anything that was open from one time to another."""
     if end_ms <= start_ms:
         return NotAvailable("no time has passed")
     covered, reached = 0, start_ms
-    for opened_ms, closed_ms in sorted((trade.opened_ms, trade.closed_ms) for trade in trades):
+    for opened_ms, closed_ms in sorted(lives):
         begin, end = max(opened_ms, reached), min(closed_ms, end_ms)
         if end > begin:
             covered += end - begin

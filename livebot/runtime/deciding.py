@@ -23,7 +23,18 @@ from livebot.core.series import CandleSeries
 from livebot.core.signal import Idle, Open
 from livebot.errors import BadInput, Transient
 from livebot.features.timeframes import Gap
-from livebot.runtime.inbox import ContextCame, ContextDeadline, GapCame, HistoryCame, Inbox, Item, Reload, RoundJudged
+from livebot.runtime.asking import Asking
+from livebot.runtime.inbox import (
+    Answered,
+    ContextCame,
+    ContextDeadline,
+    GapCame,
+    HistoryCame,
+    Inbox,
+    Item,
+    Reload,
+    RoundJudged,
+)
 from livebot.runtime.round_wishes import RoundWishes, decision
 from livebot.runtime.side_jobs import SideJobs
 from livebot.runtime.strategy_instance import LONGEST_GAP_MINUTES, StrategyInstance, Taken
@@ -46,8 +57,9 @@ class Deciding:
         self._states = states
         self._shared = shared
         self._waiting: dict[str, int] = {}  # by strategy: the close whose context has been waited for
-        rounds = shared.rounds
-        self.wishes = None if rounds is None else RoundWishes(rounds, inbox, states, shared.portfolio)
+        rounds, desk = shared.rounds, shared.confidences
+        self._wishes = None if rounds is None else RoundWishes(rounds, inbox, states, shared.portfolio)
+        self._asking = None if desk is None else Asking(desk, inbox, states, shared.portfolio, self._spoke_late)
 
     # Histories
 
@@ -68,8 +80,10 @@ class Deciding:
                 return (HistoryCame(instance.strategy_name, await instance.load(self._fetch)),)
 
         instance.cool()
-        if self.wishes is not None:
-            self.wishes.forget(instance)
+        if self._asking is not None:
+            self._asking.forget(instance)
+        if self._wishes is not None:
+            self._wishes.forget(instance)
         self._jobs.start(f"warm-up:{instance.strategy_name}", load)
 
     async def _fetch(self, symbol: str, timeframe: Timeframe, count: int) -> CandleSeries:
@@ -83,8 +97,8 @@ class Deciding:
         instance = self._instance(item.strategy)
         for symbol, taken in instance.warm_up(item.histories).items():
             self._follow(instance, symbol, taken)
-        if self.wishes is not None and instance.warm:
-            self.wishes.expect(instance)
+        if instance.warm:
+            self._expect(instance)
         self._decide_if_due(instance)
         if all(each.warm for each in self._states.instances):
             self._shared.warmed(self._symbol)
@@ -178,8 +192,10 @@ class Deciding:
             self._skip(instance, due)
         elif not instance.missing_context(due):
             instance.due = None
-            if self.wishes is not None:
-                self.wishes.give_up(instance, "another candle has closed before its round was judged")
+            if self._asking is not None:
+                self._asking.give_up(instance, "another candle has closed before the model answered")
+            if self._wishes is not None:
+                self._wishes.give_up(instance, "another candle has closed before its round was judged")
             self._decide(instance, due)
             self._spoke(instance, due)
         elif self._waiting.get(instance.strategy_name) != due:
@@ -201,9 +217,23 @@ class Deciding:
             self._tell(instance, close_ms, None, None, "skipped", ("context_missing", text))
         self._spoke(instance, close_ms)
 
+    def _expect(self, instance: StrategyInstance) -> None:
+        if self._asking is not None:
+            self._asking.expect(instance)
+        if self._wishes is not None:
+            self._wishes.expect(instance)
+
     def _spoke(self, instance: StrategyInstance, close_ms: int) -> None:
-        if self.wishes is not None:
-            self.wishes.spoke(instance, close_ms)
+        """It is done with a close: at the model's desk, and in the round too unless it waits for an answer."""
+        asking = self._asking
+        if asking is not None:
+            asking.spoke(instance, close_ms)
+        if asking is None or not asking.waits(instance):
+            self._spoke_late(instance, close_ms)
+
+    def _spoke_late(self, instance: StrategyInstance, close_ms: int) -> None:
+        if self._wishes is not None:
+            self._wishes.spoke(instance, close_ms)
 
     def _decide(self, instance: StrategyInstance, close_ms: int) -> None:
         if not instance.ready or close_ms <= instance.state.decided_ms:
@@ -259,9 +289,33 @@ class Deciding:
             confidence=None,
             atr=instance.atr,
         )
-        if self.wishes is not None:
-            self.wishes.ask(instance, entry, now)
+        if self._asking is not None and self._asking.judges(instance):
+            if self._wishes is not None:
+                self._wishes.foresee(close_ms)
+            self._asking.ask(instance, entry, now)
+        else:
+            self._weigh(instance, entry, now)
+
+    def answered(self, item: Answered) -> None:
+        """What the model says of what a strategy wants is there."""
+        if self._asking is None:
             return
+        for instance in self._present(item.strategy):
+            answer = self._asking.answered(instance)
+            if answer is None:
+                continue  # about something that was given up
+            entry, now, refused = answer
+            if refused is not None:
+                self._tell(instance, now.ts_ms, entry, now, "refused", refused)
+            else:
+                self._weigh(instance, entry, now)
+            self._spoke_late(instance, now.ts_ms)
+
+    def _weigh(self, instance: StrategyInstance, entry: Entry, now: Circumstances) -> None:
+        if self._wishes is not None:
+            self._wishes.ask(instance, entry, now)
+            return
+        portfolio, close_ms = self._shared.portfolio, now.ts_ms
         candidate = propose(instance.state, entry, now, instance.rules)
         if isinstance(candidate, Refused):
             self._tell(instance, close_ms, entry, now, "refused", (candidate.code, candidate.text))
@@ -277,9 +331,35 @@ class Deciding:
 
     def round_judged(self, item: RoundJudged) -> None:
         """What a strategy wanted has got its verdict."""
-        if self.wishes is not None:
+        if self._wishes is not None:
             for instance in self._present(item.strategy):
-                self.wishes.judged(instance)
+                self._wishes.judged(instance)
+
+    # Giving up
+
+    def give_way(self) -> None:
+        """The symbol's signals are wanted ended, or entries taken back because trading is not ACTIVE any more."""
+        if self._asking is not None:
+            self._asking.give_way()
+        if self._wishes is not None:
+            self._wishes.give_way()
+
+    def stop(self) -> None:
+        """The worker ends in order, with what is at hand: nothing its strategies want comes to anything any more."""
+        if self._asking is not None:
+            self._asking.stop()
+        if self._wishes is not None:
+            self._wishes.stop()
+
+    def close(self) -> None:
+        """The worker has ended; nobody waits for it, and it takes no answer and no verdict any more."""
+        told = () if self._asking is None else self._asking.close()
+        if self._wishes is not None:
+            self._wishes.close()
+        if told:
+            self._shared.publish(told)
+
+    # Telling
 
     def _tell(
         self,

@@ -8,7 +8,7 @@ all inboxes, so that a simulated market can wait for it.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -128,6 +128,13 @@ class RoundJudged:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What the model says of an entry that a strategy wants is there."""
+
+    strategy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Finish what is at hand and return."""
 
@@ -145,6 +152,7 @@ Wish = (
     | Ask
     | Adopt
     | RoundJudged
+    | Answered
     | Stop
 )
 Item = CandleOf | OrderEvent | Wish
@@ -156,6 +164,8 @@ class Activity:
     def __init__(self) -> None:
         """Nothing is going on."""
         self._count = 0
+        self._held = 0
+        self._at_lull: list[Callable[[], None]] = []
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -175,6 +185,33 @@ class Activity:
         self._count -= count
         if self._count <= 0:
             self._idle.set()
+        self._see_lull()
+
+    def hold(self) -> None:
+        """Something waits for the rest of what is going on, and counts as going on itself until `release`."""
+        self._held += 1
+        self.begin()
+
+    def release(self) -> None:
+        """It waits no longer."""
+        self._held -= 1
+        self.end()
+
+    @property
+    def lull(self) -> bool:
+        """Nothing is going on but what waits for the rest."""
+        return self._count <= self._held
+
+    def at_lull(self, call: Callable[[], None]) -> None:
+        """Call once, soon after nothing is going on but what waits for the rest; something may have begun by then."""
+        self._at_lull.append(call)
+        self._see_lull()
+
+    def _see_lull(self) -> None:
+        if self._at_lull and self.lull:
+            calls, self._at_lull = self._at_lull, []
+            for call in calls:
+                asyncio.get_running_loop().call_soon(call)
 
     async def idle(self) -> None:
         """Return when nothing waits and nothing is being worked on."""

@@ -46,6 +46,10 @@ class RoundWishes:
         """It is done with a close."""
         self._rounds.spoke(_key(instance), close_ms)
 
+    def foresee(self, close_ms: int) -> None:
+        """It may want something at a close, and is not done with it yet."""
+        self._rounds.foresee(close_ms)
+
     # What is wanted
 
     def ask(self, instance: StrategyInstance, entry: Entry, now: Circumstances) -> None:
@@ -140,6 +144,7 @@ def decision(
         side=entry.side.value if entry is not None else None,
         confidence=trusted(entry, now) if entry is not None and now is not None else None,
         feature_set=instance.feature_set,
+        model=now.model if now is not None else None,
     )
 
 

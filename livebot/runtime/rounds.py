@@ -121,8 +121,7 @@ class Rounds:
 
     def spoke(self, key: Key, close_ms: int) -> None:
         """It is done with a close, and with all before it: it has asked, wants nothing or could not be asked."""
-        if close_ms > self._ended_ms and close_ms not in self._open:
-            self._begin(close_ms)
+        self.foresee(close_ms)
         for each in tuple(self._open.values()):
             if each.close_ms <= close_ms:
                 self._heard(each, key)
@@ -143,6 +142,11 @@ class Rounds:
 
     # What is wanted
 
+    def foresee(self, close_ms: int) -> None:
+        """Somebody may want something at this close, and says so later: those who are expected now are waited for."""
+        if close_ms > self._ended_ms and close_ms not in self._open:
+            self._begin(close_ms)
+
     def ask(self, wish: Wish, deliver: Callable[[], None]) -> Asked:
         """Enter a wish into the round of its close; `deliver` is called, later, when it was judged."""
         assert wish.key not in self._waiting  # the one before was taken or withdrawn
@@ -153,10 +157,10 @@ class Rounds:
             round_ = self._begin(close_ms)
         if round_ is None:
             round_ = _Open(close_ms, set())
-            self._activity.begin()
+            self._activity.hold()
             self._end(round_, Ending.LATE)
         elif round_.timer is None:
-            self._activity.begin()  # a simulated market waits for the verdict
+            self._activity.hold()  # a simulated market waits for the verdict
             loop = asyncio.get_running_loop()
             round_.timer = loop.call_later(self._settings.deadline_s, self._judge, round_, Ending.DEADLINE)
         asked.round = round_
@@ -227,7 +231,7 @@ class Rounds:
             asked.verdict, asked.round = each.verdict, None
             asked.deliver()
         self._report(round_, why, judged)
-        self._activity.end()
+        self._activity.release()
 
     def _admit(self, candidate: Candidate) -> Approved | Denied:
         age_ms = self._clock.now_ms() - candidate.ts_ms

@@ -25,6 +25,13 @@ class LossAction(Enum):
     FLATTEN = "flatten"
 
 
+class OnDeadline(Enum):
+    """What becomes of an entry whose confidence does not come in time: VETO refuses it, PASS lets it go on without one."""
+
+    VETO = "veto"
+    PASS = "pass"  # noqa: S105 - what may go on, not what lets in
+
+
 class StateAction(Enum):
     """What becomes of trading: REDUCING until it has passed, or HALTED until an operator lifts it."""
 
@@ -154,3 +161,16 @@ class RoundSettings:
 
     deadline_s: float = 0.5
     scorer: Scorer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfidenceSettings:
+    """How models are asked.
+
+    The first question of a close waits `coalesce_s` for the others; nobody waits for an answer longer than `deadline_s`
+    (None: however long it takes, in a market whose time waits for us), and `on_deadline` says what happens then.
+    """
+
+    coalesce_s: float = 0.02
+    deadline_s: float | None = 0.25
+    on_deadline: OnDeadline = OnDeadline.VETO

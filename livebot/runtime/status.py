@@ -78,6 +78,7 @@ def _whole(system: System, symbols: tuple[SymbolStatus, ...]) -> SystemStatus:
         universe=system.universe.status() if system.universe is not None else None,
         config_loaded_ms=system.config_loaded_ms,
         clusters=_clusters(system),
+        models=None if parts.confidences is None else parts.confidences.status(),
     )
 
 
@@ -144,5 +145,7 @@ def _signal(state: SymbolState, last_price: float | None) -> SignalStatus:
         take_profit=held.take_profit if held is not None else signal.take_profit,
         unrealised=held.position.unrealised(price) if held is not None and price is not None else None,
         protected=protected(held, state.orders) if held is not None else None,
+        confidence=signal.confidence,
+        model=signal.model,
         opened_ms=held.opened_ms if held is not None else None,
     )

@@ -8,6 +8,7 @@ from typing import Protocol
 from livebot.core.facts import Fact
 from livebot.core.inputs import SymbolState
 from livebot.ports import CandleFeed, Clock, Decision, SignalStore
+from livebot.runtime.confidence import ConfidenceDesk
 from livebot.runtime.execution import Execution
 from livebot.runtime.instances import Instances
 from livebot.runtime.portfolio import Portfolio
@@ -64,7 +65,8 @@ class Surroundings:
 
     `saved` is told each state once it is durable, and `last_saved` gives it back; `published` is the last sequence of a
     (strategy, symbol) that everyone has been told; `warmed` is told the symbol when its strategies can decide;
-    `loading` are the turns at loading a history; `rounds` None: who comes first is admitted first.
+    `loading` are the turns at loading a history; `rounds` None: who comes first is admitted first; `confidences` None: no
+    model is asked anything.
     """
 
     clock: Clock
@@ -83,3 +85,4 @@ class Surroundings:
     warmed: Callable[[str], None]
     loading: Turns
     rounds: Rounds | None
+    confidences: ConfidenceDesk | None

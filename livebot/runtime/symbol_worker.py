@@ -17,6 +17,7 @@ from livebot.runtime.deciding import Deciding
 from livebot.runtime.follow_up import FollowUp
 from livebot.runtime.inbox import (
     Adopt,
+    Answered,
     Ask,
     CandleOf,
     ContextCame,
@@ -33,7 +34,6 @@ from livebot.runtime.inbox import (
     UnprotectedDeadline,
     Withdraw,
 )
-from livebot.runtime.round_wishes import RoundWishes
 from livebot.runtime.side_jobs import SideJobs
 from livebot.runtime.surroundings import Surroundings
 from livebot.runtime.symbol_reconcile import SymbolReconcile
@@ -100,8 +100,8 @@ class SymbolWorker:
                 self._inbox.done()
         finally:
             self._inbox.close()
-            if self._wishes is not None:
-                self._wishes.close()
+            if self._deciding is not None:
+                self._deciding.close()
             self._jobs.close()
             self._follow_up.close()
 
@@ -139,16 +139,18 @@ class SymbolWorker:
                 await self._adopting.run(item)
             case Stop():
                 self._stopping = True
-                if self._wishes is not None:
-                    self._wishes.stop()
+                if self._deciding is not None:
+                    self._deciding.stop()
             case Failed():
                 raise item.error
-            case HistoryCame() | GapCame() | Reload() | ContextDeadline() | ContextCame() | RoundJudged():
+            case HistoryCame() | GapCame() | Reload() | ContextDeadline() | ContextCame() | RoundJudged() | Answered():
                 self._for_deciding(item)
             case _:
                 self._order_event(item)
 
-    def _for_deciding(self, item: HistoryCame | GapCame | Reload | ContextDeadline | ContextCame | RoundJudged) -> None:
+    def _for_deciding(
+        self, item: HistoryCame | GapCame | Reload | ContextDeadline | ContextCame | RoundJudged | Answered
+    ) -> None:
         deciding = self._deciding
         if deciding is None:
             return  # from before, when somebody still decided
@@ -165,11 +167,8 @@ class SymbolWorker:
                 deciding.context_came(item)
             case RoundJudged():
                 deciding.round_judged(item)
-
-    @property
-    def _wishes(self) -> RoundWishes | None:
-        """What its strategies want in rounds, if there are rounds."""
-        return None if self._deciding is None else self._deciding.wishes
+            case Answered():
+                deciding.answered(item)
 
     def _order_event(self, event: OrderEvent) -> None:
         if self._reconcile.is_outdated(event):
@@ -189,8 +188,8 @@ class SymbolWorker:
     def _leave(self, item: Leave | Withdraw) -> None:
         now_ms = self._shared.clock.now_ms()
         event = ExitRequested(item.reason, now_ms) if isinstance(item, Leave) else EntriesWithdrawn(now_ms)
-        if self._wishes is not None:
-            self._wishes.give_way()
+        if self._deciding is not None:
+            self._deciding.give_way()
         for instance in self._states.instances:
             self._states.apply(instance, event)
 

@@ -19,6 +19,7 @@ from livebot.ports import (
     SignalStore,
 )
 from livebot.runtime.cluster_closes import ClusterParts
+from livebot.runtime.confidence import ConfidenceParts
 from livebot.runtime.inbox import Activity
 from livebot.runtime.portfolio import Portfolio
 from livebot.runtime.problems import Problems
@@ -35,7 +36,7 @@ class SystemParts:
     all the same); `rules` are the terms of a strategy on an instrument; `universe` None: the symbols never change;
     `clusters`: how it is worked out which symbols move together, or the cluster of each symbol that is in one; None: none are;
     `context_symbols` belong to the universe of features made of other symbols whether or not a strategy runs on them;
-    `round` None: who comes first is admitted first; `tell_round` hears of each round.
+    `round` None: who comes first is admitted first; `tell_round` hears of each round; `confidences` None: there are no models.
     """
 
     name: str
@@ -65,3 +66,4 @@ class SystemParts:
     round: RoundSettings | None = None
     tell_round: Callable[[Round], None] = lambda _: None
     trading_states: TradingStateSettings = field(default_factory=TradingStateSettings)
+    confidences: ConfidenceParts | None = None

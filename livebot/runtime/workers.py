@@ -15,6 +15,7 @@ from livebot.core.market import Instrument
 from livebot.core.rules import Rules, sharing_a_position
 from livebot.core.signal import CloseReason, Idle
 from livebot.ports import Decision
+from livebot.runtime.confidence import ConfidenceDesk
 from livebot.runtime.contexts import Contexts
 from livebot.runtime.execution import Execution
 from livebot.runtime.inbox import Inbox, Leave, Stop, Withdraw
@@ -74,6 +75,9 @@ class Workers:
         self.rounds: Rounds | None = None
         if parts.round is not None:
             self.rounds = Rounds(parts.round, parts.portfolio, parts.clock, parts.activity, parts.tell_round)
+        self.confidences: ConfidenceDesk | None = None
+        if parts.confidences is not None:
+            self.confidences = ConfidenceDesk(parts.confidences, parts.clock, parts.activity, parts.problems.report)
         self._shared = self._surroundings()
 
     # Beginning
@@ -212,6 +216,7 @@ class Workers:
             warmed=self.warm.add,
             loading=Turns(HISTORIES_AT_ONCE, HISTORIES_PATIENCE_S),
             rounds=self.rounds,
+            confidences=self.confidences,
         )
 
     def _worker(self, symbol: str, *, compared: bool = False) -> SymbolWorker:

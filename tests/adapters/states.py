@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 from hypothesis import strategies as st
 
 from livebot.core.entry import Averaging, BreakEven, ExitPlan, PartialLevel, Trailing
-from livebot.core.facts import FACT_KINDS, NO_EXPOSURE, Exposure, Fact, SignalClosed, SignalOpened
+from livebot.core.facts import FACT_KINDS, NO_EXPOSURE, Exposure, Fact, SignalClosed, SignalOpened, SignalOpening
 from livebot.core.inputs import SymbolState
 from livebot.core.market import OrderSide, Side
 from livebot.core.order import Fill, Leg, OrderKind, OrderRecord, OrderRequest, OrderStatus
@@ -39,6 +39,25 @@ def a_fact(symbol: str = SYMBOL, sequence: int = 1, *, price: str = "65000.1") -
         price=Decimal(price),
         stop_loss=Decimal(64000),
         take_profit=Decimal(67000),
+    )
+
+
+def an_opening(symbol: str = SYMBOL, sequence: int = 1) -> SignalOpening:
+    """What tells of an entry at the market."""
+    return SignalOpening(
+        strategy=STRATEGY,
+        symbol=symbol,
+        sequence=sequence,
+        ts_ms=NOW_MS + sequence,
+        signal_id=f"{STRATEGY}/{symbol}#1",
+        side=Side.LONG,
+        exposure=NO_EXPOSURE,
+        quantity=Decimal("0.015"),
+        reference_price=Decimal("65000.1"),
+        stop_loss=Decimal(64000),
+        take_profit=Decimal(67000),
+        confidence=None,
+        reason="",
     )
 
 

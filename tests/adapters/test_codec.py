@@ -20,7 +20,18 @@ from livebot.core.order import Leg
 from livebot.core.signal import Open
 from livebot.errors import BadInput, Fatal
 from livebot.ports import PortfolioMemory
-from tests.adapters.states import FACTS, FLOATS, INTEGERS, WHOLE_TEXT, a_close, a_fact, idle, open_state, states
+from tests.adapters.states import (
+    FACTS,
+    FLOATS,
+    INTEGERS,
+    WHOLE_TEXT,
+    a_close,
+    a_fact,
+    an_opening,
+    idle,
+    open_state,
+    states,
+)
 
 STATE: Codec[SymbolState] = Codec(SymbolState)
 FACT: Codec[Fact] = Codec(Fact)
@@ -237,3 +248,35 @@ def test_what_is_not_json_is_refused(data):
 def test_keys_with_half_characters_are_mended_too():
     """They come from outside as well."""
     assert b'{"a?":["?"],"b":1}' == json_of({"a\udc00": ["\udc00"], "b": 1})
+
+
+def test_a_field_that_was_added_is_left_out_while_there_is_nothing_in_it():
+    """So that facts from before read, and are written byte for byte as they were."""
+    before = FACT.to_tree(an_opening())
+    assert "model" not in before
+    assert FACT.from_tree(before) == an_opening()
+    asked = replace(an_opening(), model="trend/20260101T000000Z-0123abcd")
+    assert FACT.to_tree(asked) == {**before, "model": "trend/20260101T000000Z-0123abcd"}
+    assert FACT.from_tree(FACT.to_tree(asked)) == asked
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [(None, "model: nothing at all, or something, is needed, found NoneType None"), (5, "model: a text is needed")],
+)
+def test_what_is_left_out_is_never_written_as_nothing(model, said):
+    """There is one way to write a fact, or the ledger would take it for another."""
+    with pytest.raises(BadInput, match=said):
+        FACT.from_tree({**FACT.to_tree(an_opening()), "model": model})
+
+
+def test_an_added_field_that_does_not_fit_is_named():
+    with pytest.raises(Fatal, match="model: a text is needed, found int 5"):
+        FACT.to_json(replace(an_opening(), model=cast("Any", 5)))
+    with pytest.raises(Fatal, match="reason: a text is needed, found int 5"):
+        FACT.to_json(replace(an_opening(), reason=cast("Any", 5)))
+
+
+def test_a_key_that_nobody_knows_is_refused_beside_one_that_may_be_left_out():
+    with pytest.raises(BadInput, match="keys unknown shape"):
+        FACT.from_tree({**FACT.to_tree(an_opening()), "shape": 1})

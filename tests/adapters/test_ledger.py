@@ -17,7 +17,7 @@ from livebot.adapters.ledger_tables import named, told_apart, url_of
 from livebot.core.facts import Fact, RemainderGone
 from livebot.errors import BadInput, Fatal, Transient
 from livebot.ports import Ledger
-from tests.adapters.states import STRATEGY, SYMBOL, a_close, a_decision, a_fact
+from tests.adapters.states import STRATEGY, SYMBOL, a_close, a_decision, a_fact, an_opening
 from tests.runtime.samples import Teller
 
 FACT: Codec[Fact] = Codec(Fact)
@@ -69,6 +69,31 @@ async def test_a_ledger_from_before_feature_sets_is_read_as_it_is_and_written_wi
         await ledger.close()
     with LedgerReader(path) as reader:
         assert sorted(reader.decisions(), key=lambda each: each.feature_set or "") == [a_decision(), later]
+
+
+async def test_a_ledger_from_before_models_is_read_as_it_is_and_written_with_them(path):
+    """Decisions get the column; facts of then are the same bytes, so that what is told again is no other fact."""
+    opening = replace(an_opening(), confidence=0.7)
+    written = FACT.to_json(opening).decode()
+    assert "model" not in written
+    first = SqlLedger(path, "spot")
+    await first.record((opening,), (a_decision(),))
+    await first.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE decisions DROP COLUMN model")
+        assert connection.execute("SELECT payload FROM facts").fetchall() == [(written,)]
+    connection.close()
+    with LedgerReader(path) as reader:
+        assert list(reader.decisions()) == [a_decision()]
+    later = replace(a_decision(close_ms=1_800_000_060_000), model="trend/20260101T000000Z-0123abcd")
+    asked = replace(opening, sequence=2, model="trend/20260101T000000Z-0123abcd")
+    for _ in range(2):
+        ledger = SqlLedger(path, "spot")
+        await ledger.record((opening, asked), (a_decision(), later))
+        await ledger.close()
+    assert recorded(path) == [opening, asked]
+    with LedgerReader(path) as reader:
+        assert sorted(reader.decisions(), key=lambda each: each.model or "") == [a_decision(), later]
 
 
 async def test_a_batch_may_hold_many_symbols_and_nothing(ledger, path):

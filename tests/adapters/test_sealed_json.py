@@ -28,7 +28,7 @@ def test_a_whole_file_reads_back(file):
 def test_a_file_is_plain_indented_json_with_the_schema_first_and_the_checksum_last(file):
     """People read it, and so does any other program."""
     tree = json.loads(file)
-    assert ("schema", 4) == next(iter(tree.items()))
+    assert ("schema", 5) == next(iter(tree.items()))
     assert ["system", "strategy", "symbol", "sequence"] == list(tree)[1:5]
     assert "checksum" == list(tree)[-1]
     assert b'\n  "symbol": "BTC/USDT:USDT",\n' in file
@@ -73,8 +73,8 @@ def test_an_edit_by_hand_is_damage_even_if_it_is_good_json(file):
 
 def test_a_file_of_another_schema_is_whole_but_not_ours_to_read():
     """It is not damage: the other version of livebot reads it, and nothing may be set aside."""
-    with pytest.raises(Fatal, match="schema 5, and this version of livebot reads 4"):
-        unseal(seal({"schema": 5, "system": "spot"}))
+    with pytest.raises(Fatal, match="schema 6, and this version of livebot reads 5"):
+        unseal(seal({"schema": 6, "system": "spot"}))
 
 
 def test_a_sealed_piece_of_something_else_is_refused():

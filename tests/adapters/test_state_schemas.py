@@ -11,8 +11,9 @@ from livebot.adapters.file_workers import InlineWorkers
 from livebot.adapters.portfolio_store import FilePortfolioStore
 from livebot.adapters.sealed_json import seal, unseal
 from livebot.adapters.signal_store import STATES, FileSignalStore
-from livebot.adapters.state_schemas import SIGNAL_UPGRADES, UNIVERSE_UPGRADES
+from livebot.adapters.state_schemas import CLUSTER_UPGRADES, PORTFOLIO_UPGRADES, SIGNAL_UPGRADES, UNIVERSE_UPGRADES
 from livebot.core.denial import TradingState
+from livebot.core.facts import NO_EXPOSURE, SignalOpening
 from livebot.core.inputs import SymbolState
 from livebot.core.market import Side
 from livebot.core.order import Leg, OrderKind, OrderRecord, OrderStatus
@@ -129,6 +130,64 @@ async def test_a_halt_of_schema_3_stays_a_halt_and_what_was_paused_stays_so(tmp_
     assert memory == await store.load()
 
 
-@pytest.mark.parametrize("upgrades", [SIGNAL_UPGRADES, UNIVERSE_UPGRADES])
-def test_other_files_of_schema_3_look_as_they_do_now(upgrades):
-    assert {"system": "spot"} == unseal(seal({"schema": 3, "system": "spot"}), upgrades)
+@pytest.mark.parametrize(
+    ("upgrades", "tree"), [(SIGNAL_UPGRADES, {"signal": {"type": "Idle"}}), (UNIVERSE_UPGRADES, {"system": "spot"})]
+)
+def test_other_files_of_schema_3_look_as_they_do_now(upgrades, tree):
+    assert tree == unseal(seal({"schema": 3, **tree}), upgrades)
+
+
+def _told_of_its_opening() -> SymbolState:
+    state = open_state()
+    assert isinstance(state.signal, Open)
+    signal = state.signal.signal
+    opening = SignalOpening(
+        strategy=STRATEGY,
+        symbol=SYMBOL,
+        sequence=40,
+        ts_ms=signal.created_ms,
+        signal_id=f"{STRATEGY}/{SYMBOL}#12",
+        side=Side.LONG,
+        exposure=NO_EXPOSURE,
+        quantity=signal.quantity,
+        reference_price=signal.reference_price,
+        stop_loss=signal.stop_loss,
+        take_profit=signal.take_profit,
+        confidence=0.73,
+        reason=signal.reason,
+    )
+    return replace(state, outbox=(opening, *state.outbox))
+
+
+@pytest.mark.parametrize(("name", "expected"), [("idle", idle(sequence=41)), ("open", _told_of_its_opening())])
+async def test_a_state_file_of_schema_4_is_read_and_next_written_as_it_is_now(tmp_path, name, expected):
+    """Until then no model was asked, neither about the signal nor about what is on its way to the ledger."""
+    store = FileSignalStore(tmp_path, SYSTEM, DurableFiles(RecordingFiles(), InlineWorkers()))
+    path = store.path_of(STRATEGY, SYMBOL)
+    path.parent.mkdir(parents=True)
+    path.write_bytes((WRITTEN.with_name("schema_4") / f"{name}.json").read_bytes())
+    loaded = await store.load()
+    assert ((expected,), ()) == (loaded.states, loaded.damaged)
+
+
+@pytest.mark.parametrize("tree", [{}, {"signal": None}, {"signal": {"signal": 5}}])
+def test_what_never_was_a_state_of_schema_4_is_damage(tree):
+    with pytest.raises(BadInput, match="not a state of schema 4"):
+        unseal(seal({"schema": 4, **tree}), SIGNAL_UPGRADES)
+
+
+@pytest.mark.parametrize("upgrades", [PORTFOLIO_UPGRADES, UNIVERSE_UPGRADES, CLUSTER_UPGRADES])
+def test_other_files_of_schema_4_look_as_they_do_now(upgrades):
+    assert {"system": "spot"} == unseal(seal({"schema": 4, "system": "spot"}), upgrades)
+
+
+async def test_a_signal_keeps_the_model_that_opened_it(tmp_path):
+    """Over a restart, whatever model is in use by then."""
+    state = open_state()
+    assert isinstance(state.signal, Open)
+    opened = replace(state.signal, signal=replace(state.signal.signal, model="trend/20260101T000000Z-0123abcd"))
+    state = replace(state, signal=opened)
+    store = FileSignalStore(tmp_path, SYSTEM, DurableFiles(RecordingFiles(), InlineWorkers()))
+    await store.save(state)
+    again = await FileSignalStore(tmp_path, SYSTEM, DurableFiles(RecordingFiles(), InlineWorkers())).load()
+    assert ((state,), ()) == (again.states, again.damaged)

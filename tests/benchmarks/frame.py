@@ -27,6 +27,10 @@ _IDLE_S = 0.5
 Numbers = Mapping[str, float]
 
 
+class NotHere(Exception):
+    """What would be measured needs something that this machine does not have; the text says what."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """`values` are medians over the runs, in the unit that their name ends with; `spread` lowest and highest of the runs."""

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks.frame import Benchmark, LagProbe, Measured, is_met, line_of, machine, over_runs, quantile
+from tests.benchmarks.frame import Benchmark, LagProbe, Measured, NotHere, is_met, line_of, machine, over_runs, quantile
 
 
 def benchmark(measure=lambda: over_runs([{"p99_ms": 4.0}]), name="quick"):
@@ -75,6 +75,17 @@ def test_one_that_cannot_run_fails_the_command_and_not_the_others(monkeypatch, c
     assert "broken: RuntimeError: no disk" in told.err
     assert [json.loads(line)["benchmark"] for line in told.out.splitlines()] == ["quick"]
     assert command.main(["quick"]) == 0
+
+
+def test_one_that_lacks_what_it_measures_is_left_out_by_name(monkeypatch, capsys):
+    def lacking():
+        raise NotHere("there are no candles")
+
+    monkeypatch.setattr(command, "ALL", (benchmark(lacking, "real"), benchmark()))
+    assert command.main([]) == 0
+    told = capsys.readouterr()
+    assert told.err == "real: left out, there are no candles\n"
+    assert [json.loads(line)["benchmark"] for line in told.out.splitlines()] == ["quick"]
 
 
 def test_a_name_that_there_is_not_is_told(capsys):

@@ -184,9 +184,9 @@ def test_what_must_be_there():
             "paths: {signals: state/x}",
             "config.yaml:6: paths: the four folders must differ, and none may lie inside another",
         ),
-        # what comes later
-        ("model: {scope: x}", "config.yaml:6: model: is not available yet; leave it out or write null"),
-        ("model: []", "config.yaml:6: model: is not available yet; leave it out or write null"),
+        # the model
+        ("model: {coverage: 1}", "config.yaml:6: model.coverage: unknown key; it belongs under model.history"),
+        ("model: []", "config.yaml:6: model: must be a mapping of keys, is a list"),
         ("universe: top", "config.yaml:6: universe: must be a mapping of keys, is 'top'"),
         # the simulator
         (

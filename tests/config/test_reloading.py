@@ -84,7 +84,7 @@ def test_every_row_of_the_table_is_of_a_key(rule):
 
 @pytest.mark.parametrize("key", [key for key in LEAVES if key != "strategies"])
 def test_a_change_of_any_key_is_seen_and_judged_by_its_row(key):
-    old = loaded()
+    old = loaded(BASE + "model: {}\n") if key.startswith("model.") else loaded()
     new = replace(old, config=changed(old.config, key))
     found = changes_of(old, new)
     assert len(found) == 1

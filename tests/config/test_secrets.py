@@ -2,7 +2,8 @@
 
 import pytest
 
-from livebot.config.secrets import check_confirmation, read_secrets
+from livebot.adapters.redaction import Redaction, secrets_of
+from livebot.config.secrets import check_confirmation, model_key, read_secrets
 from livebot.errors import BadInput
 
 
@@ -43,3 +44,18 @@ def test_real_money_needs_the_name_of_the_system():
     for word in ("", "yes", "perp-2"):
         with pytest.raises(BadInput, match=r"set LIVEBOT_CONFIRM_LIVE=perp-1"):
             check_confirmation("perp-1", {"LIVEBOT_CONFIRM_LIVE": word})
+
+
+def test_the_key_of_the_models_comes_from_there_too(tmp_path):
+    (tmp_path / "LIVEBOT_MODEL_KEY").write_text("0123456789abcdef0123456789abcdef\n")
+    assert model_key({"CREDENTIALS_DIRECTORY": str(tmp_path)}) == b"0123456789abcdef0123456789abcdef"
+    assert model_key({}) is None
+    with pytest.raises(BadInput, match="at least 32 characters, and has 31") as caught:
+        model_key({"LIVEBOT_MODEL_KEY": "a" * 31})
+    assert "aaa" not in str(caught.value)
+
+
+def test_the_key_of_the_models_is_in_no_text():
+    environ = {"LIVEBOT_MODEL_KEY": "0123456789abcdef0123456789abcdef"}
+    text = Redaction(secrets_of(environ))("sealed with 0123456789abcdef0123456789abcdef")
+    assert text == "sealed with [secret]"

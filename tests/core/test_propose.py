@@ -135,3 +135,21 @@ def test_a_models_confidence_stands_above_the_strategys(of_model, of_strategy, e
     candidate = propose(EMPTY, entry, now, RULES)
     if of_strategy != 1.5:
         assert candidate.confidence == candidate.signal.confidence == expected
+
+
+@pytest.mark.parametrize("changes", [{}, {"limit_price": 80.0, "stop_loss": 78.0, "schedule_ms": 2 * MINUTE_MS}])
+def test_a_signal_and_what_tells_of_it_say_which_model_was_asked(changes):
+    """None where none was."""
+    for model in (None, "trend/20260101T000000Z-0123abcd"):
+        candidate = propose(EMPTY, replace(LONG_ENTRY, **changes), replace(NOW, model=model), RULES)
+        assert isinstance(candidate, Candidate)
+        assert candidate.signal is not None
+        made = step(EMPTY, Admitted(approve(candidate), NOW.ts_ms), RULES)
+        assert candidate.signal.model == made.facts[0].model == model
+        assert made.facts[0].confidence == 0.6
+
+
+def test_evidence_is_nothing_to_who_sizes_and_checks():
+    """A model has looked at it; what is not a number in it is that model's affair."""
+    told = replace(LONG_ENTRY, evidence=(1.0, float("nan")))
+    assert propose(EMPTY, told, NOW, RULES) == propose(EMPTY, LONG_ENTRY, NOW, RULES)

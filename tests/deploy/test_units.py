@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEPLOY = CHECKOUT / "deploy"
 UNIT = DEPLOY / "livebot@.service"
+RETRAIN = DEPLOY / "livebot-retrain@.service"
 SCRIPTS = sorted(DEPLOY.glob("*.sh"))
 NEWER_KEYS = ("RestartSteps", "RestartMaxDelaySec", "RestartMode")  # than systemd 252, which says so and goes on
 EXPOSURE_MAX = 2.0
@@ -27,10 +28,10 @@ def tool(name: str) -> str:
     return found
 
 
-def settings() -> dict[str, list[str]]:
-    """Every key of the unit with its values."""
+def settings(unit: Path = UNIT) -> dict[str, list[str]]:
+    """Every key of a unit with its values."""
     found: dict[str, list[str]] = {}
-    for line in UNIT.read_text().splitlines():
+    for line in unit.read_text().splitlines():
         if "=" in line and not line.startswith("#"):
             key, _, value = line.partition("=")
             found.setdefault(key, []).append(value)
@@ -45,13 +46,27 @@ def seconds(text: str) -> float:
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """Copies that name a program which is here, because `verify` looks for it."""
-    for file in (*DEPLOY.glob("*.service"), *DEPLOY.glob("*.slice")):
-        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", file.read_text(), flags=re.MULTILINE)
+    for file in (*DEPLOY.glob("*.service"), *DEPLOY.glob("*.slice"), *DEPLOY.glob("*.timer")):
+        text = re.sub(
+            r"^(ExecStart(?:Pre)?=-?)/opt/\S+|(ExecStart=)/usr/local/\S+",
+            r"\1\2/bin/true",
+            file.read_text(),
+            flags=re.MULTILINE,
+        )
         (tmp_path / file.name).write_text(text)
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["livebot@.service", "livebot-failure@.service", "livebot.slice"])
+UNITS = (
+    "livebot@.service",
+    "livebot-failure@.service",
+    "livebot.slice",
+    "livebot-retrain@.service",
+    "livebot-retrain@.timer",
+)
+
+
+@pytest.mark.parametrize("name", UNITS)
 def test_systemd_understands_every_line(units: Path, name: str) -> None:
     run = subprocess.run([tool("systemd-analyze"), "verify", units / name], capture_output=True, text=True, check=False)
     # unknown keys are complaints that leave the exit code 0; other units of the machine are none of ours
@@ -60,8 +75,9 @@ def test_systemd_understands_every_line(units: Path, name: str) -> None:
     assert (run.returncode, said) == (0, [])
 
 
-def test_little_is_exposed(units: Path) -> None:
-    command = [tool("systemd-analyze"), "security", "--offline=true", "--no-pager", units / "livebot@.service"]
+@pytest.mark.parametrize("name", ["livebot@.service", "livebot-retrain@.service"])
+def test_little_is_exposed(units: Path, name: str) -> None:
+    command = [tool("systemd-analyze"), "security", "--offline=true", "--no-pager", units / name]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"Overall exposure level for .*: (\d+\.\d+)", run.stdout)
     assert found, run.stdout + run.stderr
@@ -83,14 +99,79 @@ def test_the_unit_and_the_code_mean_the_same() -> None:
     from livebot.bootstrap.service import STALE
     from livebot.cli.as_service import EX_CONFIG
     from livebot.config.running import RuntimeConfig
-    from livebot.config.secrets import API_KEY, API_PASSWORD, API_SECRET, CONTROL_TOKEN
+    from livebot.config.secrets import API_KEY, API_PASSWORD, API_SECRET, CONTROL_TOKEN, MODEL_KEY
 
     keys = settings()
     assert str(EX_CONFIG) in keys["RestartPreventExitStatus"][0].split()
     sealed = {value.partition(":")[0] for value in keys["LoadCredentialEncrypted"]}
-    assert sealed == {API_KEY, API_SECRET, API_PASSWORD, CONTROL_TOKEN}
+    assert sealed == {API_KEY, API_SECRET, API_PASSWORD, CONTROL_TOKEN, MODEL_KEY}
     assert seconds(keys["TimeoutStopSec"][0]) > RuntimeConfig().shutdown_seconds
     assert STALE in (DEPLOY / "README.md").read_text()
+
+
+HARDENING = (
+    *("NoNewPrivileges", "CapabilityBoundingSet", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices"),
+    *("PrivateUsers", "PrivateIPC", "ProtectProc", "ProcSubset", "RestrictAddressFamilies", "RestrictNamespaces"),
+    *(
+        "RestrictSUIDSGID",
+        "MemoryDenyWriteExecute",
+        "SystemCallFilter",
+        "DevicePolicy",
+        "KeyringMode",
+        "UMask",
+        "LimitCORE",
+    ),
+)
+
+
+def test_a_training_is_as_hardened_as_the_daemon_and_cannot_write_what_the_daemon_keeps() -> None:
+    daemon, training = settings(), settings(RETRAIN)
+    for key in HARDENING:
+        assert training[key] == daemon[key], key
+    assert training["StateDirectory"] == ["livebot/%i/models livebot/%i/candles"]
+    assert "ReadWritePaths" not in training
+
+
+def test_a_training_gives_way_to_the_daemon_and_gets_no_key_of_a_venue() -> None:
+    from livebot.config.secrets import MODEL_KEY
+
+    keys = settings(RETRAIN)
+    assert int(keys["CPUWeight"][0]) < 100  # the weight of whoever says nothing
+    assert int(keys["Nice"][0]) > 0
+    assert int(keys["OOMScoreAdjust"][0]) > 0
+    assert int(keys["MemoryMax"][0].rstrip("%")) <= 50
+    assert keys["Type"] == ["oneshot"]
+    assert {value.partition(":")[0] for value in keys["LoadCredentialEncrypted"]} == {MODEL_KEY}
+
+
+def test_the_timer_asks_only_for_what_is_due_and_the_command_line_is_one_of_the_cli() -> None:
+    from typer.main import get_command
+
+    from livebot.cli.app import app
+
+    for key in ("ExecStart", "ExecStartPre"):
+        (line,) = settings(RETRAIN)[key]
+        words = (
+            line.removeprefix("-")
+            .replace("${LIVEBOT_TRAIN_SINCE}", "100d")
+            .replace("${LIVEBOT_TRAIN_TIMEFRAME}", "1m")
+            .split()[1:]
+        )
+        command = get_command(app)
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        found = command.make_context("livebot", words).params
+        assert key == "ExecStartPre" or found["if_due"] is True
+    assert settings(DEPLOY / "livebot-retrain@.timer")["WantedBy"] == ["timers.target"]
+
+
+def test_the_installer_puts_in_and_takes_away_every_unit() -> None:
+    text = (DEPLOY / "install.sh").read_text()
+    listed = re.search(r"UNIT_FILES=\(([^)]*)\)", text)[1].split()
+    assert sorted(listed) == sorted(
+        path.name for pattern in ("*.service", "*.slice", "*.timer") for path in DEPLOY.glob(pattern)
+    )
+    assert "livebot-retrain@*.timer" in text[text.index("uninstall() {") :]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -12,8 +12,9 @@ from html.parser import HTMLParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livebot.reporting.performance_page import BARS_MAX, as_html, live_page, plotly_script
+from livebot.reporting.performance_page import BARS_MAX, as_html, live_page
 from livebot.reporting.performance_report import performance
+from livebot.reporting.script_page import plotly_script
 from livebot.reporting.shown import minute
 from tests.reporting.records import HOUR_MS, START_MS, record, run, trade
 from tests.reporting.rows import DECISIONS, FACTS, closed, decision, live
@@ -98,7 +99,7 @@ def test_a_page_takes_about_five_megabytes():
 
 def test_nothing_of_plotly_is_imported_for_a_page():
     program = (
-        "import sys; from livebot.reporting.performance_page import plotly_script; plotly_script(); "
+        "import sys; from livebot.reporting.script_page import plotly_script; plotly_script(); "
         "print([name for name in sys.modules if name.startswith('plotly')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

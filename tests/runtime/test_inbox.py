@@ -256,3 +256,29 @@ def test_two_symbols_share_one_activity():
     assert not activity.quiet
     second.close()
     assert activity.quiet
+
+
+def test_a_lull_is_when_only_those_who_wait_for_it_are_left():
+    """Each is told once; who is too late for one is told at the next."""
+
+    async def main():
+        activity, told = Activity(), []
+        activity.begin()
+        activity.hold()
+        activity.at_lull(lambda: told.append(1))
+        await settle()
+        assert not told
+        assert not activity.lull
+        activity.end()
+        await settle()
+        assert told == [1]
+        assert activity.lull
+        assert not activity.quiet
+        activity.at_lull(lambda: told.append(2))
+        await settle()
+        activity.release()
+        await settle()
+        assert told == [1, 2]
+        assert activity.quiet
+
+    run(main())

@@ -121,7 +121,9 @@ def installing_again_changes_nothing() -> str:
 
 def systemd_understands_the_units() -> str:
     DROP_INS.mkdir(exist_ok=True)
-    said = sh("systemd-analyze verify livebot@alpha.service livebot-failure@alpha.service livebot.slice")
+    said = sh(
+        "systemd-analyze verify livebot@alpha.service livebot-failure@alpha.service livebot.slice livebot-retrain@alpha.timer"
+    )
     assert "livebot" not in said, said
     found = sh("systemd-analyze security --offline=true --threshold=20 /etc/systemd/system/livebot@.service | tail -1")
     score = float(re.search(r"(\d+\.\d+)", found)[1])

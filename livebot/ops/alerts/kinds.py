@@ -113,6 +113,8 @@ SOURCES: tuple[Source, ...] = (
         "It goes on until the venue shows that nothing is left, and what is open keeps its stop meanwhile.  What cannot wait "
         "can be closed at the venue by hand: that is noticed.",
     ),
+    Source("model-stale:", Kind.MODEL_STALE),
+    Source("drift:", Kind.MODEL_STALE),
     Source(CHANNEL, Kind.CHANNEL, "What it should have told waits, as far as there is room, and is tried again."),
 )
 _OTHER = Source("", Kind.DAEMON)

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from livebot.core.denial import DenialCode, TradingState
 from livebot.ops.metrics.measurements import Measurements
+from livebot.ops.metrics.model_families import model_families
 from livebot.ops.metrics.rising import Rising
 from livebot.ops.metrics.shapes import counter, gauge, histogram, labelled
 from livebot.ops.metrics.tables import COUNTS, FEED, ORDER_OUTCOMES, OUTCOMES, WORKER_STATES
@@ -56,6 +57,8 @@ class Families:
         yield from _decisions(measured)
         yield from _inside(measured)
         yield from self._venue(measured)
+        if measured.models is not None:
+            yield from model_families(status, measured.models, self._symbols_max)
 
     def _kept(self, status: SystemStatus, measured: Measurements) -> frozenset[str]:
         """The strategies that have series of their own."""

@@ -28,6 +28,23 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """What was asked of models, and how far they have moved.
+
+    `answers` by outcome: judged, passed, or the code of a refusal; `sizes` questions a batch, `waits` seconds from a
+    question to its answer, `late` those without one in time, `differences` between a model's confidence and those in its
+    shadow; `drift` by scope and figure.
+    """
+
+    answers: Mapping[str, int]
+    sizes: Distribution
+    waits: Distribution
+    late: int
+    differences: Distribution
+    drift: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
     """As of now; what counts, counts from the start of the process, except `realised`.
 
@@ -37,7 +54,7 @@ class Measurements:
     fate nobody knows now.  `reservations`: approved orders that no fact tells of yet; `reserved` is their notional.
     `saves`: what a group of files took until it was durable.  `listeners`: by name and event.  `foreign_symbols`: where
     something is that is not ours.  `feed`: what has happened to candles, by event; empty where nobody counts.  `waits`:
-    by what waited; empty where the venue has no limits.
+    by what waited; empty where the venue has no limits.  `models`: None where none is asked anything.
     """
 
     delays: Distribution
@@ -58,6 +75,7 @@ class Measurements:
     foreign_symbols: int
     feed: Mapping[str, int]
     waits: Mapping[str, Waits]
+    models: Models | None = None
 
 
 Measure = Callable[[], Measurements]

@@ -28,6 +28,31 @@ COUNTS: Mapping[str, tuple[str, str]] = {
     "refused_candles": ("livebot_candles_refused", "Candles that cannot be true."),
 }
 
+ANSWERS = (
+    "judged",
+    "passed",
+    "model_missing",
+    "model_uncovered",
+    "model_stale",
+    "model_unlike",
+    "model_threshold",
+    "model_late",
+    "model_failed",
+)
+
+# By name of a figure of drift: name and meaning.
+DRIFT: Mapping[str, tuple[str, str]] = {
+    "feature_stability": (
+        "livebot_model_feature_stability",
+        "Population stability index of the feature that moved most.",
+    ),
+    "score_stability": ("livebot_model_score_stability", "Population stability index of the model's confidences."),
+    "hit_rate": ("livebot_model_hit_rate", "Share of the last trades of the model that won."),
+    "expected_hit_rate": ("livebot_model_expected_hit_rate", "Its mean confidence in those trades."),
+    "calibration_error": ("livebot_model_calibration_error", "Mean difference between its confidence and what won."),
+    "cusum": ("livebot_model_cusum", "Sum of log-likelihoods that its hit rate has fallen."),
+}
+
 # By key of the feed's counts.
 FEED: Mapping[str, tuple[str, str]] = {
     "heard": ("livebot_feed_updates", "Candle updates that the stream told."),

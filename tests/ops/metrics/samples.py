@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from livebot.core.distribution import Distribution
 from livebot.ops.metrics.families import Families
-from livebot.ops.metrics.measurements import Lag, Measurements, Waits
+from livebot.ops.metrics.measurements import Lag, Measurements, Models, Waits
 from livebot.ops.metrics.page import MetricsPage
 from tests.ops.fake_control import FakeControl
 
@@ -49,6 +49,14 @@ def some_measurements(**changes):
             "unreadable": 0,
             "let_go": 1,
         },
+        "models": Models(
+            answers={"judged": 7, "model_stale": 2},
+            sizes=distribution(3, 7),
+            waits=distribution(0.02),
+            late=3,
+            differences=distribution(0.05),
+            drift={},
+        ),
         "waits": {"orders": Waits(count=3, seconds=1.5), "requests": Waits(count=8, seconds=20.25)},
     }
     return Measurements(**{**values, **changes})

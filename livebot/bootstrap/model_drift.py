@@ -1,0 +1,117 @@
+"""The drift watch inside a daemon: fed from the bus and from what models answer, and looked at on the models' own thread.
+
+Rules of this file: hearing and seeing only put aside, so that neither the loop nor an answer waits; one thread alone touches
+the watch; what is put aside between two looks is bounded, the oldest goes first.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.ledger_reader import LedgerReader
+from livebot.core.facts import EntryCancelled, Fact, SignalClosed, SignalOpening, SignalScheduled
+from livebot.errors import BadInput, LivebotError
+from livebot.learning.drift import DriftTerms
+from livebot.learning.drift_watch import SOURCE, DriftWatch, ModelStanding, problems_of
+from livebot.learning.due import Trigger, write_triggers
+from livebot.learning.manifest import Manifest
+from livebot.learning.registry import Registry
+from livebot.model_ports import Judgement, Question
+from livebot.ports import Decision
+
+FACTS_MAX = 20_000
+BATCHES_MAX = 2_000
+FILE_SOURCE = "drift-file"
+
+_HEARD = (SignalScheduled, SignalOpening, EntryCancelled, SignalClosed)
+
+
+class ModelDrift:
+    """A Listener; `look` is called by one thread only."""
+
+    name = "drift"
+
+    def __init__(self, terms: DriftTerms, registry: Registry, state: Path, system: str) -> None:
+        """Nothing was heard."""
+        self._registry = registry
+        self._watch = DriftWatch(terms, self._manifest)
+        self._state = state
+        self._system = system
+        self._facts: deque[Fact] = deque(maxlen=FACTS_MAX)
+        self._batches: deque[tuple[Sequence[Question], Sequence[Judgement]]] = deque(maxlen=BATCHES_MAX)
+        self._triggers: tuple[Trigger, ...] | None = None  # as they were last written
+        self._worn: set[str] = set()  # the sources of problems that stand
+        self.figures: Mapping[str, Mapping[str, float]] = {}
+
+    def hear(self, items: Iterable[Fact | Decision]) -> None:
+        """What the bus publishes."""
+        self._facts.extend(item for item in items if isinstance(item, _HEARD))
+
+    def saw(self, questions: Sequence[Question], judgements: Sequence[Judgement]) -> None:
+        """What models were asked and what they answered."""
+        self._batches.append((questions, judgements))
+
+    def recall(self, ledger: Path, since_ms: int) -> None:
+        """What became of signals from then on, before this process; once, before anything is heard; blocking.
+
+        Raises:
+            BadInput, Transient: the ledger cannot be read.
+
+        """
+        if ledger.is_file():
+            with LedgerReader(ledger) as reader:
+                self._watch.hear(reader.outcomes(since_ms))
+
+    def look(self, now_ms: int) -> dict[str, str | None]:
+        """What is wrong with each model (None: nothing any more), by source of a problem; asks for trainings; blocking."""
+        while self._batches:
+            self._watch.saw(*self._batches.popleft())
+        while self._facts:
+            self._watch.hear((self._facts.popleft(),))
+        standings = self._watch.standings()
+        self.figures = {each.model.rpartition("/")[0]: _figures(each) for each in standings}
+        found = problems_of(standings)
+        gone = self._worn - found.keys()
+        self._worn = {source for source, sentence in found.items() if sentence is not None}
+        return {**dict.fromkeys(gone), **found, FILE_SOURCE: self._ask_for_training(standings, found, now_ms)}
+
+    def _ask_for_training(
+        self, standings: Sequence[ModelStanding], found: Mapping[str, str | None], now_ms: int
+    ) -> str | None:
+        since = {each.model: each.since_ms for each in self._triggers or ()}
+        triggers = tuple(
+            Trigger(strategy=each.strategy, model=each.model, why=why, since_ms=since.get(each.model, now_ms))
+            for each in standings
+            if (why := found[SOURCE + each.model.rpartition("/")[0]]) is not None
+        )
+        known = {(each.strategy, each.model) for each in self._triggers or ()}
+        if known == {(each.strategy, each.model) for each in triggers}:
+            return None  # the words may differ from look to look
+        try:
+            write_triggers(self._state, self._system, triggers, SystemFiles())
+        except LivebotError as error:
+            return f"{error}; `livebot train --if-due` does not hear that a model wears out until it can be written"
+        self._triggers = triggers
+        return None
+
+    def _manifest(self, model: str) -> Manifest | None:
+        scope, _, version = model.rpartition("/")
+        try:
+            return self._registry.manifest(scope, version)
+        except BadInput:
+            return None  # it is told by who loads it
+
+
+def _figures(standing: ModelStanding) -> dict[str, float]:
+    """What is drawn over time: indexes, hit rate, calibration error and the sum of log-likelihoods, where they are known."""
+    trades = standing.all_symbols
+    values = {
+        "feature_stability": max(standing.indexes.values(), default=None),
+        "score_stability": standing.score_index,
+        "hit_rate": trades.won,
+        "expected_hit_rate": trades.said,
+        "calibration_error": trades.error,
+        "cusum": trades.cusum if trades.trades else None,
+    }
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,253 @@
+"""One training, from a plan to a version that is used, kept in shadow, or refused with the cause.
+
+Rules of this file: what is saved is what was judged: the newest window is kept from training altogether, and nothing is
+fitted again afterwards; whatever fails leaves the model in use as it was; nothing here knows the clock or the config.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from livebot.backtest.plan import BacktestPlan
+from livebot.core.market import DAY_MS
+from livebot.core.series import Floats
+from livebot.errors import BadInput, LivebotError
+from livebot.learning.building import BuiltDataset, build_dataset
+from livebot.learning.champion import Floor, Showing, Verdict, judge, showing, split, unfiltered, window_start
+from livebot.learning.dataset import Dataset
+from livebot.learning.description import Description
+from livebot.learning.fitting import fit
+from livebot.learning.history_needs import HistoryTerms
+from livebot.learning.loaded import LoadedModel
+from livebot.learning.manifest import ModelFormat, Plain
+from livebot.learning.predictor import Fitted
+from livebot.learning.registry import Registry
+from livebot.learning.spec import SymbolBalance, TrainingSpec
+from livebot.learning.weights import weighted
+
+CURRENT, CHALLENGER, SAVED, REFUSED = "current", "challenger", "saved", "refused"
+
+Tell = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """One model to train: of which strategy and scope, as what, and what it has to show.
+
+    `promote` None: by the floor; True: whatever it shows; False: it is only saved.  `threshold` None: the one it found.
+    """
+
+    strategy: str
+    scope: str
+    spec: TrainingSpec
+    window_ms: int
+    floor: Floor = field(default_factory=Floor)
+    threshold: float | None = None
+    promote: bool | None = None
+    balance: SymbolBalance = SymbolBalance.NONE
+    format: ModelFormat = ModelFormat.JOBLIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What came of a lesson: `state` is current, challenger, saved or refused; `told` says why, in sentences.
+
+    Rows are counted: trained on, and of the window.  `version` is None if none was saved.
+    """
+
+    strategy: str
+    scope: str
+    state: str
+    version: str | None = None
+    covered: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
+    rows: int = 0
+    window_rows: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class School:
+    """What all lessons of one run share.  `created_ms` names the versions (UTC)."""
+
+    registry: Registry
+    created_ms: int
+    jobs: int = 1
+    tell: Tell = lambda _what, _done, _all: None
+
+
+def built_of(
+    plan: BacktestPlan, strategy: str, features: str, history: HistoryTerms, balance: SymbolBalance, tell: Tell
+) -> BuiltDataset:
+    """The rows of a strategy.
+
+    Raises:
+        BadInput: no symbol has history enough, or the strategy cannot be asked; naming it and the mend.
+
+    """
+    return build_dataset(
+        plan,
+        strategy,
+        features=features,
+        history=history,
+        balance=balance,
+        progress=lambda done, whole: tell(f"{strategy}: looking for its entries", done, whole),
+    )
+
+
+def learn(school: School, lesson: Lesson, built: BuiltDataset, plan: BacktestPlan) -> Trained:
+    """Train, save, judge, and use what may be used.
+
+    Whatever is wrong with rows, estimator, registry or disk is told in the outcome (`refused`), and changes nothing.
+    """
+    short = tuple(each.symbol for each in built.histories if each.problem)
+    try:
+        return _learn(school, lesson, built, plan, short)
+    except LivebotError as error:
+        return Trained(
+            strategy=lesson.strategy,
+            scope=lesson.scope,
+            state=REFUSED,
+            short=short,
+            told=(str(error), *built.notes, *_dropped(built.dataset)),
+        )
+
+
+def _learn(school: School, lesson: Lesson, built: BuiltDataset, plan: BacktestPlan, short: tuple[str, ...]) -> Trained:
+    dataset, registry = built.dataset, school.registry
+    champion, notes = _champion(registry, lesson.scope, dataset)
+    start_ms = window_start(
+        built.end_ms, lesson.window_ms, None if champion is None else champion.manifest.train_end_ms
+    )
+    older, window = split(dataset, start_ms)
+    if not len(older):
+        raise BadInput(f"no row of {lesson.strategy} ended before the newest window begins: give a longer history")
+    training = weighted(older, lesson.balance)
+    spec = replace(lesson.spec, turnover=turnover_of(plan, start_ms)) if not lesson.spec.turnover else lesson.spec
+    school.tell(f"{lesson.strategy}: training on {len(training)} entries", 0, 1)
+    fitted = fit(training, spec, school.jobs)
+    version = registry.save(fitted, training, _description(school, lesson, spec, built, plan, short))
+    challenger = registry.load(lesson.scope, version, dataset.feature_set, judged_from_ms=start_ms)
+    check_parity(challenger, fitted, dataset)
+    verdict = verdict_of(window, training, challenger, champion, lesson)
+    state = _install(registry, lesson, version, verdict, dataset)
+    school.tell(f"{lesson.strategy}: done", 1, 1)
+    return Trained(
+        strategy=lesson.strategy,
+        scope=lesson.scope,
+        state=state,
+        version=version,
+        covered=fitted.covered,
+        short=short,
+        rows=len(training),
+        window_rows=len(window),
+        metrics=fitted.metrics,
+        told=(*notes, *verdict.reasons, *fitted.notes, *built.notes, *_dropped(dataset)),
+    )
+
+
+def _champion(registry: Registry, scope: str, dataset: Dataset) -> tuple[LoadedModel | None, tuple[str, ...]]:
+    """The model in use; one that cannot be used (any more) defends nothing, and that is told."""
+    try:
+        version = registry.current(scope)
+        return (None, ()) if version is None else (registry.load(scope, version, dataset.feature_set), ())
+    except BadInput as error:
+        return None, (f"the model in use could not be compared with: {error}",)
+
+
+def _description(
+    school: School, lesson: Lesson, spec: TrainingSpec, built: BuiltDataset, plan: BacktestPlan, short: tuple[str, ...]
+) -> Description:
+    label: dict[str, Plain] = {
+        "barriers": "the signal's own stop, target and expiry; management is left out",
+        "win": "net gain above 0",
+        "slippage": str(plan.fills.slippage),
+        "latency_ms": plan.latency_ms,
+        "window_ms": lesson.window_ms,
+    }
+    fees = next(iter(plan.instruments.values()), None)
+    if fees is not None:
+        label["taker_fee"] = str(fees.taker_fee)
+    return Description(
+        scope=lesson.scope,
+        created_ms=school.created_ms,
+        spec=spec,
+        label=label,
+        data={f"candles {symbol}": digest for symbol, digest in built.digests.items()},
+        short=short,
+        format=lesson.format,
+    )
+
+
+def turnover_of(plan: BacktestPlan, end_ms: int) -> dict[str, float]:
+    """The turnover of each symbol in quote a day, of the candles of the plan that close until `end_ms`."""
+    found = {}
+    for symbol, series in plan.candles.items():
+        inside = (series.ts_ms >= plan.start_ms) & (series.ts_ms + plan.base.ms <= end_ms)
+        days = float(inside.sum()) * plan.base.ms / DAY_MS
+        if days:
+            found[symbol] = float((series.close[inside] * series.volume[inside]).sum() / days)
+    return found
+
+
+# Judging
+
+
+def check_parity(model: LoadedModel, fitted: Fitted, dataset: Dataset) -> None:
+    """Hold what was read back from the disk to what was fitted, on every row there is, to the last bit.
+
+    Raises:
+        BadInput: it answers otherwise.
+
+    """
+    symbols = dataset.symbol_names.tolist()
+    before = np.asarray(fitted.predictor.probabilities(dataset.features, dataset.side, symbols))
+    if not np.array_equal(before, model.probabilities(dataset.features, dataset.side, symbols)):
+        raise BadInput(f"model {model.name} answers otherwise after it was read back from its file; it is not used")
+
+
+def verdict_of(
+    window: Dataset, training: Dataset, challenger: LoadedModel, champion: LoadedModel | None, lesson: Lesson
+) -> Verdict:
+    """Whether the challenger may take over, judged on the rows of the window whose symbols both of them cover."""
+    shared = challenger.covered if champion is None else challenger.covered & champion.covered
+    if champion is not None and not shared:
+        champion, shared = None, challenger.covered  # they have nothing in common that could be compared
+    rows = window.rows(np.isin(window.symbol_names, sorted(shared)))
+    if not len(rows):
+        return Verdict(
+            False, ("the newest window has no entries in a symbol that it covers, so nothing shows what it is worth",)
+        )
+    incumbent = (
+        unfiltered(rows, float(np.average(training.win, weights=training.weight)))
+        if champion is None
+        else _showing(rows, champion, lesson)
+    )
+    return judge(rows, _showing(rows, challenger, lesson), incumbent, lesson.floor, first=champion is None)
+
+
+def _showing(rows: Dataset, model: LoadedModel, lesson: Lesson) -> Showing:
+    threshold = model.manifest.threshold if lesson.threshold is None else lesson.threshold
+    return showing(rows, _probabilities(model, rows), threshold)
+
+
+def _probabilities(model: LoadedModel, rows: Dataset) -> Floats:
+    return model.probabilities(rows.features, rows.side, rows.symbol_names.tolist())
+
+
+def _install(registry: Registry, lesson: Lesson, version: str, verdict: Verdict, dataset: Dataset) -> str:
+    if lesson.promote is False:
+        return SAVED
+    if verdict.promote or lesson.promote:
+        registry.promote(lesson.scope, version, dataset.feature_set)
+        return CURRENT
+    registry.challenge(lesson.scope, version, dataset.feature_set)
+    return CHALLENGER
+
+
+def _dropped(dataset: Dataset) -> tuple[str, ...]:
+    if not dataset.dropped:
+        return ()
+    return (f"entries that are no rows: {', '.join(f'{name} {count}' for name, count in dataset.dropped.items())}",)
