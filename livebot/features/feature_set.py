@@ -7,6 +7,7 @@ CATALOGUE_VERSION rises whenever a function of the catalogue gives other values 
 before are then of another feature set.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,9 +15,10 @@ from hashlib import sha256
 
 from livebot.core.market import Timeframe
 from livebot.features.declaration import Feature
-from livebot.features.functions import FUNCTIONS
+from livebot.features.functions import FUNCTIONS, OPEN_TIME
 
 CATALOGUE_VERSION = 1
+_OF_TIME = re.compile(rf"^(\w+) = \w+\('{OPEN_TIME}'", re.MULTILINE)
 SHORT = 12  # hexadecimal digits shown: two sets of one name with the same ones are not a thing that happens
 
 
@@ -58,6 +60,11 @@ def canonical_text(timeframe: Timeframe, features: Sequence[Feature]) -> str:
     lines = [f"catalogue {CATALOGUE_VERSION} timeframe {timeframe.value}"]
     lines += [f"{feature.name} = {_written(feature)}" for feature in features]
     return "\n".join(lines)
+
+
+def made_of_time(text: str) -> frozenset[str]:
+    """The names of those features of a canonical text that are made of the time of day or week alone."""
+    return frozenset(_OF_TIME.findall(text))
 
 
 def _written(source: Feature | str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from livebot.core.facts import EntryCancelled, Fact, SignalClosed, SignalOpening, SignalScheduled
+from livebot.features.feature_set import made_of_time
 from livebot.learning.drift import DriftTerms, SpreadPool, Standing, TradePool
 from livebot.learning.manifest import Manifest
 from livebot.model_ports import Judgement, Question
@@ -26,7 +27,8 @@ SYMBOLS_TOLD = 5
 class ModelStanding:
     """What is known of one model (`scope/version`) since it was first heard of.
 
-    `all_symbols` pools every trade; `moved` has the stability index of each feature that has moved, largest first;
+    `all_symbols` pools every trade; `moved` has the stability index of each feature that has moved, largest first; those that
+    are made of the time of day or week are left out, as any few days have other ones than the training;
     `score_index` that of its confidences (None: too few rows); `rows` were judged, of which the last are compared;
     `worn` says in sentences what passes its bound.
     """
@@ -48,6 +50,7 @@ class _Watched:
     strategy: str
     trades: TradePool
     names: tuple[str, ...] = ()
+    of_time: frozenset[str] = frozenset()
     spread: SpreadPool | None = None
     symbols: "OrderedDict[str, TradePool]" = field(default_factory=OrderedDict)
 
@@ -129,7 +132,8 @@ class DriftWatch:
         if manifest is not None:
             bins = (*manifest.feature_bins, manifest.score_bins)
             edges, shares = np.array([each.edges for each in bins]), np.array([each.shares for each in bins])
-            watched.names, watched.spread = manifest.feature_names, SpreadPool(edges, shares, self._terms)
+            watched.names, watched.of_time = manifest.feature_names, made_of_time(manifest.feature_set)
+            watched.spread = SpreadPool(edges, shares, self._terms)
         return watched
 
     def _pool(self, watched: _Watched, symbol: str) -> TradePool:
@@ -192,7 +196,9 @@ def _spread(watched: _Watched, terms: DriftTerms) -> tuple[dict[str, float], flo
     if spread is None or spread.rows < terms.minimum_trades:
         return {}, None, 0.0, 0 if spread is None else spread.seen
     *features, score = spread.indexes().tolist()
-    return dict(zip(watched.names, features, strict=True)), score, spread.bound(), spread.seen
+    named = zip(watched.names, features, strict=True)
+    indexes = {name: value for name, value in named if name not in watched.of_time}
+    return indexes, score, spread.bound(), spread.seen
 
 
 def _of_symbols(symbols: Mapping[str, Standing]) -> Iterator[str]:

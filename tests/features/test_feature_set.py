@@ -10,7 +10,8 @@ import pytest
 from livebot.core.market import Timeframe
 from livebot.features.catalogue import bollinger, ema, leader_return, macd, sma, weekend, z_score
 from livebot.features.declaration import difference
-from livebot.features.feature_set import canonical_text, make_feature_set
+from livebot.features.feature_set import canonical_text, made_of_time, make_feature_set
+from livebot.features.model_features import model_features
 from livebot.strategies.interface import Strategy, check_strategy, feature_set_of
 from tests.features.every import CONTEXT, OWN
 
@@ -111,3 +112,8 @@ def test_a_version_is_a_whole_number_above_nought(version):
     with pytest.raises(ValueError, match="must be a whole number above 0"):
         feature_set_of(odd)
     assert check_strategy(odd) == [f"`feature_version` is {version!r}; it must be a whole number above 0"]
+
+
+def test_features_made_of_the_time_alone_are_known_by_the_text():
+    text = canonical_text(Timeframe.M5, model_features("own"))
+    assert {"model_hour_sine", "model_hour_cosine", "model_weekday_sine", "model_weekday_cosine"} == made_of_time(text)

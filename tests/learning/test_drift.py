@@ -164,6 +164,7 @@ class ManifestLike:
     """What the watch looks at of a manifest."""
 
     feature_names = ("one",)
+    feature_set = "catalogue 1 timeframe 1h\none = ratio('close', 'open')"
     feature_bins = (Bins(edges=tuple(DECILES.tolist()), shares=tuple(EVEN.tolist())),)
     score_bins = feature_bins[0]
 
@@ -303,6 +304,19 @@ def test_features_and_confidences_that_have_moved_are_told():
     assert list(standing.moved) == ["one"]
     assert "one (PSI" in str(sentence_of(standing))
     assert "its confidences have moved" in str(sentence_of(standing))
+
+
+def test_the_time_of_the_week_wears_out_no_model():
+    """A few days hold other weekdays than a year does."""
+
+    class OfTime(ManifestLike):
+        feature_set = "catalogue 1 timeframe 1h\none = weekday_sine('open_time')"
+
+    watch = DriftWatch(TERMS, lambda _name: OfTime())
+    for value in np.random.default_rng(7).random(400):
+        ask(watch, 0.9, value)
+    (standing,) = watch.standings()
+    assert (standing.rows, standing.indexes, standing.worn) == (400, {}, ())
 
 
 def test_what_was_refused_without_a_confidence_or_is_no_number_is_no_row():
