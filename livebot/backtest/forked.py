@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
 
 from livebot.errors import Fatal
@@ -62,7 +63,7 @@ def _work_on(piece: Any) -> Any:  # noqa: ANN401 - whatever the work takes and g
 
 def _end(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
-    copies = multiprocessing.active_children()
+    copies = [each for each in multiprocessing.active_children() if isinstance(each, ForkProcess)]  # others are not ours
     for copy in copies:
         copy.kill()  # there is nothing that they would have to tidy up
     for copy in copies:
