@@ -245,6 +245,7 @@ uninstall() {
     systemctl list-units --all --plain --no-legend 'livebot-retrain@*.timer' 'livebot-retrain@*.service' 'livebot@*.service' | while read -r unit _; do
       say "stopping $unit"
       systemctl disable --now "$unit" </dev/null
+      systemctl reset-failed "$unit" 2>/dev/null || true # one that had failed would stay listed
     done
     systemctl stop livebot.slice || true
   fi

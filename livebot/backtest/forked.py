@@ -63,7 +63,9 @@ def _work_on(piece: Any) -> Any:  # noqa: ANN401 - whatever the work takes and g
 
 def _end(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
-    copies = [each for each in multiprocessing.active_children() if isinstance(each, ForkProcess)]  # others are not ours
+    copies = [
+        each for each in multiprocessing.active_children() if isinstance(each, ForkProcess)
+    ]  # others are not ours
     for copy in copies:
         copy.kill()  # there is nothing that they would have to tidy up
     for copy in copies:

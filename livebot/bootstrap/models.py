@@ -148,9 +148,6 @@ class DaemonModels:
         now_ms = self._clock.now_ms()
         try:
             notes = await self._looking.submit(partial(self._serving.look, now_ms))
-            if self._drift is not None:
-                for source, sentence in (await self._looking.submit(partial(self._drift.look, now_ms))).items():
-                    self._report(source, sentence)
         except Exception as error:  # noqa: BLE001 - in a model's file is somebody else's code; the next look tries again
             _log.error("models_not_looked_at", exc_info=error)
             self._report(
@@ -161,6 +158,18 @@ class DaemonModels:
         for note in notes:
             self._tell(note)
         self._tell_standing(self._serving.status(now_ms))
+        await self._look_at_drift(now_ms)
+
+    async def _look_at_drift(self, now_ms: int) -> None:
+        if self._drift is None:
+            return
+        try:
+            found = await self._looking.submit(partial(self._drift.look, now_ms))
+        except LivebotError as error:
+            _log.warning("drift_not_looked_at", why=str(error))
+            return
+        for source, sentence in found.items():
+            self._report(source, sentence)
 
     def _tell(self, note: ServingNote) -> None:
         tell = _log.info if note.kind in (NoteKind.LOADED, NoteKind.COVERED) else _log.warning

@@ -307,6 +307,7 @@ def _lessons(desk: _Desk, strategy: str, symbols: Sequence[str], built: BuiltDat
         promote=desk.request.promote,
         balance=SymbolBalance(section.symbol_balance),
         format=ModelFormat(section.format),
+        traded=frozenset(desk.loaded.config.symbols) or None,
     )
     if not by_symbol(pattern):
         return [whole]

@@ -52,12 +52,16 @@ class ServingTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scope:
-    """The models in use in one scope of a strategy: the one that decides, and one in its shadow."""
+    """The models in use in one scope of a strategy: the one that decides, and one in its shadow.
+
+    `unusable` says why there is none, where one should decide and failed its checks.
+    """
 
     name: str
     strategy: str
     model: LoadedModel | None = None
     challenger: LoadedModel | None = None
+    unusable: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -89,9 +93,9 @@ def judged(questions: Sequence[Question], scopes: Sequence[Scope], terms: Servin
 
 def _without_model(scope: Scope, group: Sequence[int], terms: ServingTerms, answers: Answers) -> None:
     answers.uncovered += group
-    if terms.untrained is Untrained.PASS:
+    if terms.untrained is Untrained.PASS and scope.unusable is None:
         return
-    text = (
+    text = scope.unusable or (
         f"there is no model in use in {scope.name}; train one (livebot train), or promote one (livebot models promote)"
     )
     refusal = Judgement(refused=(MISSING, text))

@@ -16,9 +16,6 @@ from livebot.learning.dataset import Signs
 from livebot.learning.manifest import Manifest
 from livebot.learning.predictor import Predictor
 
-# whatever a predictor, or a library under it, raises when an input is beyond it
-PREDICTOR_FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LoadedModel:
@@ -46,7 +43,7 @@ class LoadedModel:
         try:
             with self.threads.limit(limits=1):
                 given = np.asarray(self.predictor.probabilities(features, side, symbols), dtype=np.float64)
-        except PREDICTOR_FAULTS as error:
+        except Exception as error:
             raise Rejected(f"model {self.name} failed: {type(error).__name__}: {error}") from error
         if given.shape != (len(features),):
             raise Rejected(f"model {self.name} gave an array {given.shape} for {len(features)} rows")

@@ -33,6 +33,11 @@ def check_pattern(pattern: str) -> str:
         raise BadInput(f"model_path_pattern {pattern!r}: knows {_STRATEGY} and {_SYMBOL}, not {', '.join(others)}")
     if _STRATEGY not in pattern:
         raise BadInput(f"model_path_pattern {pattern!r}: must hold {_STRATEGY}, or two strategies would share a model")
+    if any(_STRATEGY in part and _SYMBOL in part for part in pattern.split("/")):
+        raise BadInput(
+            f"model_path_pattern {pattern!r}: put a / between {_STRATEGY} and {_SYMBOL}, or the models of a strategy a could be "
+            "taken for those of a-b"
+        )
     check_scope(pattern.replace(_STRATEGY, "s").replace(_SYMBOL, "B-Q"))
     return pattern
 

@@ -135,10 +135,12 @@ class ModelServing:
         for served in self._served.values():
             for name in self._scopes_of(served, notes):
                 held = scopes.get(name) or Scope(name=name, strategy=served.strategy)
+                model = self._taken(name, CURRENT, served, held.model, notes)
                 scopes[name] = replace(
                     held,
-                    model=self._taken(name, CURRENT, served, held.model, notes),
+                    model=model,
                     challenger=self._taken(name, CHALLENGER, served, held.challenger, notes),
+                    unusable=self._told.get((name, CURRENT)) if model is None else None,
                 )
         self._scopes = MappingProxyType(scopes)
         self._tell_faults(notes)
@@ -185,7 +187,7 @@ class ModelServing:
             if own is not None and own.model is not None:
                 return own
             if self._terms.untrained is not Untrained.FALLBACK:
-                return Scope(name=name, strategy=strategy)
+                return own or Scope(name=name, strategy=strategy)
         return scopes.get(shared) or Scope(name=shared, strategy=strategy)
 
     def _scopes_of(self, served: ServedStrategy, notes: list[ServingNote]) -> tuple[str, ...]:
@@ -195,7 +197,7 @@ class ModelServing:
         like = pattern_of_scopes(served.pattern, served.strategy)
         try:
             found = tuple(scope for scope in self._registry.scopes() if like.fullmatch(scope) and scope != shared)
-        except LivebotError as error:
+        except (LivebotError, OSError) as error:
             self._tell(notes, NoteKind.REFUSED, shared, "scopes", str(error))
             return (shared,)
         self._mended(shared, "scopes")
@@ -217,7 +219,7 @@ class ModelServing:
                 held = self._registry.load(scope, version, served.feature_set)
                 deed = "decides from now on" if pointer == CURRENT else "answers in shadow from now on"
                 notes.append(ServingNote(NoteKind.LOADED, scope, f"model {held.name} {deed}", version))
-        except LivebotError as error:
+        except (LivebotError, OSError) as error:
             still = f"{held.name} goes on" if held is not None else "none is in use"
             self._tell(notes, NoteKind.REFUSED, scope, pointer, f"{error}; {still}", version)
             return held

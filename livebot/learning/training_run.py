@@ -30,12 +30,15 @@ CURRENT, CHALLENGER, SAVED, REFUSED = "current", "challenger", "saved", "refused
 
 Tell = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
 
+LOST_TOLD = 10  # symbols, by name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
     """One model to train: of which strategy and scope, as what, and what it has to show.
 
     `promote` None: by the floor; True: whatever it shows; False: it is only saved.  `threshold` None: the one it found.
+    `traded`: of these symbols none that the model in use covers may be lost (None: of any).
     """
 
     strategy: str
@@ -47,6 +50,7 @@ class Lesson:
     promote: bool | None = None
     balance: SymbolBalance = SymbolBalance.NONE
     format: ModelFormat = ModelFormat.JOBLIB
+    traded: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +215,17 @@ def check_parity(model: LoadedModel, fitted: Fitted, dataset: Dataset) -> None:
 def verdict_of(
     window: Dataset, training: Dataset, challenger: LoadedModel, champion: LoadedModel | None, lesson: Lesson
 ) -> Verdict:
-    """Whether the challenger may take over, judged on the rows of the window whose symbols both of them cover."""
+    """Whether the challenger may take over, judged on the rows of the window whose symbols both of them cover.
+
+    One that no longer covers a symbol would end the trading there, however well it does elsewhere.
+    """
+    lost = () if champion is None else sorted(champion.covered - challenger.covered)
+    lost = [symbol for symbol in lost if lesson.traded is None or symbol in lesson.traded]
+    if lost:
+        told = ", ".join(lost[:LOST_TOLD]) + (f" and {len(lost) - LOST_TOLD} more" if len(lost) > LOST_TOLD else "")
+        return Verdict(
+            False, (f"it does not cover {told}, which the model in use does: `--promote` uses it all the same",)
+        )
     shared = challenger.covered if champion is None else challenger.covered & champion.covered
     if champion is not None and not shared:
         champion, shared = None, challenger.covered  # they have nothing in common that could be compared

@@ -113,7 +113,7 @@ class Asking:
 
     def _as_it_was(self, instance: StrategyInstance, found: _Open) -> bool:
         state, close_ms = instance.state, found.now.ts_ms
-        at_the_close = instance.warm and (instance.due is None or instance.due <= close_ms)
+        at_the_close = instance.ready and (instance.due is None or instance.due <= close_ms)
         idle = isinstance(state.signal, Idle) and state.number == found.number and state.decided_ms < close_ms
         return at_the_close and idle and not self._states.has_had_its_signals
 

@@ -26,6 +26,7 @@ from livebot.runtime.settings import ConfidenceSettings, OnDeadline
 
 LATE, FAILED = "model_late", "model_failed"
 SOURCE = "model:asking"
+TURNS = 3  # of the loop, until an answer that is there has been taken
 SLACK_S = 0.001  # a timer of the loop may be early by its resolution
 
 _log = structlog.get_logger(__name__)
@@ -80,7 +81,7 @@ class ConfidenceDesk:
         self._flight: asyncio.Future[Answers] | None = None
         self._sending: asyncio.Handle | None = None
         self._at_once = False  # what is to be sent goes with this turn of the loop or the next
-        self._overdue: asyncio.TimerHandle | None = None
+        self._overdue: asyncio.Handle | None = None
         self._lengths: dict[Key, int] = {}  # of the candles of those who are expected to speak
         self._spoken: dict[Key, int] = {}  # the last close they spoke at
         self._silent: set[Key] = set()  # who is waited for at the newest close of a question
@@ -249,9 +250,12 @@ class ConfidenceDesk:
         if self._overdue is None and self._settings.deadline_s is not None and self._open:
             first = next(iter(self._open.values()))
             due_s = first.asked_s + self._settings.deadline_s
-            self._overdue = asyncio.get_running_loop().call_at(due_s, self._ring, self._settings.deadline_s)
+            self._overdue = asyncio.get_running_loop().call_at(due_s, self._ring, self._settings.deadline_s, TURNS)
 
-    def _ring(self, deadline_s: float) -> None:
+    def _ring(self, deadline_s: float, turns: int) -> None:
+        if turns:  # after a stall uvloop has timers ring before it hands over what other threads have done long since
+            self._overdue = asyncio.get_running_loop().call_soon(self._ring, deadline_s, turns - 1)
+            return
         self._overdue = None
         latest_s = asyncio.get_running_loop().time() - deadline_s + SLACK_S
         late = tuple(takewhile(lambda asked: asked.asked_s <= latest_s, self._open.values()))
@@ -261,6 +265,9 @@ class ConfidenceDesk:
         for asked in late:
             self.tally.late += 1
             self._answer(asked, judgement)
+        if late:
+            done = "were refused" if judgement.refused else "passed without one"
+            self._report(SOURCE, f"models did not answer within {deadline_s:g} s: {len(late)} entries {done}")
         self._watch()
 
 

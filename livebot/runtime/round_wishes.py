@@ -76,7 +76,9 @@ class RoundWishes:
             self._deny(instance, wish, verdict)
             return
         why = meanwhile(self._portfolio, instance.state, wish)
-        if why is not None or self._states.has_had_its_signals:
+        if (
+            why is not None or self._states.has_had_its_signals or not instance.ready
+        ):  # another may have taken its place
             self._portfolio.release(*wish.key)
             self._deny(instance, wish, why or ended(self._portfolio, instance.symbol))
             return

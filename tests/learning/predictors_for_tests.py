@@ -41,6 +41,10 @@ class Linear:
         return 1 / (1 + np.exp(-logits))
 
 
+class ForeignError(Exception):
+    """As libraries have them that derive from nothing narrower."""
+
+
 @dataclass
 class Failing:
     """Answers while `healthy`, for as many rows as golden rows have at most, and else does what `how` says."""
@@ -53,6 +57,8 @@ class Failing:
             return np.full(rows, 0.5)
         if self.how == "raise":
             raise ValueError("no such shape")
+        if self.how == "foreign":
+            raise ForeignError("no such shape")
         return {"nan": np.full(rows, np.nan), "short": np.full(rows + 1, 0.5), "above": np.full(rows, 1.5)}[self.how]
 
 

@@ -180,7 +180,7 @@ def test_what_training_never_saw_is_refused(models):
     assert "67% of the features are outside of what training knew, and 33% may be" in said[1].refused[1]
 
 
-@pytest.mark.parametrize("how", ["raise", "nan", "short", "above"])
+@pytest.mark.parametrize("how", ["raise", "foreign", "nan", "short", "above"])
 def test_a_model_that_fails_refuses_its_questions_and_is_told_once(models, how):
     used(models, predictor=Failing(how), covered=(*SYMBOLS, "BAD/USDT"))
     serves = looked(models)
@@ -204,6 +204,20 @@ def test_without_a_model_nobody_trades(models):
     for untrained, code in ((BLOCK, "model_missing"), (FALLBACK, "model_missing"), (PASS, None)):
         assert codes(looked(models, untrained=untrained).judge([question()], NOW_MS)) == [code]
     assert codes(serving(models).judge([question()], NOW_MS)) == ["model_missing"]  # not looked yet
+
+
+def test_a_model_that_fails_its_checks_at_the_start_lets_nobody_pass(models):
+    """`pass` is for what no model was trained on, not for what a model should have judged."""
+    bad = used(models)
+    path = models.folder / SCOPE / bad / "model.joblib"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    serves = looked(models, untrained=PASS)
+    (said,) = serves.judge([question()], NOW_MS)
+    assert said.refused[0] == "model_missing"
+    assert "its digest differs" in said.refused[1]
+    used(models, 1)
+    serves.look(NOW_MS)
+    assert codes(serves.judge([question()], NOW_MS)) == [None]
 
 
 def test_a_symbol_that_was_not_trained_on(models):
@@ -481,6 +495,7 @@ def test_too_many_scopes_are_told_and_what_is_in_use_goes_on(models, monkeypatch
     [
         ("models", "must hold {strategy}"),
         ("{strategy}/{mode}", "not {mode}"),
+        ("{strategy}-{symbol}", "put a / between"),  # a's BTC would be a-b's, for who has strategies a and a-b
         ("../{strategy}", "is no scope"),
         ("{strategy}/current", "is no scope"),
         ("{strategy}/{symbol}/", "is no scope"),

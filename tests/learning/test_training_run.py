@@ -134,10 +134,21 @@ def test_the_window_is_judged_in_symbols_that_both_cover(tmp_path):
     both = learn(school(tmp_path, later(1)), lesson(), built(), PLAN)
     _, _, entries = both.told[0].partition(" of ")
     assert int(entries.split()[0]) == both.window_rows // 2
-    other = lesson(spec=TrainingSpec(symbols=("B",), minimum_events=20))
-    apart = learn(school(tmp_path / "apart"), one, built(), PLAN)
-    apart = learn(school(tmp_path / "apart", later(1)), other, built(), PLAN)
-    assert "the strategy without a model" in apart.told[0]
+
+
+def test_one_that_loses_a_symbol_does_not_take_over_by_itself(tmp_path):
+    """However well it does elsewhere, nothing would open there any more."""
+    both = learn(school(tmp_path), lesson(), built(), PLAN)
+    narrow = lesson(spec=TrainingSpec(symbols=("B",), minimum_events=20))
+    kept = learn(school(tmp_path, later(1)), narrow, built(), PLAN)
+    registry = Registry(tmp_path)
+    assert (kept.state, registry.current("tried")) == ("challenger", both.version)
+    assert "it does not cover A, which the model in use does" in kept.told[0]
+    # a symbol that nobody trades any more is no loss, and the operator may decide otherwise
+    untraded = replace(narrow, traded=frozenset({"B"}), floor=EASY)
+    assert learn(school(tmp_path, later(2)), untraded, built(), PLAN).state == "current"
+    learn(school(tmp_path, later(3)), lesson(promote=True), built(), PLAN)
+    assert learn(school(tmp_path, later(4)), replace(narrow, promote=True), built(), PLAN).state == "current"
 
 
 def test_a_champion_that_cannot_be_loaded_defends_nothing_and_that_is_told(tmp_path):

@@ -310,6 +310,18 @@ def test_a_strategy_that_has_gone_on_gets_no_second_signal(rounds):
 
 
 @BOTH
+def test_what_a_strategy_wanted_that_a_reload_replaces_opens_nothing(rounds):
+    """Its answer, or its verdict, may come after another instance was told to take its place."""
+
+    async def replaced(process):
+        process.system.workers.instances.peek(BTC, "a").retire()
+
+    scene, _ = while_it_thinks(replaced, rounds=rounds)
+    assert scene.outcomes() == {**dict.fromkeys(ALL, APPROVED), BTC: GIVEN_UP}
+    assert BTC not in scene.opened()
+
+
+@BOTH
 def test_the_next_close_gives_up_what_was_asked_before(rounds):
     """A strategy has only its newest question, however long the model takes."""
     scene = Scene(strategies={"a": lambda: wanting((3, 4))}, rounds=rounds)  # a minute is a second here

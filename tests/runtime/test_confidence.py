@@ -1,8 +1,13 @@
 """The desk at which models are asked, by itself: batches, deadlines, failures, and that nothing waits for ever."""
 
 import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import wraps
+
+import pytest
+import uvloop
 
 from livebot.core.market import MINUTE_MS, Side
 from livebot.model_ports import Judgement, Question
@@ -164,6 +169,40 @@ async def test_who_is_not_answered_in_time_is_refused_each_by_its_own_clock():
     assert scene.activity.quiet
     assert scene.models.batches == [["A"]]  # nobody wanted to know of B any more
     assert scene.desk.tally.late == 2
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_an_answer_that_is_there_is_taken_after_a_stall_of_the_loop(new_loop):
+    """With uvloop timers ring before what other threads have done long since is handed over."""
+
+    async def main():
+        loop, models = asyncio.get_running_loop(), Models()
+        models.answer = lambda _: time.sleep(0.03) or SURE
+        with ThreadPoolExecutor(1) as pool:
+            models.aside = lambda work: loop.run_in_executor(pool, work)
+            scene = Scene(models, coalesce_s=0.0, deadline_s=0.1)
+            scene.ask("A")
+            loop.call_later(0.02, time.sleep, 0.3)
+            await asyncio.sleep(0.5)
+        assert scene.answers == {"A": SURE}
+        assert scene.desk.tally.late == 0
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
+
+
+@in_virtual_time
+async def test_models_that_do_not_answer_are_a_problem_until_they_do():
+    scene = Scene(on_deadline=OnDeadline.PASS)
+    scene.models.takes_s = 1.0
+    scene.ask("A")
+    await asyncio.sleep(0.5)
+    assert scene.problems.sentences() == ("models did not answer within 0.25 s: 1 entries passed without one",)
+    await asyncio.sleep(1)
+    scene.models.takes_s = 0.0
+    scene.ask("A", 2)
+    await asyncio.sleep(1)
+    assert not scene.problems.sentences()
 
 
 @in_virtual_time

@@ -23,7 +23,8 @@ SUITE = "trixie"
 PACKAGES = "systemd,dbus,python3,python3-venv,ca-certificates,libgomp1"
 TOOLS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "livebot-systemd"
-BOOT_S = 420.0
+BOOT_S = 600.0
+MARKETS = ("alpha", "beta", "gamma")
 MEMORY_BYTES = 4 * 2**30  # more than a root with two versions takes
 DRIVER = """
 [Unit]
@@ -31,10 +32,11 @@ Description=The checks
 After=multi-user.target
 [Service]
 Type=oneshot
+WorkingDirectory=/checkout
 StandardOutput=file:/out/transcript
 StandardError=file:/out/errors
 PassEnvironment=PIP_CERT PIP_DEFAULT_TIMEOUT PIP_INDEX_URL HTTPS_PROXY https_proxy NO_PROXY no_proxy
-ExecStart=/bin/bash -c 'python3 /checkout/tests/systemd/inside.py {words}; systemctl exit $?'
+ExecStart=/bin/bash -c 'python3 -m tests.systemd.inside {words}; systemctl exit $?'
 """
 
 
@@ -157,9 +159,9 @@ def install(root: Path) -> None:
     began = time.monotonic()
     if kept.exists():
         unpack(kept, root)
-        said = run(*nspawn(root), "/checkout/deploy/install.sh", "--upgrade", "alpha", "beta")
+        said = run(*nspawn(root), "/checkout/deploy/install.sh", "--upgrade", *MARKETS)
     else:
-        said = run(*nspawn(root), "/checkout/deploy/install.sh", "alpha", "beta")
+        said = run(*nspawn(root), "/checkout/deploy/install.sh", *MARKETS)
         part = kept.with_name(f".{os.getpid()}.tar")
         run("tar", "--create", "--file", str(part), "--directory", str(root), "opt/livebot")
         part.rename(kept)

@@ -13,13 +13,28 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
-CHECKOUT = Path("/checkout")
-ETC, VAR, OPT = Path("/etc/livebot"), Path("/var/lib/livebot"), Path("/opt/livebot")
-DROP_INS = Path("/etc/systemd/system/livebot@.service.d")
-FAILURES = Path("/var/lib/livebot-failures")
+from tests.systemd import retraining
+from tests.systemd.asking import (
+    CHECKOUT,
+    DROP_INS,
+    ETC,
+    FAILURES,
+    OPT,
+    VAR,
+    closes,
+    log,
+    named,
+    pid,
+    restarts,
+    seal,
+    sh,
+    shown,
+    until,
+    write_config,
+)
+
 SECRET = "a-key-that-must-not-be-seen-anywhere-81c0"
 CONFIG = """
 system: {name}
@@ -46,57 +61,6 @@ RestartMaxDelaySec=2
 TimeoutStopSec=3
 Environment=LIVEBOT_STALE_RESTART_SECONDS=4
 """
-
-
-def sh(command: str, *, check: bool = True) -> str:
-    """The output of a shell command, with what it complains of."""
-    done = subprocess.run(
-        ["bash", "-c", command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}"
-    return done.stdout.strip()
-
-
-def shown(market: str, name: str) -> str:
-    return sh(f"systemctl show livebot@{market} --property={name} --value")
-
-
-def pid(market: str) -> int:
-    return int(shown(market, "MainPID"))
-
-
-def restarts(market: str) -> int:
-    return int(shown(market, "NRestarts"))
-
-
-def log(market: str) -> str:
-    return sh(f"journalctl --unit livebot@{market} --output cat --no-pager --boot")
-
-
-def named(link: str) -> str:
-    """The version that `current` or `previous` names."""
-    return (OPT / link).readlink().name
-
-
-def until(true: Callable[[], object], seconds: float, what: str) -> float:
-    """How long it took."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds, f"{what}: not within {seconds:g} s"
-        time.sleep(0.05)
-    return time.monotonic() - began
-
-
-def closes(market: str) -> list[int]:
-    """The last close of each symbol."""
-    return [int(each) for each in re.findall(r'"last_close_ms": (\d+)', sh(f"livebot-on {market} status --json"))]
-
-
-def write_config(market: str, text: str) -> None:
-    path = ETC / market / "config.yaml"
-    path.write_text(text)
-    shutil.chown(path, "root", "livebot")
-    path.chmod(0o640)
 
 
 def comes_back(market: str, before: int, seconds: float = 20) -> float:
@@ -159,12 +123,6 @@ def said_ready_us(market: str) -> int:
     entries = (json.loads(line) for line in lines if line.startswith("{"))
     ready = (each for each in entries if re.search(r'"event": ?"ready"', str(each["MESSAGE"])))
     return next((int(each["__MONOTONIC_TIMESTAMP"]) for each in ready), 0)
-
-
-def seal(market: str, name: str, value: str) -> None:
-    sh("install -d -m 0700 /etc/credstore.encrypted")
-    path = f"/etc/credstore.encrypted/livebot.{market}.{name}"
-    sh(f"printf %s '{value}' | systemd-creds encrypt --with-key=host --name={name} - {path}")
 
 
 def the_status_says_how_it_stands() -> str:
@@ -382,6 +340,11 @@ def one_that_cannot_live_is_given_up_with_one_alert() -> str:
     return f"{tried} restarts with growing waits, then failed, one alert; reset-failed and start: it runs"
 
 
+def a_training_without_candles_fails_and_leaves_a_place_to_start_in() -> str:
+    config = CONFIG.format(name="gamma", more="", shutdown=20).replace("mischief:Mischief", "prying:Prying")
+    return retraining.a_training_without_candles_fails_and_leaves_a_place_to_start_in(config)
+
+
 def an_upgrade_waits_until_every_config_passes() -> str:
     other, before, process = Path("/srv/other"), named("current"), pid("alpha")
     shutil.copytree(CHECKOUT, other, ignore=shutil.ignore_patterns(".*", "__pycache__", "tests"), symlinks=True)
@@ -413,8 +376,9 @@ def uninstalling_leaves_what_is_the_operators() -> str:
     sh("systemctl enable livebot@alpha")
     sh("/checkout/deploy/install.sh --uninstall")
     assert not OPT.exists()
-    assert sh("systemctl list-units --all --plain --no-legend 'livebot@*'") == ""
-    assert not list(Path("/etc/systemd/system").glob("multi-user.target.wants/livebot*"))
+    left = sh("systemctl list-units --all --plain --no-legend 'livebot@*' 'livebot-retrain@*'")
+    assert left == "", left
+    assert not list(Path("/etc/systemd/system").glob("*.target.wants/livebot*"))
     for kept in (ETC / "alpha/config.yaml", VAR / "alpha/state/ledger.sqlite", DROP_INS / "test.conf"):
         assert kept.exists(), kept
     assert list(Path("/etc/credstore.encrypted").glob("livebot.*"))
@@ -440,6 +404,12 @@ CHECKS = (
     a_bad_config_is_said_and_not_tried_again,
     the_alert_says_what_failed,
     one_that_cannot_live_is_given_up_with_one_alert,
+    a_training_without_candles_fails_and_leaves_a_place_to_start_in,
+    retraining.a_training_gives_the_running_daemon_a_model,
+    retraining.a_training_that_is_not_due_ends_well,
+    retraining.a_training_writes_models_and_candles_only,
+    retraining.a_training_that_fails_leaves_daemon_and_model_alone,
+    retraining.the_timer_is_there,
     an_upgrade_waits_until_every_config_passes,
     a_rollback_is_one_command,
     uninstalling_leaves_what_is_the_operators,
