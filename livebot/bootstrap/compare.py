@@ -243,6 +243,7 @@ def _study(
     base: TrainingSpec = replace(training_spec(section, symbols), symbols=symbols, embargo_ms=walk.embargo_ms)
     baseline = JudgingTerms(baseline=UNFILTERED, second_baseline=SINGLE, margin=request.margin)
     return Study(
+        balance=SymbolBalance(section.symbol_balance),
         dataset=built.dataset,
         volatility=volatility_before(built.dataset, plan.candles, plan.base.ms),
         unseen=request.unseen,

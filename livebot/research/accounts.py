@@ -128,22 +128,19 @@ def account(stage: Stage, rows: Rows, cost_multiple: float) -> Outcome:
 def beats_random(stage: Stage, all_taken: Rows, mine: Outcome, draws: int, seed: int) -> float | None:
     """The share of random filters with as many trades in each fold that made less; None where there is nothing to draw.
 
-    They draw among what the strategy itself trades; `all_taken` are those rows.
+    They draw among all entries, as an arm does: to pass one over frees the symbol for a later one.  `all_taken` are what the
+    strategy itself trades.  Averages a trade are compared: how many a filter takes is by chance as many.
     """
     if not len(mine) or len(mine) >= len(all_taken):
         return None
     random = np.random.default_rng(seed)
-    gain, home, wanted = stage.dataset.gain[all_taken], fold_of(stage, all_taken), counts(stage, mine.rows)
-    sums = np.zeros(draws)
-    drawn = 0
-    for place, trades in enumerate(wanted.tolist()):
-        there = gain[home == place]
-        many = min(trades, len(there))
-        order = np.argsort(random.random((draws, len(there))), axis=1)[:, :many]
-        sums += there[order].sum(axis=1)
-        drawn += many
-    # where an arm trades more in a fold than the strategy itself could, their averages are compared
-    return float(np.mean(sums / max(1, drawn) < float(mine.gain.mean())))
+    drawn = Confident(confidence=random.uniform(size=len(stage.rows)), threshold=np.full(stage.folds, ALL))
+    threshold = by_count(stage, drawn, counts(stage, mine.rows)).threshold[stage.fold]
+    gain, least, below = stage.dataset.gain, float(mine.gain.mean()), 0
+    for _ in range(draws):
+        rows = take(stage.dataset, stage.rows, random.uniform(size=len(stage.rows)), threshold)
+        below += bool(len(rows)) and float(gain[rows].mean()) < least
+    return below / draws
 
 
 def added(outcome: Outcome, keys: npt.NDArray[np.generic]) -> Mapping[str, float]:

@@ -15,7 +15,8 @@ from livebot.core.market import DAY_MS
 from livebot.core.series import Floats, Times
 from livebot.errors import BadInput
 from livebot.learning.dataset import Dataset
-from livebot.learning.spec import TrainingSpec
+from livebot.learning.spec import SymbolBalance, TrainingMode, TrainingSpec
+from livebot.learning.weights import weighted
 from livebot.research.arms import Arm
 from livebot.research.combinatorial import Combinatorial, CombinatorialTerms, combinatorial
 from livebot.research.fold_run import Fit, FoldWork
@@ -77,7 +78,8 @@ class Study:
     """`dataset` has the rows of all symbols, those of `unseen` too; `span` is the time of the candles; `turnover` of all symbols.
 
     `volatility` (n,) is how much the symbol of each row moved before its close; regimes are cut by it, no model sees it.
-    `paths` None: no combinatorial folds.  `base` is what all arms have in common.
+    `paths` None: no combinatorial folds.  `base` is what all arms have in common.  `balance` is made anew of the rows that an
+    arm is trained on, and so is how much each of them counts.
     """
 
     dataset: Dataset
@@ -91,6 +93,7 @@ class Study:
     walk: WalkTerms = field(default_factory=WalkTerms)
     paths: CombinatorialTerms | None = field(default_factory=CombinatorialTerms)
     moving_share: float = 0.4
+    balance: SymbolBalance = SymbolBalance.NONE
     judging: JudgingTerms = field(default_factory=JudgingTerms)
     seed: int = 1
 
@@ -200,15 +203,27 @@ def cost_of(plan: Plan, piece: Piece) -> float:
 def work_of(study: Study, plan: Plan, piece: Piece) -> FoldWork:
     """What a worker needs for it, and nothing more."""
     fold = plan.folds[piece.kind][piece.place]
+    spec = spec_of(study, fold, piece.arm)
     return FoldWork(
         fit=study.fit,
-        train=study.dataset.rows(fold.train),
+        train=_weighed(study, fold, spec),
         test=study.dataset.rows(fold.test),
-        spec=spec_of(study, fold, piece.arm),
+        spec=spec,
         untrained=piece.arm.untrained,
         importance=piece.kind is Kind.WALK,
         seed=study.seed,
     )
+
+
+def _weighed(study: Study, fold: Fold, spec: TrainingSpec) -> Dataset:
+    """The rows that an arm is trained on, each as unique as it is among these: rows of others share nothing with them."""
+    train = study.dataset.rows(fold.train)
+    wanted = spec.symbols or study.seen
+    if spec.mode is TrainingMode.SINGLE_SYMBOL:
+        wanted = wanted[:1]
+    chosen = train.rows(np.isin(train.symbol_names, wanted))
+    apart = spec.mode is TrainingMode.PER_SYMBOL
+    return weighted(chosen, study.balance, across_symbols=not apart)
 
 
 def spec_of(study: Study, fold: Fold, arm: Arm) -> TrainingSpec:
@@ -230,6 +245,7 @@ def key_parts(study: Study, plan: Plan, piece: Piece, digests: Sequence[str]) ->
         "untrained": piece.arm.untrained,
         "importance": piece.kind is Kind.WALK,
         "seed": study.seed,
+        "weights": study.balance.value,  # of the train rows
         "train": fold.train.tolist(),
         "test": fold.test.tolist(),
     }

@@ -7,13 +7,16 @@ import pytest
 
 from livebot.adapters.file_layer import SystemFiles
 from livebot.errors import BadInput, Fatal
+from livebot.learning.spec import SymbolBalance
+from livebot.learning.weights import weighted
+from livebot.research.accounts import Confident, account, beats_random, special, stage_of, taken
 from livebot.research.backends import ready
 from livebot.research.comparison import compute
 from livebot.research.decision import NO_ARM, decide, not_significant
 from livebot.research.fold_cache import FoldCache, key_of
 from livebot.research.fold_run import code_digest, data_digest
 from livebot.research.measuring import measure
-from livebot.research.study import Kind, check_events, cost_of, folds_of, pieces_of
+from livebot.research.study import Kind, check_events, cost_of, folds_of, pieces_of, work_of
 from livebot.research.synthetic import Truth
 from tests.research.studies import quick_fit, study
 
@@ -60,6 +63,38 @@ def test_every_arm_has_every_fold_and_the_costly_come_first():
     assert len(set(pieces)) == len(pieces) == 2 * sum(map(len, plan.folds.values()))
     costs = [cost_of(plan, piece) for piece in pieces]
     assert costs == sorted(costs, reverse=True)
+
+
+def test_rows_count_by_what_an_arm_is_trained_on_and_by_nothing_else():
+    """Whoever learns from BTC alone is not told how much happened elsewhere, nor later."""
+    made = study(arms=("single_lr", "one_hot_lr"), balance=SymbolBalance.EQUAL)
+    plan = folds_of(made)
+    for piece in pieces_of(made, plan):
+        if piece.kind is not Kind.WALK:  # elsewhere symbols come and go
+            continue
+        train = work_of(made, plan, piece).train
+        single = piece.arm.name == "single_lr"
+        wanted = made.seen[:1] if single else made.seen
+        assert set(train.symbol_names.tolist()) == set(wanted)
+        assert np.array_equal(train.weight, weighted(train, SymbolBalance.EQUAL).weight)
+        shares = [train.weight[train.symbol_names == symbol].sum() / len(train) for symbol in wanted]
+        assert shares == pytest.approx([1 / len(wanted)] * len(wanted))
+
+
+def test_a_filter_by_chance_beats_as_many_others_as_not():
+    """To pass an entry over frees the symbol for a later one: others by chance have the same choice."""
+    made = study(Truth.NOISE, rows=300)
+    dataset = made.dataset
+    stage = stage_of(dataset, folds_of(made).folds[Kind.WALK], made.seen)
+    whole = account(
+        stage, taken(stage, special(stage, next(arm for arm in made.arms if arm.name == "no_filter"), 0)), 1.0
+    )
+    shares = []
+    for seed in range(60):
+        drawn = np.random.default_rng(1_000 + seed).uniform(size=len(stage.rows))
+        mine = account(stage, taken(stage, Confident(confidence=drawn, threshold=np.full(stage.folds, 0.5))), 1.0)
+        shares.append(beats_random(stage, whole.rows, mine, 50, seed))
+    assert 0.4 < np.mean(shares) < 0.6
 
 
 def test_a_symbol_with_ten_events_is_refused():
