@@ -1,6 +1,7 @@
 """Sweeps: every trial in the ledger, none made twice, the same figures however it is done."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -365,3 +366,20 @@ def test_ctrl_c_keeps_what_is_done_and_ends_at_once(tmp_path, group):
 
 def test_whim_is_what_is_swept():
     assert small().strategies[0].strategy_class is Whim
+
+
+def test_processes_of_somebody_else_go_on():
+    """Whoever compares models has workers of joblib's besides."""
+
+    def same(_shared, piece):
+        return piece
+
+    context = multiprocessing.get_context("spawn")
+    other = context.Process(target=time.sleep, args=(60,))
+    other.start()
+    try:
+        assert dict(results_of(same, None, [1, 2], 2)) == {0: 1, 1: 2}
+        assert other.is_alive()
+    finally:
+        other.kill()
+        other.join()

@@ -94,6 +94,16 @@ def test_one_symbol_alone(root, candles):
     assert found["covered"] == ["BBB/USDT"]
 
 
+def test_one_symbol_alone_does_not_take_over_from_a_model_of_all(root, candles):
+    """It would end the trading in the others, which the config still trades."""
+    whole = trained(root, candles, "--promote")
+    time.sleep(1.1)  # a version has its second in its name
+    alone = trained(root, candles, "--symbol", whole["covered"][0])
+    assert len(whole["covered"]) > 1
+    assert (alone["state"], registry(root).current(whole["scope"])) == ("challenger", whole["version"])
+    assert f"it does not cover {whole['covered'][1]}" in " ".join(alone["told"])
+
+
 def test_each_symbol_in_a_scope_of_its_own(root, candles):
     text = (
         (root / "config.yaml")
