@@ -13,7 +13,7 @@ from livebot.config.load import check
 from livebot.config.model import Config
 from livebot.config.root import Paths, resolve
 from livebot.core.clusters import Closes
-from livebot.runtime.cluster_closes import ClusterParts
+from livebot.runtime.clusters.cluster_closes import ClusterParts
 
 HOUR_MS = 3_600_000
 TEXT = """\

@@ -14,8 +14,8 @@ from livebot.config.problems import ConfigErrors
 from livebot.core.market import Instrument
 from livebot.core.rules import FixedNotional
 from livebot.errors import BadInput, Rejected
-from livebot.runtime.following import ReloadPlan
-from livebot.runtime.reload import Outcome, Result
+from livebot.runtime.operator.following import ReloadPlan
+from livebot.runtime.operator.reload import Outcome, Result
 
 BTC, ETH, SOL = "BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"
 BASE = """

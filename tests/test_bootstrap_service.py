@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from livebot.bootstrap.service import STALE, Service
 from livebot.errors import BadInput
-from livebot.runtime.service_watch import STALE_S, ServiceWatch
+from livebot.runtime.operator.service_watch import STALE_S, ServiceWatch
 from tests.runtime.harness import World, never, run
 
 

@@ -33,7 +33,7 @@ from livebot.core.signal import CloseReason
 from livebot.errors import BadInput
 from livebot.features.declaration import context_features
 from livebot.ports import Decision
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.strategies.interface import looks_at
 
 

@@ -21,8 +21,8 @@ from livebot.core.ranking import Wish, judge_round
 from livebot.core.risk import Approved
 from livebot.model_ports import Confidences, Judgement, Question
 from livebot.ports import Decision
-from livebot.runtime.portfolio import Portfolio
-from livebot.runtime.rounds import meanwhile
+from livebot.runtime.portfolio.portfolio import Portfolio
+from livebot.runtime.portfolio.rounds import meanwhile
 from livebot.runtime.settings import RoundSettings
 
 Verdict = Approved | Denied | Refused

@@ -13,7 +13,7 @@ from livebot.backtest.plan import BacktestPlan
 from livebot.backtest.result import FundingPaid
 from livebot.core.market import MINUTE_MS, decimal_of
 from livebot.core.order import ZERO
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.simulator.holdings import MONEY_STEP
 
 

@@ -17,8 +17,8 @@ from livebot.core.denial import TradingState
 from livebot.core.market import DAY_MS, MINUTE_MS
 from livebot.core.series import Floats
 from livebot.ports import PortfolioMemory
-from livebot.runtime.loss_watch import LOSS_LIMIT
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.loss_watch import LOSS_LIMIT
+from livebot.runtime.portfolio.portfolio import Portfolio
 
 _MINUTES_A_DAY = DAY_MS // MINUTE_MS
 

@@ -42,7 +42,7 @@ from livebot.core.risk import Approved
 from livebot.core.signal import CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.errors import Fatal
 from livebot.ports import Decision
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.simulator.book import BookOrder
 
 _HOLDING = (Open, Closing)

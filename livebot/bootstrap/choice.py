@@ -17,7 +17,7 @@ from livebot.core.universe_memory import UniverseMemory
 from livebot.core.universe_rules import FactKind, UniverseRules, wanted_facts
 from livebot.ports import Clock
 from livebot.runtime.problems import Report
-from livebot.runtime.universe_choice import Forgetful, UniverseParts, Unlisted, first_choice
+from livebot.runtime.universe.universe_choice import Forgetful, UniverseParts, Unlisted, first_choice
 from livebot.universe_ports import UniverseSource
 
 NEVER_MS = 2**62

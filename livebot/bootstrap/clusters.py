@@ -16,7 +16,7 @@ from livebot.config.model import Config
 from livebot.config.root import Paths
 from livebot.config.venue import SIMULATOR
 from livebot.core.clusters import Closes, Clusters, CorrelationRule
-from livebot.runtime.cluster_closes import ClusterParts
+from livebot.runtime.clusters.cluster_closes import ClusterParts
 
 Note = Callable[[str, Mapping[str, object]], None]
 

@@ -51,13 +51,13 @@ from livebot.ops.metrics.measurements import Measure
 from livebot.ports import Clock, Screen
 from livebot.reporting.formats import as_markdown
 from livebot.reporting.signals_report import Selection
-from livebot.runtime.control import Control
 from livebot.runtime.inbox import Activity
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.operator.control import Control
+from livebot.runtime.operator.reload import Reload
+from livebot.runtime.operator.status import status_in_pieces
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.problems import Problems
-from livebot.runtime.reload import Reload
 from livebot.runtime.shutdown import Shutdown, surviving_hangups
-from livebot.runtime.status import status_in_pieces
 from livebot.runtime.system import System, SystemParts
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from livebot.learning.registry import Registry
 from livebot.learning.serving import ModelServing, NoteKind, ScopeStatus, ServedStrategy, ServingNote, Untrained
 from livebot.model_ports import Judgement, Question
 from livebot.ports import Clock, Listener, ModelStatus
-from livebot.runtime.confidence import ConfidenceParts
+from livebot.runtime.models.confidence import ConfidenceParts
 from livebot.runtime.problems import Report
 from livebot.runtime.settings import ConfidenceSettings
 from livebot.strategies.interface import Strategy

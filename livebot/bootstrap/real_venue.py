@@ -31,7 +31,7 @@ from livebot.core.market import Instrument
 from livebot.core.universe_rules import Listing
 from livebot.errors import BadInput, LivebotError, Transient
 from livebot.ports import Clock
-from livebot.runtime.universe_choice import listings_of
+from livebot.runtime.universe.universe_choice import listings_of
 from livebot.simulator.loopback_clock import LoopbackClock
 from livebot.simulator.paper import PaperVenue
 

@@ -24,9 +24,9 @@ from livebot.core.market import Instrument
 from livebot.core.rules import Rules
 from livebot.errors import BadInput, LivebotError, Rejected
 from livebot.features.declaration import context_features
-from livebot.runtime.following import Following, ReloadPlan
+from livebot.runtime.operator.following import Following, ReloadPlan
+from livebot.runtime.operator.reload import Outcome, Reload
 from livebot.runtime.problems import Report
-from livebot.runtime.reload import Outcome, Reload
 from livebot.runtime.system import System
 from livebot.strategies.interface import Strategy
 

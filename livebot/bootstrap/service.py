@@ -12,7 +12,7 @@ import structlog
 
 from livebot.adapters.systemd_notify import SystemdNotify
 from livebot.errors import BadInput
-from livebot.runtime.service_watch import STALE_S, ServiceWatch
+from livebot.runtime.operator.service_watch import STALE_S, ServiceWatch
 from livebot.runtime.shutdown import Shutdown
 from livebot.runtime.system import System
 

@@ -17,9 +17,9 @@ from livebot.core.inputs import SymbolState
 from livebot.core.signal import CloseReason
 from livebot.errors import Fatal, Rejected
 from livebot.ports import Clock, PortfolioMemory, PortfolioStore
-from livebot.runtime.flat_check import closed
-from livebot.runtime.loss_watch import StateChange
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.flattening.flat_check import closed
+from livebot.runtime.portfolio.loss_watch import StateChange
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.waiting import Bell
 

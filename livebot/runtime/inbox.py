@@ -18,7 +18,7 @@ from livebot.core.market import Candle
 from livebot.core.series import CandleSeries
 from livebot.core.signal import CloseReason
 from livebot.errors import Rejected
-from livebot.runtime.strategy_instance import Histories
+from livebot.runtime.symbol.strategy_instance import Histories
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,30 +16,30 @@ from livebot.core.facts import Fact
 from livebot.errors import Fatal, LivebotError
 from livebot.ports import Decision
 from livebot.runtime.bus import Bus
-from livebot.runtime.candle_hub import CandleHub
-from livebot.runtime.cluster_watch import cluster_watch_of
-from livebot.runtime.comparisons import Comparisons
-from livebot.runtime.error_watch import ErrorWatches
-from livebot.runtime.execution import Execution
-from livebot.runtime.flattening import Flattening
-from livebot.runtime.foreign import Foreign
+from livebot.runtime.candles.candle_hub import CandleHub
+from livebot.runtime.clusters.cluster_watch import cluster_watch_of
+from livebot.runtime.flattening.flattening import Flattening
 from livebot.runtime.housekeeping import Housekeeping
 from livebot.runtime.ledger_writer import LedgerWriter
 from livebot.runtime.loop_lag import LoopLag
-from livebot.runtime.notices import Notices
-from livebot.runtime.observations import Observations
-from livebot.runtime.reconcile import VenueSnapshot
-from livebot.runtime.recovery import Recovered, Recovery
-from livebot.runtime.roster import Roster
+from livebot.runtime.portfolio.error_watch import ErrorWatches
 from livebot.runtime.settings import RunMode
 from livebot.runtime.shutdown import Shutdown
-from livebot.runtime.start_waits import StartWaits
-from livebot.runtime.supervisor import ChildState, Supervisor
+from livebot.runtime.supervision.supervisor import ChildState, Supervisor
+from livebot.runtime.supervision.workers import Workers
 from livebot.runtime.system_parts import SystemParts
-from livebot.runtime.universe_watch import universe_watch_of
-from livebot.runtime.venue_watch import VenueWatch
+from livebot.runtime.universe.roster import Roster
+from livebot.runtime.universe.universe_watch import universe_watch_of
+from livebot.runtime.venue.comparisons import Comparisons
+from livebot.runtime.venue.execution import Execution
+from livebot.runtime.venue.foreign import Foreign
+from livebot.runtime.venue.notices import Notices
+from livebot.runtime.venue.observations import Observations
+from livebot.runtime.venue.reconcile import VenueSnapshot
+from livebot.runtime.venue.recovery import Recovered, Recovery
+from livebot.runtime.venue.start_waits import StartWaits
+from livebot.runtime.venue.venue_watch import VenueWatch
 from livebot.runtime.waiting import first_of, unless, until_done, within
-from livebot.runtime.workers import Workers
 
 __all__ = ["System", "SystemParts"]
 

@@ -18,13 +18,13 @@ from livebot.ports import (
     PortfolioStore,
     SignalStore,
 )
-from livebot.runtime.cluster_closes import ClusterParts
-from livebot.runtime.confidence import ConfidenceParts
+from livebot.runtime.clusters.cluster_closes import ClusterParts
 from livebot.runtime.inbox import Activity
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.models.confidence import ConfidenceParts
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import ExecutionSettings, RoundSettings, RuntimeSettings, TradingStateSettings
-from livebot.runtime.universe_choice import UniverseParts
+from livebot.runtime.universe.universe_choice import UniverseParts
 from livebot.strategies.interface import Strategy
 
 

@@ -13,7 +13,7 @@ from livebot.backtest.plain_settings import plain
 from livebot.backtest.run import run
 from livebot.core.limits import Limits
 from livebot.core.rules import CappedKelly, FixedNotional, FractionOfEquity, VolatilityParity
-from livebot.runtime.rounds import meanwhile
+from livebot.runtime.portfolio.rounds import meanwhile
 from livebot.runtime.settings import LossAction, LossLimit, RoundSettings
 from tests.backtest.plans import SYMBOLS, plan, rules, strategy
 from tests.backtest.test_skipping import told

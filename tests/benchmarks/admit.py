@@ -13,7 +13,7 @@ from livebot.core.propose import Circumstances, propose
 from livebot.core.risk import Approved
 from livebot.core.signal import Idle
 from livebot.core.streak import LosingStreak, StreakScope
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.simulator.market import Fees, instrument_for, tick_decimals
 from tests.benchmarks.configs import WALLET, symbols_of
 from tests.benchmarks.frame import Benchmark, Measured, Numbers, over_runs, quantile

@@ -21,8 +21,8 @@ from livebot.core.inputs import OrderOutcome
 from livebot.core.market import MINUTE_MS, Side
 from livebot.core.risk import Approved
 from livebot.ops.control_client import ControlClient
-from livebot.runtime import control
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.operator import control
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.shutdown import Shutdown
 from livebot.runtime.system import System
 from livebot.simulator.exchange import SimulatedExchange

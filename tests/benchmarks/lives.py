@@ -30,7 +30,7 @@ from livebot.core.risk import Approved
 from livebot.core.rules import EntryRules, FixedNotional, Rules
 from livebot.core.signal import Idle
 from livebot.errors import Rejected
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.simulator.matching import FillModel
 from livebot.simulator.synthetic import SyntheticMarket, SyntheticSettings
 from livebot.simulator.venue import SimulatedVenue, VenueSettings

@@ -13,7 +13,7 @@ from livebot.core.ranking import Wish
 from livebot.core.rules import FixedNotional
 from livebot.core.signal import Idle
 from livebot.runtime.inbox import Activity
-from livebot.runtime.rounds import Rounds
+from livebot.runtime.portfolio.rounds import Rounds
 from livebot.runtime.settings import RoundSettings
 from livebot.simulator.market import Fees, instrument_for, tick_decimals
 from tests.benchmarks.admit import CLUSTERS, LIMITS, PRICE, SYMBOLS

@@ -24,8 +24,8 @@ from livebot.core.market import MINUTE_MS, Side
 from livebot.ops import control_app
 from livebot.ops.control_reads import Reads
 from livebot.ops.metrics.page import MetricsPage
+from livebot.runtime.operator.status import status_of
 from livebot.runtime.shutdown import Shutdown
-from livebot.runtime.status import status_of
 from livebot.runtime.system import System
 from livebot.strategies.ema_cross import EmaCross
 from livebot.strategies.interface import View

@@ -19,8 +19,8 @@ from livebot.learning.registry import Registry
 from livebot.learning.serving import ModelServing, ServedStrategy
 from livebot.learning.spec import EstimatorSpec, SymbolEncoding, TrainingMode, TrainingSpec
 from livebot.model_ports import Judgement, Question
-from livebot.runtime.confidence import ConfidenceDesk, ConfidenceParts
 from livebot.runtime.inbox import Activity
+from livebot.runtime.models.confidence import ConfidenceDesk, ConfidenceParts
 from livebot.runtime.settings import ConfidenceSettings
 from tests import trained_models
 from tests.benchmarks.configs import symbols_of

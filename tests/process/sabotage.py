@@ -22,7 +22,7 @@ from livebot.adapters.signal_store import FileSignalStore
 from livebot.core.facts import Fact
 from livebot.core.inputs import OrderEvent, SymbolState
 from livebot.core.order import OrderRequest, OrderStatus
-from livebot.runtime.execution import Execution
+from livebot.runtime.venue.execution import Execution
 from livebot.simulator.remote import RemoteExchange
 
 # Where a daemon can be killed: the steps of a durable write, of an order's way, and of a fact's

@@ -23,15 +23,15 @@ from livebot.core.rules import EntryRules, FixedNotional, Rules, Sizing
 from livebot.core.signal import Closing, Idle, Open
 from livebot.errors import Fatal, Rejected, Transient
 from livebot.ports import DamagedFile, Decision, Listener, LoadedStates, PortfolioMemory
-from livebot.runtime.control import Control
 from livebot.runtime.inbox import Activity
-from livebot.runtime.order_history import in_order
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.operator.control import Control
+from livebot.runtime.portfolio.order_history import in_order
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.problems import Problems
-from livebot.runtime.reconcile import expected_quantity
 from livebot.runtime.settings import ExecutionSettings, LossLimit, RestartSettings, RuntimeSettings
 from livebot.runtime.shutdown import Shutdown
 from livebot.runtime.system import System, SystemParts
+from livebot.runtime.venue.reconcile import expected_quantity
 from livebot.simulator.clock import VenueClock
 from livebot.simulator.exchange import SimulatedExchange
 from livebot.simulator.feed import SimulatedFeed

@@ -10,9 +10,9 @@ from livebot.core.market import MINUTE_MS
 from livebot.core.rules import FixedNotional
 from livebot.core.universe_memory import UniverseMemory
 from livebot.core.universe_rules import UniverseRules
-from livebot.runtime.following import Following, ReloadPlan
-from livebot.runtime.reload import Outcome, Reload
-from livebot.runtime.universe_choice import Forgetful, UniverseParts, Unlisted
+from livebot.runtime.operator.following import Following, ReloadPlan
+from livebot.runtime.operator.reload import Outcome, Reload
+from livebot.runtime.universe.universe_choice import Forgetful, UniverseParts, Unlisted
 from tests.runtime.harness import (
     BTC,
     ETH,

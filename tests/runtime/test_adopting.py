@@ -12,7 +12,7 @@ from livebot.core.market import MINUTE_MS
 from livebot.core.order import Leg
 from livebot.core.signal import CloseReason, Open
 from livebot.errors import Rejected
-from livebot.runtime.supervisor import ChildState
+from livebot.runtime.supervision.supervisor import ChildState
 from livebot.simulator.faults import FaultKind
 from tests.runtime.harness import (
     BRIEF,

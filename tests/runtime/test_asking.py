@@ -11,8 +11,8 @@ from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS
 from livebot.core.signal import Idle
 from livebot.model_ports import Judgement
-from livebot.runtime.confidence import ConfidenceParts
 from livebot.runtime.inbox import Answered, Reload
+from livebot.runtime.models.confidence import ConfidenceParts
 from livebot.runtime.settings import ConfidenceSettings, RoundSettings
 from tests.runtime.harness import BTC, ETH, SOL, START_MS, XRP, Script, Scripted, World, disagreements, entry, run
 from tests.runtime.test_rounds import Tampered, index_of

@@ -1,7 +1,7 @@
 """Each closed candle goes to whoever wants it."""
 
 from livebot.core.market import MINUTE_MS, Candle
-from livebot.runtime.candle_hub import CandleHub
+from livebot.runtime.candles.candle_hub import CandleHub
 from livebot.runtime.inbox import Activity, CandleOf, Inbox, Reload
 from tests.virtual_loop import run
 

@@ -14,14 +14,14 @@ from livebot.core.limits import Limits
 from livebot.core.order import ZERO, Leg
 from livebot.core.signal import Idle
 from livebot.ports import VenueNotice
-from livebot.runtime.exposure_book import NOTHING_CARRIED, Carried, ExposureBook
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.exposure_book import NOTHING_CARRIED, Carried, ExposureBook
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.problems import Problems
-from livebot.runtime.reconcile import snapshot_of
-from livebot.runtime.recovery import Recovered
-from livebot.runtime.symbol_reconcile import SymbolReconcile
-from livebot.runtime.symbol_states import SymbolStates
-from livebot.runtime.wallet_watch import WalletWatch
+from livebot.runtime.symbol.symbol_reconcile import SymbolReconcile
+from livebot.runtime.symbol.symbol_states import SymbolStates
+from livebot.runtime.venue.reconcile import snapshot_of
+from livebot.runtime.venue.recovery import Recovered
+from livebot.runtime.venue.wallet_watch import WalletWatch
 from tests.core.test_spot_fees import SPOT, SpotStory
 from tests.runtime.harness import BRIEF, BTC, ETH, SYSTEM, World, never, run
 

@@ -14,11 +14,11 @@ from livebot.core.denial import DenialCode
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.core.series import CandleSeries
 from livebot.errors import BadInput, Fatal, Transient
-from livebot.runtime import cluster_closes, cluster_watch
-from livebot.runtime.blocks import Blocks
-from livebot.runtime.cluster_closes import ClusterParts
-from livebot.runtime.cluster_watch import ClusterWatch
+from livebot.runtime.clusters import cluster_closes, cluster_watch
+from livebot.runtime.clusters.cluster_closes import ClusterParts
+from livebot.runtime.clusters.cluster_watch import ClusterWatch
 from livebot.runtime.inbox import Activity
+from livebot.runtime.portfolio.blocks import Blocks
 from livebot.runtime.problems import Problems
 from tests.virtual_loop import VirtualClock, run, settle
 

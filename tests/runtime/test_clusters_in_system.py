@@ -8,7 +8,7 @@ from livebot.core.denial import DenialCode
 from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.errors import Transient
-from livebot.runtime.cluster_closes import ClusterParts
+from livebot.runtime.clusters.cluster_closes import ClusterParts
 from tests.runtime.harness import BTC, ETH, SOL, START_MS, World, always, run
 from tests.runtime.test_cluster_watch import Store
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from livebot.runtime.comparisons import Comparisons
-from livebot.runtime.reconcile import Changes
+from livebot.runtime.venue.comparisons import Comparisons
+from livebot.runtime.venue.reconcile import Changes
 from tests.runtime.samples import BTC, ETH
 from tests.virtual_loop import run
 

@@ -11,9 +11,9 @@ import uvloop
 
 from livebot.core.market import MINUTE_MS, Side
 from livebot.model_ports import Judgement, Question
-from livebot.runtime.confidence import SOURCE, ConfidenceDesk, ConfidenceParts
-from livebot.runtime.confidence_tally import OUTCOMES_MAX, ConfidenceTally
 from livebot.runtime.inbox import Activity
+from livebot.runtime.models.confidence import SOURCE, ConfidenceDesk, ConfidenceParts
+from livebot.runtime.models.confidence_tally import OUTCOMES_MAX, ConfidenceTally
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import ConfidenceSettings, OnDeadline
 from tests.runtime.harness import run

@@ -11,7 +11,7 @@ from livebot.errors import BadInput
 from livebot.features.catalogue import breadth_up, change, dispersion, leader_return, market_return
 from livebot.features.context import PATIENCE, compute_context
 from livebot.ports import VenueNotice
-from livebot.runtime.candle_track import LONGEST_GAP_MINUTES
+from livebot.runtime.symbol.candle_track import LONGEST_GAP_MINUTES
 from livebot.simulator.feed import history_of
 from livebot.strategies.interface import Strategy, feature_set_of
 from tests.runtime.harness import BTC, ETH, QUICK, SOL, START_MS, XRP, World, entry, run

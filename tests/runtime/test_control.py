@@ -7,8 +7,8 @@ import pytest
 from livebot.adapters.logs import log_level
 from livebot.core.denial import TradingState
 from livebot.errors import Rejected
-from livebot.runtime.control import Control
-from livebot.runtime.supervisor import ChildState
+from livebot.runtime.operator.control import Control
+from livebot.runtime.supervision.supervisor import ChildState
 from livebot.simulator.faults import FaultKind
 from livebot.simulator.synthetic import symbol_names
 from tests.runtime.harness import BTC, ETH, SOL, World, always, never, once, run

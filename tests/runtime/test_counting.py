@@ -5,8 +5,8 @@ import asyncio
 from livebot.core.inputs import OrderRejected
 from livebot.core.risk import approve_reduction
 from livebot.errors import Transient
-from livebot.runtime import status as status_module
-from livebot.runtime.status import status_in_pieces, status_of
+from livebot.runtime.operator import status as status_module
+from livebot.runtime.operator.status import status_in_pieces, status_of
 from tests.runtime.harness import BTC, ETH, SOL, World, once
 from tests.runtime.harness import run as run_world
 from tests.runtime.test_execution import STOP, Venue, an_entry, execution

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from livebot.runtime.error_watch import ORDER_ERRORS, WORKER_FAILURES, ErrorWatch, ErrorWatches
+from livebot.runtime.portfolio.error_watch import ORDER_ERRORS, WORKER_FAILURES, ErrorWatch, ErrorWatches
 from livebot.runtime.settings import ErrorBudget, StateAction, TradingStateSettings
 from tests.virtual_loop import run
 

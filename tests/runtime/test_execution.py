@@ -23,8 +23,8 @@ from livebot.core.order import Fill, Leg, OrderKind, OrderRequest, OrderStatus, 
 from livebot.core.risk import Approved, approve_reduction, judge
 from livebot.errors import BadInput, Fatal, Rejected, Transient, Unknown
 from livebot.ports import VenueNotice
-from livebot.runtime.execution import Execution
 from livebot.runtime.settings import ExecutionSettings
+from livebot.runtime.venue.execution import Execution
 from tests.core.examples import CANDIDATE, USAGE
 from tests.core.kernel_driver import RULES
 from tests.core.signal_story import Story

@@ -17,9 +17,9 @@ from livebot.core.order import (
     client_order_id,
 )
 from livebot.core.signal import Idle
-from livebot.runtime.flat_check import closed, remark, sighting, why_open
-from livebot.runtime.flatten_answer import Before, before_of, flat, named, reasons, still_closing, unattended
-from livebot.runtime.reconcile import snapshot_of
+from livebot.runtime.flattening.flat_check import closed, remark, sighting, why_open
+from livebot.runtime.flattening.flatten_answer import Before, before_of, flat, named, reasons, still_closing, unattended
+from livebot.runtime.venue.reconcile import snapshot_of
 from tests.core.kernel_driver import INSTRUMENT
 from tests.core.signal_story import CLOSING, LIMIT, OPEN, OPENING, SCHEDULED, D, Story, entered
 

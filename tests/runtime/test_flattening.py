@@ -11,11 +11,11 @@ from livebot.core.market import OrderSide
 from livebot.core.order import Leg, OrderKind, OrderRequest, client_order_id
 from livebot.core.signal import CancelReason, CloseReason
 from livebot.errors import BadInput, Fatal, Rejected, Transient
-from livebot.runtime import flattening
-from livebot.runtime.flattening import ASK_AGAIN_S, LOOK_AGAIN_S, SOURCE
-from livebot.runtime.loss_watch import StateChange
+from livebot.runtime.flattening import flattening
+from livebot.runtime.flattening.flattening import ASK_AGAIN_S, LOOK_AGAIN_S, SOURCE
+from livebot.runtime.portfolio.loss_watch import StateChange
 from livebot.runtime.settings import RunMode
-from livebot.runtime.supervisor import ChildState
+from livebot.runtime.supervision.supervisor import ChildState
 from livebot.simulator.faults import FaultKind
 from tests.runtime.harness import (
     BRIEF,

@@ -10,9 +10,9 @@ from livebot.core.market import OrderSide
 from livebot.core.order import OrderKind, OrderStatus, VenueOrder
 from livebot.errors import Rejected
 from livebot.ports import PortfolioMemory
-from livebot.runtime.blocks import Blocks
-from livebot.runtime.foreign import Foreign
+from livebot.runtime.portfolio.blocks import Blocks
 from livebot.runtime.problems import Problems
+from livebot.runtime.venue.foreign import Foreign
 from tests.runtime.samples import BTC, ETH
 
 D = Decimal

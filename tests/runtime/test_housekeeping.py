@@ -14,8 +14,8 @@ from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, 
 from livebot.errors import Fatal, Rejected
 from livebot.ports import PortfolioMemory
 from livebot.runtime.housekeeping import Housekeeping
-from livebot.runtime.loss_watch import StateChange
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.loss_watch import StateChange
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import LossAction, LossLimit
 from tests.core.examples import SIGNAL

@@ -2,7 +2,7 @@
 
 import pytest
 
-from livebot.runtime.instances import Instances
+from livebot.runtime.symbol.instances import Instances
 from tests.runtime.samples import BTC, ETH
 
 

@@ -16,7 +16,7 @@ from livebot.core.performance import WinRate
 from livebot.core.risk import Approved
 from livebot.core.streak import LosingStreak, StreakScope
 from livebot.ports import LimitUse, PortfolioMemory
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from tests.runtime.samples import BTC, ETH, NOW_MS, TREND, Teller, candidate, held, pending
 
@@ -275,7 +275,7 @@ def test_an_order_that_was_given_up_is_no_order_before():
 
 
 def test_with_more_orders_than_can_be_remembered_each_is_taken_for_a_mistake(monkeypatch):
-    monkeypatch.setattr("livebot.runtime.order_history._ALIKE_REMEMBERED", 2)
+    monkeypatch.setattr("livebot.runtime.portfolio.order_history._ALIKE_REMEMBERED", 2)
     portfolio = make(Limits(duplicate_order_ms=MINUTE_MS))
     assert [None, None, DenialCode.DUPLICATE_ORDER] == [asks(portfolio, candidate(each)) for each in (BTC, ETH, SOL)]
     assert asks(portfolio, candidate(SOL), NOW_MS + MINUTE_MS) is None

@@ -11,7 +11,7 @@ from livebot.core.risk import Approved
 from livebot.core.signal import Open
 from livebot.errors import Transient
 from livebot.runtime.inbox import Ask
-from livebot.runtime.venue_watch import APART_S
+from livebot.runtime.venue.venue_watch import APART_S
 from livebot.simulator.faults import FaultKind
 from livebot.strategies.interface import View
 from tests.runtime.harness import BRIEF, BTC, START_MS, Managing, Process, Script, World, entry, once, run

@@ -4,9 +4,9 @@ import pytest
 
 from livebot.core.denial import DenialCode
 from livebot.ports import VenueNotice
-from livebot.runtime.blocks import Blocks
-from livebot.runtime.notices import Notices
+from livebot.runtime.portfolio.blocks import Blocks
 from livebot.runtime.problems import Problems
+from livebot.runtime.venue.notices import Notices
 from tests.runtime.samples import BTC, ETH
 
 

@@ -2,12 +2,12 @@
 
 from decimal import Decimal
 
-from livebot.runtime.blocks import Blocks
-from livebot.runtime.comparisons import Comparisons
-from livebot.runtime.foreign import Foreign
-from livebot.runtime.observations import Observations
+from livebot.runtime.portfolio.blocks import Blocks
 from livebot.runtime.problems import Problems
-from livebot.runtime.reconcile import Changes
+from livebot.runtime.venue.comparisons import Comparisons
+from livebot.runtime.venue.foreign import Foreign
+from livebot.runtime.venue.observations import Observations
+from livebot.runtime.venue.reconcile import Changes
 from tests.runtime.samples import BTC, Teller, decision
 
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from livebot.ports import LimitUse
-from livebot.runtime.over_limits import OverLimits
+from livebot.runtime.portfolio.over_limits import OverLimits
 
 D = Decimal
 

@@ -6,7 +6,7 @@ from livebot.core.inputs import ExitRequested, OrderAbsent, OrderAccepted, Order
 from livebot.core.market import OrderSide
 from livebot.core.order import Fill, OrderStatus
 from livebot.core.signal import CloseReason
-from livebot.runtime.past_orders import REMEMBERED, PastOrders
+from livebot.runtime.symbol.past_orders import REMEMBERED, PastOrders
 
 ONE = Decimal(1)
 

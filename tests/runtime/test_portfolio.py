@@ -14,7 +14,7 @@ from livebot.core.performance import WinRate
 from livebot.core.risk import Approved
 from livebot.errors import Rejected
 from livebot.ports import Dismissed, PortfolioMemory
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import LossAction, LossLimit
 from tests.runtime.samples import BTC, ETH, NOW_MS, TREND, Teller, candidate, decision, held

@@ -21,7 +21,7 @@ from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS, Side
 from livebot.core.order import ZERO
 from livebot.core.risk import Approved
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.portfolio import Portfolio
 from tests.runtime.samples import NOW_MS, Teller, candidate, held
 
 WALLET = Decimal(1000)

@@ -20,7 +20,7 @@ from livebot.core.order import (
 )
 from livebot.core.position import Position
 from livebot.core.signal import Idle, Open, Signal
-from livebot.runtime.reconcile import (
+from livebot.runtime.venue.reconcile import (
     close_enough,
     confirmed_by,
     expected_quantity,

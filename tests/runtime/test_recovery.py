@@ -11,10 +11,10 @@ from livebot.core.order import Leg
 from livebot.core.signal import Idle, Open
 from livebot.errors import BadInput, Fatal, Transient
 from livebot.ports import DamagedFile, LoadedStates
-from livebot.runtime.execution import Execution
-from livebot.runtime.recovery import Recovered, Recovery, moved_on
 from livebot.runtime.settings import LedgerSettings, RuntimeSettings
-from livebot.runtime.start_waits import StartWaits
+from livebot.runtime.venue.execution import Execution
+from livebot.runtime.venue.recovery import Recovered, Recovery, moved_on
+from livebot.runtime.venue.start_waits import StartWaits
 from livebot.simulator.faults import FaultKind
 from tests.runtime.harness import BRIEF, BTC, ETH, SYSTEM, World, always, never, once, run
 from tests.runtime.samples import Teller

@@ -17,7 +17,7 @@ from livebot.core.signal import Idle, Open
 from livebot.errors import BadInput, Rejected, Transient
 from livebot.features.catalogue import market_return
 from livebot.runtime.settings import RunMode
-from livebot.runtime.supervisor import ChildState
+from livebot.runtime.supervision.supervisor import ChildState
 from tests.runtime.harness import (
     BTC,
     ETH,

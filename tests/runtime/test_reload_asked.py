@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from livebot.core.limits import Limits
 from livebot.errors import BadInput, Rejected
-from livebot.runtime.reload import Result
+from livebot.runtime.operator.reload import Result
 from tests.runtime.harness import (
     BTC,
     ETH,

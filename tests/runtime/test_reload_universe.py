@@ -10,8 +10,8 @@ from livebot.core.denial import DenialCode
 from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS
 from livebot.errors import Rejected
-from livebot.runtime.following import Following, ReloadPlan
-from livebot.runtime.reload import Reload, Result
+from livebot.runtime.operator.following import Following, ReloadPlan
+from livebot.runtime.operator.reload import Reload, Result
 from tests.runtime.harness import (
     BTC,
     ETH,

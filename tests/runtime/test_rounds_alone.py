@@ -14,8 +14,8 @@ from livebot.core.limits import Limits
 from livebot.core.market import MINUTE_MS
 from livebot.core.risk import Approved
 from livebot.runtime.inbox import Activity
-from livebot.runtime.portfolio import Portfolio
-from livebot.runtime.rounds import OPEN_ROUNDS, Rounds
+from livebot.runtime.portfolio.portfolio import Portfolio
+from livebot.runtime.portfolio.rounds import OPEN_ROUNDS, Rounds
 from livebot.runtime.settings import RoundSettings
 from tests.core.test_ranking import wish
 from tests.runtime.harness import run

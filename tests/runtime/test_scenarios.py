@@ -18,7 +18,7 @@ from livebot.core.signal import CloseReason, Closing, Idle, Open
 from livebot.errors import Rejected
 from livebot.runtime.inbox import Ask
 from livebot.runtime.settings import LossAction, LossLimit, RunMode
-from livebot.runtime.supervisor import ChildState
+from livebot.runtime.supervision.supervisor import ChildState
 from livebot.simulator.faults import FaultKind
 from livebot.simulator.matching import FillModel
 from tests.process.strategies import Averager, Eager, Nothing, Resting

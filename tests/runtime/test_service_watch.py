@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from livebot.core.denial import TradingState
-from livebot.runtime import service_watch
-from livebot.runtime.service_watch import (
+from livebot.runtime.operator import service_watch
+from livebot.runtime.operator.service_watch import (
     BEAT_S,
     EXTENSION_S,
     RELOAD_TOLD_S,

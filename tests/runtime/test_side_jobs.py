@@ -3,7 +3,7 @@
 import asyncio
 
 from livebot.runtime.inbox import Activity, Ask, Failed, Inbox, Stop
-from livebot.runtime.side_jobs import SideJobs
+from livebot.runtime.symbol.side_jobs import SideJobs
 from tests.virtual_loop import run, settle
 
 

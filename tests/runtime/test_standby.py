@@ -2,7 +2,7 @@
 
 import asyncio
 
-from livebot.runtime.standby import Standby
+from livebot.runtime.supervision.standby import Standby
 from tests.virtual_loop import run, settle
 
 

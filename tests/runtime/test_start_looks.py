@@ -3,8 +3,8 @@
 import asyncio
 
 from livebot.core.order import Leg
-from livebot.runtime import workers
 from livebot.runtime.settings import RunMode, RuntimeSettings
+from livebot.runtime.supervision import workers
 from tests.runtime.harness import BTC, ETH, Process, World, never, once, run
 from tests.simulator.builders import order
 

@@ -10,7 +10,7 @@ from livebot.core.limits import Limits
 from livebot.core.order import Leg
 from livebot.ops.status_json import decode_status, encode_status
 from livebot.ports import SystemStatus
-from livebot.runtime.control import Control
+from livebot.runtime.operator.control import Control
 from tests.runtime.harness import BTC, ETH, SOL, START_MS, World, always, once, run
 
 D = Decimal

@@ -12,8 +12,8 @@ from livebot.errors import BadInput
 from livebot.features.batch import compute
 from livebot.features.declaration import ema, rsi
 from livebot.features.timeframes import Gap, aggregate, candle_at
-from livebot.runtime.candle_track import ASIDE
-from livebot.runtime.strategy_instance import StrategyInstance
+from livebot.runtime.symbol.candle_track import ASIDE
+from livebot.runtime.symbol.strategy_instance import StrategyInstance
 from tests.core.examples import INSTRUMENT
 from tests.runtime.harness import BTC, ETH, START_MS, WIDE, Script, Scripted
 from tests.runtime.past import Past, series

@@ -10,7 +10,7 @@ import pytest
 
 from livebot.errors import Fatal, Rejected
 from livebot.runtime.settings import RestartSettings, RunMode, RuntimeSettings
-from livebot.runtime.supervisor import ChildState, Supervisor
+from livebot.runtime.supervision.supervisor import ChildState, Supervisor
 from tests.virtual_loop import run, settle
 
 A, B, C = "A/USDT", "B/USDT", "C/USDT"

@@ -7,7 +7,7 @@ import pytest
 
 from livebot.errors import Rejected
 from livebot.runtime.settings import RunMode
-from livebot.runtime.supervisor import ChildState
+from livebot.runtime.supervision.supervisor import ChildState
 from tests.runtime.test_supervisor import SETTINGS, A, B, C, Stage, fail, forever, nothing, play
 from tests.virtual_loop import settle
 

@@ -16,8 +16,8 @@ from livebot.core.order import Fill, Leg, OrderStatus
 from livebot.core.signal import CloseReason, Idle, Open, Opening
 from livebot.ports import VenueNotice
 from livebot.runtime.inbox import Ask, CandleOf, ContextDeadline, GapCame, HistoryCame, Stop, UnprotectedDeadline
-from livebot.runtime.strategy_instance import LONGEST_GAP_MINUTES
-from livebot.runtime.supervisor import ChildState
+from livebot.runtime.supervision.supervisor import ChildState
+from livebot.runtime.symbol.strategy_instance import LONGEST_GAP_MINUTES
 from livebot.simulator.faults import FaultKind
 from tests.process.strategies import Averager, Eager, Nothing, Resting
 from tests.runtime.harness import (

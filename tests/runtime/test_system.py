@@ -8,8 +8,8 @@ import pytest
 from livebot.core.signal import CloseReason
 from livebot.errors import Fatal, Transient
 from livebot.runtime import system as system_module
-from livebot.runtime import venue_watch
 from livebot.runtime.settings import RunMode
+from livebot.runtime.venue import venue_watch
 from tests.process.strategies import Eager, Nothing
 from tests.runtime.harness import (
     BTC,

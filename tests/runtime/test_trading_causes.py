@@ -6,7 +6,7 @@ from livebot.core.denial import DenialCode, Denied, TradingState
 from livebot.core.limits import Limits
 from livebot.core.market import DAY_MS
 from livebot.core.risk import Approved
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import LossAction, LossLimit
 from tests.runtime.samples import BTC, ETH, NOW_MS, Teller, candidate, held

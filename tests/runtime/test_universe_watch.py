@@ -11,7 +11,7 @@ from livebot.core.signal import Idle, Open
 from livebot.core.universe_memory import UniverseMemory
 from livebot.errors import BadInput, Fatal, Rejected, Transient
 from livebot.ports import PortfolioMemory, VenueNotice
-from livebot.runtime import universe_choice, universe_watch
+from livebot.runtime.universe import universe_choice, universe_watch
 from tests.runtime.harness import (
     BTC,
     ETH,

@@ -12,7 +12,7 @@ from livebot.core.order import Leg
 from livebot.core.signal import CloseReason, Idle
 from livebot.errors import Fatal, Transient
 from livebot.ports import VenueNotice
-from livebot.runtime.venue_watch import APART_S
+from livebot.runtime.venue.venue_watch import APART_S
 from livebot.simulator.faults import FaultKind
 from tests.process.strategies import Averager, Eager, Nothing
 from tests.runtime.harness import BRIEF, BTC, ETH, SOL, World, always, disagreements, never, once, run, story

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from livebot.runtime.problems import Problems
-from livebot.runtime.wallet_watch import WalletWatch
+from livebot.runtime.venue.wallet_watch import WalletWatch
 
 D = Decimal
 

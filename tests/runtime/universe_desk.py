@@ -8,7 +8,7 @@ from livebot.core.market import MINUTE_MS
 from livebot.core.universe_memory import UniverseMemory
 from livebot.core.universe_rules import Listing, UniverseRules
 from livebot.errors import Fatal, LivebotError
-from livebot.runtime.universe_choice import UniverseParts
+from livebot.runtime.universe.universe_choice import UniverseParts
 from tests.runtime.harness import BTC, ETH, SOL, START_MS, XRP, Process, World
 
 ALL = (BTC, ETH, SOL, XRP)

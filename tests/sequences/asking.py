@@ -20,7 +20,7 @@ from livebot.core.market import MINUTE_MS, Side
 from livebot.core.order import Leg, OrderKind, OrderRequest
 from livebot.core.signal import Signal
 from livebot.core.streak import LosingStreak, StreakScope
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.portfolio.portfolio import Portfolio
 from tests.sequences.truth import ZERO, Key, Life, Order, Truth
 
 START_MS = 1_700_000_000_000

@@ -10,11 +10,11 @@ import pytest
 
 from livebot.core.denial import DenialCode
 from livebot.core.limits import Limits
-from livebot.runtime.exposure_book import ExposureBook
-from livebot.runtime.order_history import OrderHistory
-from livebot.runtime.portfolio import Portfolio
-from livebot.runtime.repeats import Repeats
-from livebot.runtime.streaks import Streaks
+from livebot.runtime.portfolio.exposure_book import ExposureBook
+from livebot.runtime.portfolio.order_history import OrderHistory
+from livebot.runtime.portfolio.portfolio import Portfolio
+from livebot.runtime.portfolio.repeats import Repeats
+from livebot.runtime.portfolio.streaks import Streaks
 from tests.sequences.__main__ import main
 from tests.sequences.asking import Exceeded, Outcome
 from tests.sequences.run import Sequence

@@ -22,11 +22,11 @@ from livebot.core.market import MINUTE_MS, Instrument
 from livebot.core.performance import WinRate
 from livebot.core.risk import Approved
 from livebot.core.rules import EntryRules, FixedNotional, Rules
-from livebot.runtime.control import Control
-from livebot.runtime.exposure_book import NOTHING_CARRIED, Carried
 from livebot.runtime.inbox import Activity
 from livebot.runtime.loop_lag import LoopLag
-from livebot.runtime.portfolio import Portfolio
+from livebot.runtime.operator.control import Control
+from livebot.runtime.portfolio.exposure_book import NOTHING_CARRIED, Carried
+from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import ExecutionSettings, LossLimit, RestartSettings, RuntimeSettings
 from livebot.runtime.shutdown import Shutdown

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from livebot.core.limits import Limits
 from livebot.core.universe_memory import UniverseMemory
 from livebot.core.universe_rules import UniverseRules
-from livebot.runtime.following import Following, ReloadPlan
-from livebot.runtime.reload import Outcome, Reload
-from livebot.runtime.universe_choice import Forgetful, UniverseParts, Unlisted
+from livebot.runtime.operator.following import Following, ReloadPlan
+from livebot.runtime.operator.reload import Outcome, Reload
+from livebot.runtime.universe.universe_choice import Forgetful, UniverseParts, Unlisted
 from livebot.strategies.interface import Strategy
 from tests.simulation.market import SYMBOLS
 from tests.simulation.strategies import FOLLOWED, KINDS, Salt

@@ -12,14 +12,15 @@ from unittest.mock import patch
 from livebot.core import leaving
 from livebot.core.facts import Fact
 from livebot.core.inputs import OrderAbsent
-from livebot.runtime import venue_watch, workers
-from livebot.runtime.execution import Execution
-from livebot.runtime.exposure_book import ExposureBook
-from livebot.runtime.follow_up import FollowUp
 from livebot.runtime.housekeeping import Housekeeping
 from livebot.runtime.ledger_writer import LedgerWriter
-from livebot.runtime.symbol_states import SymbolStates
-from livebot.runtime.venue_watch import VenueWatch
+from livebot.runtime.portfolio.exposure_book import ExposureBook
+from livebot.runtime.supervision import workers
+from livebot.runtime.symbol.follow_up import FollowUp
+from livebot.runtime.symbol.symbol_states import SymbolStates
+from livebot.runtime.venue import venue_watch
+from livebot.runtime.venue.execution import Execution
+from livebot.runtime.venue.venue_watch import VenueWatch
 from tests.simulation.disk import SimulatedDisk
 
 

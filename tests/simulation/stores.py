@@ -13,7 +13,7 @@ from livebot.adapters.durable_files import DurableFiles
 from livebot.core.facts import ORDER_KINDS, Fact, SignalClosed
 from livebot.errors import Fatal, Transient
 from livebot.ports import Decision
-from livebot.runtime.order_history import in_order
+from livebot.runtime.portfolio.order_history import in_order
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

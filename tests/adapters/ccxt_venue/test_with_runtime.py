@@ -6,8 +6,8 @@ from livebot.adapters.clock import SystemClock
 from livebot.core.inputs import OrderAbsent, OrderEnded, OrderFilled, OrderUnknown
 from livebot.core.market import OrderSide
 from livebot.core.order import Leg
-from livebot.runtime.execution import Execution
 from livebot.runtime.settings import ExecutionSettings
+from livebot.runtime.venue.execution import Execution
 from tests.adapters.ccxt_venue.desk import BTC, D, approved, binance_seat, order, seat, stop
 
 
