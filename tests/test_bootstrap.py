@@ -24,7 +24,7 @@ from livebot.bootstrap.loading import load
 from livebot.config.root import resolve
 from livebot.core.facts import SignalClosed
 from livebot.errors import BadInput, Fatal, Transient
-from livebot.ops.control_client import ControlClient, DaemonNotReached
+from livebot.ops.control.client import ControlClient, DaemonNotReached
 from livebot.reporting.figure import NotAvailable
 from livebot.reporting.signals_report import Selection
 from livebot.simulator.clock import VenueClock

@@ -16,7 +16,7 @@ from livebot.adapters.journal import Journal
 from livebot.bootstrap.control import DaemonControl
 from livebot.config.running import ControlConfig, ControlHttpConfig
 from livebot.errors import BadInput, Fatal
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from tests.adapters.states import a_fact
 from tests.config.texts import MINIMAL
 from tests.ops.fake_control import FakeControl

@@ -16,11 +16,11 @@ from livebot.config.running import ControlConfig
 from livebot.config.secrets import control_token
 from livebot.control_ports import SystemControl
 from livebot.errors import Fatal
-from livebot.ops.control_answers import Handler
-from livebot.ops.control_app import ApiSettings, ControlApi
-from livebot.ops.control_events import Events, EventSettings
-from livebot.ops.control_port import ControlPort
-from livebot.ops.control_server import ControlServer
+from livebot.ops.control.answers import Handler
+from livebot.ops.control.app import ApiSettings, ControlApi
+from livebot.ops.control.events import Events, EventSettings
+from livebot.ops.control.port import ControlPort
+from livebot.ops.control.server import ControlServer
 from livebot.ports import Listener
 from livebot.runtime.problems import Report
 

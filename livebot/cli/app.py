@@ -73,7 +73,7 @@ def command(
 
 
 def _exit_code(error: LivebotError) -> int:
-    from livebot.ops.control_client import DaemonNotReached
+    from livebot.ops.control.client import DaemonNotReached
 
     if isinstance(error, DaemonNotReached):
         return EXIT_NOT_REACHED

@@ -16,7 +16,7 @@ import typer
 from livebot.errors import Rejected
 
 if TYPE_CHECKING:
-    from livebot.ops.control_client import ControlClient
+    from livebot.ops.control.client import ControlClient
 
 Arguments = dict[str, list[str] | str | None]
 Command = tuple[str, Arguments]  # its name and arguments
@@ -55,7 +55,7 @@ def complain(text: str) -> None:
 def client_of(config: Path, root: Path | None) -> "ControlClient":
     """Who asks the daemon of this root.  Raises BadInput as `daemon_address`."""
     from livebot.cli.daemon_address import daemon_address
-    from livebot.ops.control_client import ControlClient
+    from livebot.ops.control.client import ControlClient
 
     return ControlClient(daemon_address(config, root, complain))
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from livebot.cli.screen import live_view
 from livebot.cli.status_view import print_status
 from livebot.errors import LivebotError
-from livebot.ops.control_client import ControlClient, DaemonNotReached
+from livebot.ops.control.client import ControlClient, DaemonNotReached
 from livebot.ops.status_json import decode_status
 
 _Answer = dict[str, Any]

@@ -23,7 +23,7 @@ from livebot.core.facts import Fact, SignalClosed, SignalOpened
 from livebot.core.market import MINUTE_MS
 from livebot.core.order import ZERO
 from livebot.errors import Fatal, Transient
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from livebot.rehearsal.fault_course import kill_times, usual_faults
 from livebot.rehearsal.files import Told, every_file, read_facts, read_problems, read_states, read_trading_state
 from livebot.rehearsal.limit_samples import LimitSamples

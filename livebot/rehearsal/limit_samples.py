@@ -13,7 +13,7 @@ from typing import Any
 
 from livebot.core.order import ZERO
 from livebot.errors import LivebotError
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from livebot.reporting.limits_page import Used, UseSample
 
 SAMPLE_EVERY_S = 0.25

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 
 from livebot.errors import Transient
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from livebot.rehearsal.processes import Child
 from livebot.rehearsal.scratch import CONFIRM_VARIABLE
 from livebot.rehearsal.stock_client import StockClient, stock_client

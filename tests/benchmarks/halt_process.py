@@ -20,7 +20,7 @@ from livebot.core.entry import Entry
 from livebot.core.inputs import OrderOutcome
 from livebot.core.market import MINUTE_MS, Side
 from livebot.core.risk import Approved
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from livebot.runtime.operator import control
 from livebot.runtime.portfolio.portfolio import Portfolio
 from livebot.runtime.shutdown import Shutdown

@@ -21,8 +21,8 @@ from livebot import bootstrap
 from livebot.bootstrap import daemon, metrics
 from livebot.core.entry import Entry
 from livebot.core.market import MINUTE_MS, Side
-from livebot.ops import control_app
-from livebot.ops.control_reads import Reads
+from livebot.ops.control import app as control_app
+from livebot.ops.control.reads import Reads
 from livebot.ops.metrics.page import MetricsPage
 from livebot.runtime.operator.status import status_of
 from livebot.runtime.shutdown import Shutdown

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from livebot.ops.control_client import ControlClient, DaemonNotReached
+from livebot.ops.control.client import ControlClient, DaemonNotReached
 
 CHECKOUT = Path(__file__).parents[2]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

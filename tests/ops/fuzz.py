@@ -19,9 +19,9 @@ from typing import Any
 from aiohttp import web
 
 from livebot.errors import Rejected
-from livebot.ops.control_answers import Handler
-from livebot.ops.control_events import EventSettings
-from livebot.ops.control_guard import GuardSettings
+from livebot.ops.control.answers import Handler
+from livebot.ops.control.events import EventSettings
+from livebot.ops.control.guard import GuardSettings
 from tests.ops.fake_control import FakeControl, a_crowd, a_status
 from tests.ops.metrics.samples import page
 from tests.ops.served import TOKEN, ServedPort
@@ -65,7 +65,7 @@ class Watched(ServedPort):
             metrics=page(self.control).answer,
             **options,
         )
-        port._runner.app.middlewares.insert(0, self._watch)
+        port._server._runner.app.middlewares.insert(0, self._watch)
         return port
 
     @web.middleware

@@ -9,12 +9,12 @@ import threading
 import uvloop
 
 from livebot.adapters.journal import line_of
-from livebot.ops.control_app import ApiSettings, ControlApi
-from livebot.ops.control_client import ControlClient
-from livebot.ops.control_events import Events, EventSettings
-from livebot.ops.control_guard import GuardSettings
-from livebot.ops.control_port import ControlPort
-from livebot.ops.control_server import ControlServer
+from livebot.ops.control.app import ApiSettings, ControlApi
+from livebot.ops.control.client import ControlClient
+from livebot.ops.control.events import Events, EventSettings
+from livebot.ops.control.guard import GuardSettings
+from livebot.ops.control.port import ControlPort
+from livebot.ops.control.server import ControlServer
 from tests.ops.fake_control import NOON_MS
 
 TOKEN = "0123456789abcdefghijklmnopqrstuvwxyz"

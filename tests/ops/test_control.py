@@ -15,9 +15,12 @@ import orjson
 import pytest
 
 from livebot.errors import Fatal, Rejected
-from livebot.ops import control_answers, control_client, control_fields, control_server
-from livebot.ops.control_client import ControlClient, DaemonNotReached
-from livebot.ops.control_server import peer_of
+from livebot.ops.control import answers as control_answers
+from livebot.ops.control import client as control_client
+from livebot.ops.control import fields as control_fields
+from livebot.ops.control import server as control_server
+from livebot.ops.control.client import ControlClient, DaemonNotReached
+from livebot.ops.control.server import peer_of
 from livebot.ops.status_json import decode_status
 from tests.ops.fake_control import REFUSAL, TROUBLE, FakeControl, a_crowd, a_status
 from tests.ops.served import Served

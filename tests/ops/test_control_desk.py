@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from livebot.errors import Fatal
-from livebot.ops import control_desk
-from livebot.ops.control_answers import Refused
-from livebot.ops.control_commands import COMMANDS
-from livebot.ops.control_desk import Desk
+from livebot.ops.control import desk as control_desk
+from livebot.ops.control.answers import Refused
+from livebot.ops.control.commands import COMMANDS
+from livebot.ops.control.desk import Desk
 from tests.ops.fake_control import REFUSAL, TROUBLE, FakeControl
 from tests.ops.served import Served
 

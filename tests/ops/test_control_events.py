@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from livebot.ops.control_events import Events, EventSettings
+from livebot.ops.control.events import Events, EventSettings
 from livebot.ports import Listener
 from tests.adapters.states import a_decision, a_fact
 from tests.ops.fake_control import FakeControl

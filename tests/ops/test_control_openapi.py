@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from livebot.ops.control_app import ControlApi
-from livebot.ops.control_commands import COMMANDS
-from livebot.ops.control_events import Events
-from livebot.ops.control_fields import SYMBOLS
-from livebot.ops.control_openapi import openapi
+from livebot.ops.control.app import ControlApi
+from livebot.ops.control.commands import COMMANDS
+from livebot.ops.control.events import Events
+from livebot.ops.control.fields import SYMBOLS
+from livebot.ops.control.openapi import openapi
 from tests.ops.fake_control import FakeControl, a_crowd, a_signal, a_status
 from tests.ops.metrics.samples import page
 from tests.ops.served import Served, ServedPort

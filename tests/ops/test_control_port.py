@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livebot.errors import Fatal
-from livebot.ops.control_guard import GuardSettings
-from livebot.ops.control_port import ControlPort
+from livebot.ops.control.guard import GuardSettings
+from livebot.ops.control.port import ControlPort
 from livebot.ops.status_json import decode_status
 from tests.ops.fake_control import FakeControl, a_status
 from tests.ops.metrics.samples import page, read

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from livebot.ops.control_reads import Reads
+from livebot.ops.control.reads import Reads
 from livebot.ops.status_json import PIECE_S, encode_in_pieces, encode_list, encode_status
 from livebot.ports import LimitUse
 from tests.ops.fake_control import FakeControl, a_crowd, a_portfolio, a_signal, a_status, a_symbol, an_order

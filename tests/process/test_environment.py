@@ -23,7 +23,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from tests.process import daemons
 from tests.process.daemons import SYMBOLS, Daemon, Launcher, Root, VenueProcess
 from tests.process.truth import Looks, Truth, read_state

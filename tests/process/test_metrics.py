@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from tests.ops.metrics.samples import read
 from tests.process import daemons
 from tests.process.daemons import PATIENCE_S, SYMBOLS, Daemon, Root, config_of, livebot

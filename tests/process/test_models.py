@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from livebot.learning.registry import Registry
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from tests import trained_models
 from tests.process import daemons
 from tests.process.daemons import SYMBOLS, Daemon, Launcher, Root

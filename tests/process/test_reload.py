@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from tests.process import daemons
 from tests.process.daemons import SYMBOLS, Daemon, Launcher, Root, VenueProcess
 from tests.process.test_signals import Terminal

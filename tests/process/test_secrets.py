@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from tests.process import daemons
 from tests.process.daemons import PATIENCE_S, Daemon, Root
 

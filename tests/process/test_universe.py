@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from livebot.ops.control_client import ControlClient
+from livebot.ops.control.client import ControlClient
 from tests.process import daemons
 from tests.process.daemons import Daemon, Root, environment, livebot
 from tests.process.truth import facts_in

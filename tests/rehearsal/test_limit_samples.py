@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from livebot.adapters.ledger import SqlLedger
-from livebot.ops.control_client import DaemonNotReached
+from livebot.ops.control.client import DaemonNotReached
 from livebot.ports import Decision
 from livebot.rehearsal import limit_samples
 from livebot.rehearsal.files import read_denials

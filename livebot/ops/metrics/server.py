@@ -4,7 +4,6 @@ Rules of this file: it reads and never changes anything; a browser that somebody
 connections, and the time each may idle, are bounded; what it cannot do costs the daemon nothing else.
 """
 
-import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -12,11 +11,9 @@ from ipaddress import ip_address
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from livebot.errors import Fatal
 from livebot.ops.door import SERVER_LOG, Door
-from livebot.ops.loopback import bound_to
+from livebot.ops.loopback import LOOPBACK, LoopbackServer
 
-LOOPBACK = "127.0.0.1"
 CONNECTIONS_MAX = 16
 REQUEST_HEAD_SECONDS = 5.0
 END_SECONDS = 1.0
@@ -36,13 +33,13 @@ class MetricsServer:
         head_seconds: float = REQUEST_HEAD_SECONDS,
     ) -> None:
         """`answer` gives the metrics; `ready` says whether the daemon decides.  Port 0: any that is free."""
-        self._address, self.port = address, port
+        self._address = address
         self._ready = ready
-        self._door = Door("metrics", connections_max, head_seconds)
-        app = web.Application(middlewares=[self._door.let_in, self._from_here], client_max_size=1)
+        door = Door("metrics", connections_max, head_seconds)
+        app = web.Application(middlewares=[door.let_in, self._from_here], client_max_size=1)
         app.router.add_get("/metrics", answer, allow_head=False)
         app.router.add_get("/healthz", self._health, allow_head=False)
-        self._runner = web.AppRunner(
+        runner = web.AppRunner(
             app,
             access_log=None,
             logger=SERVER_LOG,
@@ -50,7 +47,12 @@ class MetricsServer:
             lingering_time=END_SECONDS,
             shutdown_timeout=END_SECONDS,
         )
-        self._server: asyncio.Server | None = None
+        self._server = LoopbackServer(runner, door, address, port, what="metrics", key="control.metrics_port")
+
+    @property
+    def port(self) -> int:
+        """Where it listens; before `start`, where it is to."""
+        return self._server.port
 
     async def start(self) -> None:
         """Listen.
@@ -59,25 +61,11 @@ class MetricsServer:
             Fatal: nobody can listen there; the text says what to do.
 
         """
-        try:
-            bound = bound_to(self._address, self.port)
-        except OSError as error:
-            raise Fatal(
-                f"metrics cannot be served at {self._address} port {self.port}: {error.strerror}; free the port, or "
-                "change control.metrics_port"
-            ) from error
-        self.port = bound.getsockname()[1]
-        await self._runner.setup()
-        self._door.server = self._runner.server
-        self._server = await asyncio.get_running_loop().create_server(
-            self._door.connection, sock=bound, backlog=CONNECTIONS_MAX
-        )
+        await self._server.start(self._server.bind())
 
     async def close(self) -> None:
         """Take no more requests, and answer those under way for a bounded time."""
-        if self._server is not None:
-            self._server.close()
-        await self._runner.cleanup()
+        await self._server.close()
 
     @web.middleware
     async def _from_here(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -174,7 +174,7 @@ def test_a_port_that_is_taken_is_said_plainly():
 
 
 def test_it_listens_at_loopback_only_unless_told_otherwise(served):
-    (bound,) = served.server._server.sockets
+    (bound,) = served.server._server._server.sockets
     assert bound.getsockname()[0] == "127.0.0.1"
 
 

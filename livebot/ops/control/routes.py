@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from livebot.ops.control_answers import Handler
-from livebot.ops.control_fields import JSON, Field, Schema
+from livebot.ops.control.answers import Handler
+from livebot.ops.control.fields import JSON, Field, Schema
 
 MESSAGE: Schema = {
     "type": "object",

@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 import structlog
 from aiohttp import web
 
-from livebot.ops.control_answers import Handler, Refused
+from livebot.ops.control.answers import Handler, Refused
 
 _log = structlog.get_logger(__name__)
 

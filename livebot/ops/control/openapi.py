@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from livebot.ops.control_fields import JSON, Field, Schema
-from livebot.ops.control_routes import Route
+from livebot.ops.control.fields import JSON, Field, Schema
+from livebot.ops.control.routes import Route
 
 OPENAPI_VERSION = "3.1.0"
 BEARER = "token"

@@ -12,8 +12,8 @@ from itertools import islice
 from aiohttp import web
 
 from livebot.control_ports import OrderLine, SystemControl
-from livebot.ops.control_answers import Refused
-from livebot.ops.control_fields import JSON, SYMBOL, read_query
+from livebot.ops.control.answers import Refused
+from livebot.ops.control.fields import JSON, SYMBOL, read_query
 from livebot.ops.status_json import encode_in_pieces, encode_list, encode_plain
 from livebot.ports import LimitUse, SignalStatus, SymbolStatus
 

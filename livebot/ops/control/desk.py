@@ -18,8 +18,8 @@ import orjson
 
 from livebot.control_ports import SystemControl
 from livebot.errors import LivebotError, Rejected
-from livebot.ops.control_answers import Refused
-from livebot.ops.control_commands import Command
+from livebot.ops.control.answers import Refused
+from livebot.ops.control.commands import Command
 
 Audit = Callable[[str, Mapping[str, object]], None]
 """Told of each command before it runs (`command`), of what came of it (`command_outcome`), and of who only repeated one

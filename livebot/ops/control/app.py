@@ -28,14 +28,14 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from livebot.control_ports import PortfolioStatus, SystemControl
-from livebot.ops.control_answers import BODY_BYTES_MAX, Handler, answer_in_json, json_answer
-from livebot.ops.control_commands import COMMANDS, Command
-from livebot.ops.control_desk import COMMAND_SECONDS, KEYS_KEPT, Audit, Desk
-from livebot.ops.control_events import CONTENT_TYPE, EVENT, Events
-from livebot.ops.control_fields import IDEMPOTENCY_KEY, KEY_SCHEMA, SYMBOL, read_body, read_key, read_query
-from livebot.ops.control_openapi import openapi
-from livebot.ops.control_reads import Limits, Orders, Reads, Signals, Symbols
-from livebot.ops.control_routes import Route
+from livebot.ops.control.answers import BODY_BYTES_MAX, Handler, answer_in_json, json_answer
+from livebot.ops.control.commands import COMMANDS, Command
+from livebot.ops.control.desk import COMMAND_SECONDS, KEYS_KEPT, Audit, Desk
+from livebot.ops.control.events import CONTENT_TYPE, EVENT, Events
+from livebot.ops.control.fields import IDEMPOTENCY_KEY, KEY_SCHEMA, SYMBOL, read_body, read_key, read_query
+from livebot.ops.control.openapi import openapi
+from livebot.ops.control.reads import Limits, Orders, Reads, Signals, Symbols
+from livebot.ops.control.routes import Route
 from livebot.ports import SystemStatus
 
 Identify = Callable[[web.Request], str]

@@ -15,8 +15,8 @@ from pathlib import Path
 from aiohttp import web
 
 from livebot.errors import Fatal
-from livebot.ops.control_app import ControlApi
-from livebot.ops.control_guard import no_page
+from livebot.ops.control.app import ControlApi
+from livebot.ops.control.guard import no_page
 from livebot.ops.door import SERVER_LOG, Door
 
 PATH_BYTES_MAX = 107  # sun_path is 108 bytes, the last one NUL

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from livebot.ops.control_answers import Refused
+from livebot.ops.control.answers import Refused
 
 BODY_SECONDS = 5.0
 SYMBOLS_MAX = 10_000

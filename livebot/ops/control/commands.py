@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from livebot.control_ports import SystemControl
-from livebot.ops.control_fields import (
+from livebot.ops.control.fields import (
     LEVEL,
     NEEDED_REASON,
     REASON,

@@ -18,8 +18,8 @@ from aiohttp import web
 
 from livebot.core.facts import Fact
 from livebot.errors import LivebotError
-from livebot.ops.control_answers import NOT_KEPT, Refused
-from livebot.ops.control_fields import Schema, read_query
+from livebot.ops.control.answers import NOT_KEPT, Refused
+from livebot.ops.control.fields import Schema, read_query
 from livebot.ports import Decision
 
 Line = Callable[[int, Fact | Decision | Mapping[str, object]], bytes]
