@@ -26,11 +26,15 @@ from livebot.runtime.system_parts import SystemParts
 from livebot.runtime.universe.roster import Roster
 from livebot.runtime.universe.universe_choice import FILE, SOURCE, UniverseParts, followed, listings_of, stale_text
 from livebot.runtime.venue.foreign import Foreign
+from livebot.runtime.waiting import Bell
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-POLL_S = 1.0  # how often those that depart are looked at when no candle comes
+POLL_S = 1.0  # how often those that depart are looked at when no candle comes, or nobody is there whose candles could
+IDLE_S = (
+    60.0  # while nobody departs, and a new minute wakes us when it is time: how soon it is seen that the clock was set
+)
 TAKE_ON_S = 30.0
 ADMITTED_AT_ONCE = 10
 RETRY_MS = 5 * MINUTE_MS  # of the market's time, until a venue that did not answer is asked again
@@ -63,7 +67,7 @@ class UniverseWatch:
         self._next_ms = parts.memory.asked_ms + parts.refresh_ms
         self._stale: str | None = None
         self._resting: set[str] = set()
-        self._due = asyncio.Event()
+        self._due = Bell()
         self._held = False  # a simulated market waits for us
         self.changing = asyncio.Lock()  # held by who changes what is run: a look, or a reload of the config
 
@@ -95,6 +99,7 @@ class UniverseWatch:
         )
         for symbol in (*members, *departing):
             self._blocks.outside(symbol, stands=symbol in departing)
+        self._due.ring()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -104,13 +109,14 @@ class UniverseWatch:
     def look_soon(self) -> None:
         """Who may be traded has changed otherwise than at the venue."""
         self._next_ms = self._clock.now_ms()
+        self._due.ring()
 
     def see_close(self, close_ms: int) -> None:
         """A new minute has closed."""
         if not self._held and (close_ms >= self._next_ms or self._memory.departing):
             self._held = True
             self._activity.begin()
-            self._due.set()
+            self._due.ring()
 
     def status(self) -> UniverseStatus | None:
         """As of now; None if the symbols are those of the config."""
@@ -129,18 +135,19 @@ class UniverseWatch:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(POLL_S):
-                    await self._due.wait()
-            except TimeoutError:
-                pass  # it is time all the same
-            self._due.clear()
+            await self._due.within(self._patience_s())  # rung or not: it is time
+            self._due.silence()
             try:
                 async with self.changing:
                     await self._round()
                 await asyncio.sleep(0)  # who was taken on begins, so that its work is seen
             finally:
                 self._release()
+
+    def _patience_s(self) -> float:
+        if self._memory.departing or not self._roster.symbols:
+            return POLL_S
+        return min(max((self._next_ms - self._clock.now_ms()) / 1000, POLL_S), IDLE_S)
 
     async def _round(self) -> None:
         wanted = await self._look() if self._clock.now_ms() >= self._next_ms else ()
