@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from livebot import bootstrap
-from livebot.adapters.ledger_reader import LedgerReader
-from livebot.adapters.root_lock import RootLock
+from livebot.adapters.ledger.ledger_reader import LedgerReader
+from livebot.adapters.state_files.root_lock import RootLock
 from livebot.bootstrap.loading import load
 from livebot.config.root import resolve
 from livebot.core.facts import SignalClosed

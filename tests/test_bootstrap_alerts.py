@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from livebot import bootstrap
-from livebot.adapters.ledger import SqlLedger
+from livebot.adapters.ledger.ledger import SqlLedger
 from livebot.bootstrap import alerts as wiring
 from livebot.bootstrap.alerts import DaemonAlerts, channels_of, send_tests
 from livebot.config.alerts import AlertsConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livebot.adapters.durable_files import DurableFiles
+from livebot.adapters.state_files.durable_files import DurableFiles
 from livebot.bootstrap.clusters import clusters_of
 from livebot.config.load import check
 from livebot.config.model import Config

@@ -12,7 +12,7 @@ import pytest
 
 from livebot import bootstrap
 from livebot.adapters.clock import SystemClock
-from livebot.adapters.journal import Journal
+from livebot.adapters.ledger.journal import Journal
 from livebot.bootstrap.control import DaemonControl
 from livebot.config.running import ControlConfig, ControlHttpConfig
 from livebot.errors import BadInput, Fatal

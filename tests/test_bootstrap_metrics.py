@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import structlog
 
-from livebot.adapters.durable_files import DurableFiles
+from livebot.adapters.state_files.durable_files import DurableFiles
 from livebot.bootstrap.metrics import measure_of, metrics_page, serve_metrics
 from livebot.bootstrap.venue import Venue
 from livebot.config.running import ControlConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.ledger import SqlLedger
+from livebot.adapters.ledger.ledger import SqlLedger
 from livebot.bootstrap.model_drift import FILE_SOURCE, ModelDrift
 from livebot.core.facts import NO_EXPOSURE, Fact, SignalClosed, SignalOpening
 from livebot.core.market import Side

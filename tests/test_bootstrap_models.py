@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.ledger_reader import LedgerReader
+from livebot.adapters.ledger.ledger_reader import LedgerReader
 from livebot.bootstrap.commands import check as check_config
 from livebot.bootstrap.models import DaemonModels
 from livebot.bootstrap.reload import Refused, plan_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.durable_files import DurableFiles
+from livebot.adapters.state_files.durable_files import DurableFiles
 from livebot.bootstrap import commands, real_venue
 from livebot.bootstrap.choice import Choice
 from livebot.bootstrap.real_venue import real_venue_of

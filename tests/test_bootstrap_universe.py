@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from livebot import bootstrap
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.ledger_reader import LedgerReader
-from livebot.adapters.universe_store import FileUniverseStore
+from livebot.adapters.ledger.ledger_reader import LedgerReader
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.universe_store import FileUniverseStore
 from livebot.bootstrap import real_venue
 from livebot.bootstrap.choice import NEVER_MS, Choice
 from livebot.bootstrap.real_venue import real_venue_of

@@ -17,8 +17,8 @@ from typing import Any
 
 import apprise
 
-from livebot.adapters.redaction import Redaction, secrets_of
-from livebot.adapters.url_secrets import secret_parts
+from livebot.adapters.log.redaction import Redaction, secrets_of
+from livebot.adapters.log.url_secrets import secret_parts
 from livebot.errors import BadInput, Transient
 
 _WHY_LENGTH_MAX = 200

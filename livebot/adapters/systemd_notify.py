@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from livebot.adapters.redaction import Redaction, secrets_of
+from livebot.adapters.log.redaction import Redaction, secrets_of
 
 SOCKET, WATCHDOG, WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
 STATUS_CHARACTERS_MAX = 600  # systemctl shows a status on one line

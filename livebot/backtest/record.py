@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.json_text import json_of
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.json_text import json_of
 from livebot.backtest.plan import BacktestPlan
 from livebot.backtest.result import BacktestResult, FundingPaid
 from livebot.core.facts import Fact

@@ -17,7 +17,7 @@ from typing import Self
 import structlog
 
 from livebot.adapters.clock import SystemClock
-from livebot.adapters.ledger_reader import LedgerReader
+from livebot.adapters.ledger.ledger_reader import LedgerReader
 from livebot.config.alert_terms import alert_settings, channel_urls
 from livebot.config.alerts import AlertsConfig
 from livebot.core.facts import SignalClosed

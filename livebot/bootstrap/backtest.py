@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from livebot.adapters.ccxt_venue.capabilities import PERPETUAL
-from livebot.adapters.file_layer import SystemFiles
-from livebot.adapters.logs import configure_logs
+from livebot.adapters.log.logs import configure_logs
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.backtest.candles import Found, from_folder, from_store, is_flat, most_held
 from livebot.backtest.funding_rates import read_rates
 from livebot.backtest.plan import BacktestPlan, FundingRates, StrategyRun

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from livebot.adapters.ccxt_venue.capabilities import capabilities_of, problem_with
 from livebot.adapters.clock import SystemClock
-from livebot.adapters.file_layer import SystemFiles
-from livebot.adapters.universe_store import FILE_NAME, read_universe
+from livebot.adapters.state_files.file_layer import SystemFiles
+from livebot.adapters.state_files.universe_store import FILE_NAME, read_universe
 from livebot.bootstrap.loading import load
 from livebot.config.model import Config
 from livebot.config.root import Paths, find_root, resolve

@@ -5,8 +5,8 @@ Rules of this file: nothing is asked before the venue is there, and what was cho
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.universe_store import FileUniverseStore
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.universe_store import FileUniverseStore
 from livebot.bootstrap.strategies import strategies_of, watched_by
 from livebot.config.load import LoadedConfig
 from livebot.config.model import Config

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
-from livebot.adapters.cluster_store import FileClusterStore
 from livebot.adapters.correlation import correlated, prepare
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.file_workers import ThreadWorkers
+from livebot.adapters.state_files.cluster_store import FileClusterStore
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.file_workers import ThreadWorkers
 from livebot.config.clusters import cluster_terms
 from livebot.config.model import Config
 from livebot.config.root import Paths

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from livebot.adapters.ledger_reader import LedgerReader
-from livebot.adapters.portfolio_store import seen_memory
+from livebot.adapters.ledger.ledger_reader import LedgerReader
+from livebot.adapters.state_files.portfolio_store import seen_memory
 from livebot.bootstrap.alerts import Outcome, channels_of, send_tests
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.strategies import with_models

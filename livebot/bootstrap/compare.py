@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from livebot.adapters.file_layer import SystemFiles
-from livebot.adapters.logs import configure_logs
+from livebot.adapters.log.logs import configure_logs
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.backtest.plan import BacktestPlan
-from livebot.backtest.sweep_keys import KeyMaker
+from livebot.backtest.sweep.keys import KeyMaker
 from livebot.backtest.trials import LEDGER, TrialLedger
 from livebot.bootstrap.backtest import FOLDER as BACKTESTS
 from livebot.bootstrap.backtest import BacktestRequest, Prepared, candles_of, plan_of

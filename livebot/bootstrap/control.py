@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from livebot.adapters.clock import SystemClock
-from livebot.adapters.journal import Journal, line_of
+from livebot.adapters.ledger.journal import Journal, line_of
 from livebot.config.running import ControlConfig
 from livebot.config.secrets import control_token
 from livebot.control_ports import SystemControl

@@ -12,16 +12,16 @@ import structlog
 import uvloop
 
 from livebot.adapters.collector import Collector
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.fact_log import FactLog
-from livebot.adapters.file_workers import ThreadWorkers
-from livebot.adapters.journal import Journal
-from livebot.adapters.ledger import SqlLedger
-from livebot.adapters.ledger_reader import LedgerReader
-from livebot.adapters.logs import Logs, configure_logs
-from livebot.adapters.portfolio_store import FilePortfolioStore
-from livebot.adapters.root_lock import RootLock
-from livebot.adapters.signal_store import FileSignalStore
+from livebot.adapters.ledger.fact_log import FactLog
+from livebot.adapters.ledger.journal import Journal
+from livebot.adapters.ledger.ledger import SqlLedger
+from livebot.adapters.ledger.ledger_reader import LedgerReader
+from livebot.adapters.log.logs import Logs, configure_logs
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.file_workers import ThreadWorkers
+from livebot.adapters.state_files.portfolio_store import FilePortfolioStore
+from livebot.adapters.state_files.root_lock import RootLock
+from livebot.adapters.state_files.signal_store import FileSignalStore
 from livebot.bootstrap.alerts import DaemonAlerts
 from livebot.bootstrap.choice import Choice
 from livebot.bootstrap.clusters import clusters_of

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from livebot.adapters.ledger_reader import LedgerReader
+from livebot.adapters.ledger.ledger_reader import LedgerReader
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.model_rows import plan_until, rows_since
 from livebot.bootstrap.training import registry_of

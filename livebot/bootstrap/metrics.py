@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from livebot.adapters.durable_files import DurableFiles
+from livebot.adapters.state_files.durable_files import DurableFiles
 from livebot.bootstrap.venue import Venue
 from livebot.config.running import ControlConfig
 from livebot.core.order import OrderStatus

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from livebot.adapters.universe_store import FILE_NAME, read_universe
+from livebot.adapters.state_files.universe_store import FILE_NAME, read_universe
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.models import evidence_set
 from livebot.bootstrap.training import registry_of

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from livebot.adapters.file_layer import SystemFiles
-from livebot.adapters.ledger_reader import LedgerReader
+from livebot.adapters.ledger.ledger_reader import LedgerReader
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.core.facts import EntryCancelled, Fact, SignalClosed, SignalOpening, SignalScheduled
 from livebot.errors import BadInput, LivebotError
 from livebot.learning.drift import DriftTerms

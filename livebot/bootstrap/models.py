@@ -15,7 +15,7 @@ from functools import partial
 
 import structlog
 
-from livebot.adapters.file_workers import ThreadWorkers
+from livebot.adapters.state_files.file_workers import ThreadWorkers
 from livebot.bootstrap.model_drift import ModelDrift
 from livebot.bootstrap.strategies import asked_model, judged_plans
 from livebot.config.load import LoadedConfig

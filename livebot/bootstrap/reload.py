@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from livebot.adapters.journal import Journal
+from livebot.adapters.ledger.journal import Journal
 from livebot.bootstrap.choice import Choice
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.service import Service

@@ -7,7 +7,7 @@ for reading candles takes pyarrow.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.config.model import Config
 from livebot.config.root import Paths
 from livebot.core.market import DAY_MS

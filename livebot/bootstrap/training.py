@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from livebot.adapters.file_layer import SystemFiles
-from livebot.adapters.logs import configure_logs
-from livebot.adapters.root_lock import RootLock
+from livebot.adapters.log.logs import configure_logs
+from livebot.adapters.state_files.file_layer import SystemFiles
+from livebot.adapters.state_files.root_lock import RootLock
 from livebot.backtest.plan import BacktestPlan, StrategyRun
 from livebot.bootstrap.backtest import BacktestRequest, candles_of, plan_of
 from livebot.bootstrap.loading import load

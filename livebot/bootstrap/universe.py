@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from livebot.adapters.file_layer import SystemFiles
-from livebot.adapters.universe_store import FILE_NAME, read_universe
+from livebot.adapters.state_files.file_layer import SystemFiles
+from livebot.adapters.state_files.universe_store import FILE_NAME, read_universe
 from livebot.bootstrap.choice import rules_of, wants_spreads
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.venue import market_of, start_ms_of

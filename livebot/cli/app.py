@@ -107,7 +107,7 @@ def run(
     with leaving_at_once():
         from rich.console import Console
 
-        from livebot.adapters.logs import LogForm, log_form
+        from livebot.adapters.log.logs import LogForm, log_form
         from livebot.cli.as_service import told_to_service
         from livebot.cli.screen import TerminalScreen
 

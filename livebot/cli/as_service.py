@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import typer
 
-from livebot.adapters.redaction import Redaction, secrets_of
+from livebot.adapters.log.redaction import Redaction, secrets_of
 from livebot.adapters.systemd_notify import SystemdNotify, runs_as_service
 from livebot.errors import BadInput, LivebotError
 

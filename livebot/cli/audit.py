@@ -14,8 +14,8 @@ from livebot.reporting.document import Document, Pairs, Sentences, Table, as_tex
 from livebot.reporting.shown import minute
 
 if TYPE_CHECKING:
-    from livebot.backtest.audit import Audit, Finding
-    from livebot.backtest.audit_warmup import WarmUp
+    from livebot.backtest.audit.audit import Audit, Finding
+    from livebot.backtest.audit.warmup import WarmUp
     from livebot.bootstrap.backtest import Prepared
 
 AuditOption = Annotated[bool, typer.Option("--audit", help="Look for anything that looks ahead, instead of a report.")]
@@ -35,9 +35,9 @@ def audit(prepared: "Prepared", *, points: int | None, seed: int, jobs: int, as_
         BadInput, Fatal: it cannot be run.
 
     """
-    from livebot.adapters.logs import configure_logs
-    from livebot.backtest.audit import audit as carry_out
-    from livebot.backtest.audit_points import DEFAULT_POINTS, MOST_POINTS
+    from livebot.adapters.log.logs import configure_logs
+    from livebot.backtest.audit.audit import audit as carry_out
+    from livebot.backtest.audit.points import DEFAULT_POINTS, MOST_POINTS
     from livebot.cli.data_progress import RunProgress
 
     points = DEFAULT_POINTS if points is None else points

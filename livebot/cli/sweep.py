@@ -19,8 +19,8 @@ from livebot.reporting.figure import NotAvailable
 from livebot.reporting.shown import percent, ratio, signed_money, signed_percent
 
 if TYPE_CHECKING:
-    from livebot.backtest.sweep import Outcome, Skipped, Sweep
-    from livebot.backtest.sweep_space import Axis, Choice
+    from livebot.backtest.sweep.space import Axis, Choice
+    from livebot.backtest.sweep.sweep import Outcome, Skipped, Sweep
     from livebot.backtest.trials import TrialFigures
     from livebot.bootstrap.backtest import Prepared
     from livebot.reporting.figure import Figure
@@ -80,9 +80,9 @@ def sweep(prepared: "Prepared", options: SweepOptions, *, as_json: bool) -> None
 
     """
     from livebot.adapters.clock import SystemClock
-    from livebot.adapters.logs import configure_logs
-    from livebot.backtest.sweep import Sweep
-    from livebot.backtest.sweep_space import axes_of
+    from livebot.adapters.log.logs import configure_logs
+    from livebot.backtest.sweep.space import axes_of
+    from livebot.backtest.sweep.sweep import Sweep
     from livebot.backtest.trials import LEDGER, TrialLedger
     from livebot.bootstrap.backtest import FOLDER
 
@@ -105,7 +105,7 @@ def sweep(prepared: "Prepared", options: SweepOptions, *, as_json: bool) -> None
 
 
 def _check(options: SweepOptions) -> None:
-    from livebot.backtest.sweep_figures import OBJECTIVES
+    from livebot.backtest.sweep.figures import OBJECTIVES
 
     if not options.params:
         raise BadInput("--trials: search among what? say it with --param, such as --param fast=8:32:4")
@@ -115,8 +115,8 @@ def _check(options: SweepOptions) -> None:
 
 def _make(made: "Sweep", axes: "Sequence[Axis]", options: SweepOptions) -> bool:
     """Make them; says whether it was interrupted."""
-    from livebot.backtest.sweep_search import search
-    from livebot.backtest.sweep_space import grid
+    from livebot.backtest.sweep.search import search
+    from livebot.backtest.sweep.space import grid
     from livebot.cli.data_progress import RunProgress
 
     try:
@@ -132,7 +132,7 @@ def _make(made: "Sweep", axes: "Sequence[Axis]", options: SweepOptions) -> bool:
 
 
 def _told(made: "Sweep", tried: Sequence[Any], objective: str, *, interrupted: bool) -> Told:
-    from livebot.backtest.sweep import ranked
+    from livebot.backtest.sweep.sweep import ranked
     from livebot.backtest.trials_luck import deflated_sharpe
 
     order = ranked(made.outcomes, objective)

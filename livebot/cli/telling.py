@@ -47,7 +47,7 @@ StrategyOption = Annotated[
 
 def complain(text: str) -> None:
     """A sentence on stderr, without secrets."""
-    from livebot.adapters.redaction import Redaction, secrets_of
+    from livebot.adapters.log.redaction import Redaction, secrets_of
 
     typer.echo(Redaction(secrets_of(os.environ))(text), err=True)
 

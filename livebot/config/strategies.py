@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from livebot.adapters.signal_names import folder_name
+from livebot.adapters.state_files.signal_names import folder_name
 from livebot.config.model import StrategyConfig
 from livebot.config.problems import Place, Problem, shown
 from livebot.config.wording import Wording

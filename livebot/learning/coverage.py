@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.durable_files import DAMAGED_INFIX, fatal_of
-from livebot.adapters.file_layer import FileLayer, SystemFiles
-from livebot.adapters.sealed_json import seal, unseal
-from livebot.adapters.state_schemas import QUEUE_UPGRADES
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.durable_files import DAMAGED_INFIX, fatal_of
+from livebot.adapters.state_files.file_layer import FileLayer, SystemFiles
+from livebot.adapters.state_files.sealed_json import seal, unseal
+from livebot.adapters.state_files.state_schemas import QUEUE_UPGRADES
 from livebot.errors import BadInput
 from livebot.learning.whole_files import replace_file
 

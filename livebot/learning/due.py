@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.durable_files import fatal_of
-from livebot.adapters.file_layer import FileLayer
-from livebot.adapters.sealed_json import seal, unseal
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.durable_files import fatal_of
+from livebot.adapters.state_files.file_layer import FileLayer
+from livebot.adapters.state_files.sealed_json import seal, unseal
 from livebot.core.market import DAY_MS
 from livebot.errors import BadInput
 from livebot.learning.coverage import Waiting

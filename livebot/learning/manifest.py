@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from livebot.adapters.json_text import json_of, tree_of
+from livebot.adapters.state_files.json_text import json_of, tree_of
 from livebot.core.market import Timeframe
 from livebot.errors import BadInput
 from livebot.learning.scopes import check_scope, check_version

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from livebot.adapters.durable_files import SCRATCH_SUFFIX, fatal_of
-from livebot.adapters.file_layer import FileLayer, SystemFiles
+from livebot.adapters.state_files.durable_files import SCRATCH_SUFFIX, fatal_of
+from livebot.adapters.state_files.file_layer import FileLayer, SystemFiles
 from livebot.errors import BadInput, Fatal, Rejected
 from livebot.features.feature_set import FeatureSet
 from livebot.learning.dataset import Dataset

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from livebot.adapters.durable_files import fatal_of
+from livebot.adapters.state_files.durable_files import fatal_of
 from livebot.errors import Transient
 
 FILE_NAME = ".lock"

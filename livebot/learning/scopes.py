@@ -6,7 +6,7 @@ Rules of this file: a name that could leave the folder, or be taken for a versio
 import re
 from datetime import UTC, datetime
 
-from livebot.adapters.signal_names import SUFFIX, file_name, folder_name
+from livebot.adapters.state_files.signal_names import SUFFIX, file_name, folder_name
 from livebot.errors import BadInput
 
 DEFAULT_PATTERN = "{strategy}"

@@ -7,8 +7,8 @@ import errno
 from contextlib import suppress
 from pathlib import Path
 
-from livebot.adapters.durable_files import SCRATCH_SUFFIX, fatal_of
-from livebot.adapters.file_layer import FileLayer
+from livebot.adapters.state_files.durable_files import SCRATCH_SUFFIX, fatal_of
+from livebot.adapters.state_files.file_layer import FileLayer
 
 
 def replace_file(layer: FileLayer, path: Path, data: bytes) -> None:

@@ -9,11 +9,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from livebot.adapters.ledger_reader import LedgerReader
-from livebot.adapters.portfolio_store import FILE_NAME
-from livebot.adapters.sealed_json import unseal
-from livebot.adapters.signal_store import STATES
-from livebot.adapters.state_schemas import PORTFOLIO_UPGRADES, SIGNAL_UPGRADES
+from livebot.adapters.ledger.ledger_reader import LedgerReader
+from livebot.adapters.state_files.portfolio_store import FILE_NAME
+from livebot.adapters.state_files.sealed_json import unseal
+from livebot.adapters.state_files.signal_store import STATES
+from livebot.adapters.state_files.state_schemas import PORTFOLIO_UPGRADES, SIGNAL_UPGRADES
 from livebot.core.facts import Fact
 from livebot.core.inputs import SymbolState
 from livebot.errors import LivebotError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from livebot.backtest.sweep_figures import daily_moments
+from livebot.backtest.sweep.figures import daily_moments
 from livebot.backtest.trials_luck import deflated_sharpe
 from livebot.core.series import Floats
 from livebot.errors import BadInput

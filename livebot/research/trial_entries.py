@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from livebot.backtest.sweep_figures import daily_moments
+from livebot.backtest.sweep.figures import daily_moments
 from livebot.backtest.trials import Trial, TrialFigures, TrialKey, TrialLedger
 from livebot.core.series import Floats
 from livebot.reporting.figure import NotAvailable

@@ -9,10 +9,10 @@ import os
 import sys
 from pathlib import Path
 
-from livebot.adapters.durable_files import SCRATCH_SUFFIX, DurableFiles
-from livebot.adapters.file_layer import FileLayer, SystemFiles
-from livebot.adapters.file_workers import ThreadWorkers
-from livebot.adapters.sealed_json import seal
+from livebot.adapters.state_files.durable_files import SCRATCH_SUFFIX, DurableFiles
+from livebot.adapters.state_files.file_layer import FileLayer, SystemFiles
+from livebot.adapters.state_files.file_workers import ThreadWorkers
+from livebot.adapters.state_files.sealed_json import seal
 
 NAMES = ("a.json", "b.json", "c.json")
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from livebot.adapters.sealed_json import unseal
+from livebot.adapters.state_files.sealed_json import unseal
 from livebot.errors import BadInput
 from tests.adapters.file_writer import NAMES
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from livebot.adapters.cluster_store import FILE_NAME, FileClusterStore
-from livebot.adapters.durable_files import DurableFiles
+from livebot.adapters.state_files.cluster_store import FILE_NAME, FileClusterStore
+from livebot.adapters.state_files.durable_files import DurableFiles
 from livebot.core.clusters import Clusters
 from livebot.errors import BadInput, Fatal
 

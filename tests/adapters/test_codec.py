@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.json_text import json_of, tree_of
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.json_text import json_of, tree_of
 from livebot.core.denial import TradingState
 from livebot.core.facts import Fact, OrderFailed
 from livebot.core.inputs import SymbolState

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.durable_files import KEPT_AT_ONCE, TOLD_AT_ONCE, DurableFiles, fatal_of
-from livebot.adapters.file_workers import InlineWorkers, ThreadWorkers
+from livebot.adapters.state_files.durable_files import KEPT_AT_ONCE, TOLD_AT_ONCE, DurableFiles, fatal_of
+from livebot.adapters.state_files.file_workers import InlineWorkers, ThreadWorkers
 from livebot.errors import Fatal
 from tests import virtual_loop
 from tests.adapters.layers import Between, FailingFiles, FillingUp, RecordingFiles, ShortWrites

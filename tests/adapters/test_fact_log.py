@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from livebot.adapters.fact_log import FactLog
+from livebot.adapters.ledger.fact_log import FactLog
 from livebot.core.facts import NO_EXPOSURE, OrderFailed, SignalClosed, StopMoved
 from livebot.core.market import Side
 from livebot.core.order import Leg

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.ledger import SqlLedger
-from livebot.adapters.sealed_json import seal, unseal
-from livebot.adapters.signal_store import FileSignalStore
+from livebot.adapters.ledger.ledger import SqlLedger
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.sealed_json import seal, unseal
+from livebot.adapters.state_files.signal_store import FileSignalStore
 from livebot.core.inputs import SymbolState
 from tests.adapters.states import SYSTEM, a_fact, open_state
 

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import pytest
 
-from livebot.adapters import file_workers
-from livebot.adapters.file_workers import InlineWorkers, ThreadWorkers
+from livebot.adapters.state_files import file_workers
+from livebot.adapters.state_files.file_workers import InlineWorkers, ThreadWorkers
 from livebot.errors import Fatal
 
 
@@ -214,7 +214,7 @@ def test_a_program_that_ends_without_letting_go_finishes_what_was_asked_for():
     """No file stays half written because nobody closed."""
     script = """if True:
         import asyncio, time
-        from livebot.adapters.file_workers import ThreadWorkers
+        from livebot.adapters.state_files.file_workers import ThreadWorkers
         workers = ThreadWorkers(2, "test")
         async def main():
             workers.submit(lambda: (time.sleep(0.2), print("done")))

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from livebot.adapters import journal as journal_module
-from livebot.adapters.codec import Codec
-from livebot.adapters.journal import Journal
+from livebot.adapters.ledger import journal as journal_module
+from livebot.adapters.ledger.journal import Journal
+from livebot.adapters.state_files.codec import Codec
 from livebot.core.facts import Fact
 from livebot.core.ranking import Round, RoundPlace
 from livebot.ports import Decision, Listener

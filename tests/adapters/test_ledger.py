@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
-from livebot.adapters import ledger_tables
-from livebot.adapters.codec import Codec
-from livebot.adapters.file_workers import InlineWorkers
-from livebot.adapters.ledger import SqlLedger
-from livebot.adapters.ledger_reader import LedgerReader, SymbolTally
-from livebot.adapters.ledger_tables import named, told_apart, url_of
+from livebot.adapters.ledger import ledger_tables
+from livebot.adapters.ledger.ledger import SqlLedger
+from livebot.adapters.ledger.ledger_reader import LedgerReader, SymbolTally
+from livebot.adapters.ledger.ledger_tables import named, told_apart, url_of
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.file_workers import InlineWorkers
 from livebot.core.facts import Fact, RemainderGone
 from livebot.errors import BadInput, Fatal, Transient
 from livebot.ports import Ledger
@@ -172,7 +172,7 @@ async def test_a_reader_sees_one_moment_while_the_daemon_writes(ledger, path):
 
 async def test_a_locked_ledger_is_transient_and_nothing_is_lost(path, monkeypatch):
     """The caller keeps the facts and tells them again."""
-    monkeypatch.setattr("livebot.adapters.ledger_tables.BUSY_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr("livebot.adapters.ledger.ledger_tables.BUSY_TIMEOUT_SECONDS", 0.01)
     ledger = SqlLedger(path, "spot")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -426,7 +426,7 @@ def test_a_broken_file_cannot_be_read(path):
 
 async def test_a_ledger_locked_for_good_cannot_be_read_now(ledger, path, monkeypatch):
     """Only somebody who does not use WAL can do that."""
-    monkeypatch.setattr("livebot.adapters.ledger_tables.BUSY_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr("livebot.adapters.ledger.ledger_tables.BUSY_TIMEOUT_SECONDS", 0.01)
     await ledger.close()
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("PRAGMA journal_mode=DELETE")

@@ -17,11 +17,11 @@ import orjson
 import pytest
 import structlog
 
-from livebot.adapters import log_lines, log_writer
-from livebot.adapters.log_lines import json_line, text_line
-from livebot.adapters.log_writer import LineWriter, writes_to
-from livebot.adapters.logs import LogForm, RepeatLimit, configure_logs, log_form, log_level
-from livebot.adapters.redaction import REPLACEMENT, Redaction, secrets_of
+from livebot.adapters.log import log_lines, log_writer
+from livebot.adapters.log.log_lines import json_line, text_line
+from livebot.adapters.log.log_writer import LineWriter, writes_to
+from livebot.adapters.log.logs import LogForm, RepeatLimit, configure_logs, log_form, log_level
+from livebot.adapters.log.redaction import REPLACEMENT, Redaction, secrets_of
 from livebot.errors import BadInput
 
 log = structlog.get_logger("livebot.tests")
@@ -264,7 +264,7 @@ def test_the_same_warning_is_held_back_and_counted():
 
 def test_the_memory_of_repeats_is_bounded(monkeypatch):
     """The oldest window is forgotten first."""
-    monkeypatch.setattr("livebot.adapters.logs.REPEATS_KNOWN_MAX", 2)
+    monkeypatch.setattr("livebot.adapters.log.logs.REPEATS_KNOWN_MAX", 2)
     limit = RepeatLimit(allowed=1)
     for symbol in ("A", "B", "C"):
         limit(None, "", {"level": "error", "event": "x", "symbol": symbol})
@@ -524,7 +524,7 @@ def test_bytes_reach_the_file_in_pieces(tmp_path, monkeypatch):
 def test_the_lines_of_a_process_that_ends_by_itself_are_written(tmp_path):
     """Nobody closed the log: the interpreter's end does."""
     code = (
-        "import structlog; from livebot.adapters.logs import configure_logs; configure_logs()\n"
+        "import structlog; from livebot.adapters.log.logs import configure_logs; configure_logs()\n"
         "for n in range(2000): structlog.get_logger().info('n', n=n)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

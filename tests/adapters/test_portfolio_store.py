@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.file_workers import InlineWorkers
-from livebot.adapters.json_text import json_of
-from livebot.adapters.portfolio_store import MEMORY, FilePortfolioStore, seen_memory
-from livebot.adapters.sealed_json import _seal_of, seal
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.file_workers import InlineWorkers
+from livebot.adapters.state_files.json_text import json_of
+from livebot.adapters.state_files.portfolio_store import MEMORY, FilePortfolioStore, seen_memory
+from livebot.adapters.state_files.sealed_json import _seal_of, seal
 from livebot.core.denial import TradingState
 from livebot.core.market import OrderSide
 from livebot.core.order import OrderKind, OrderStatus, VenueOrder

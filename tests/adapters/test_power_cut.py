@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.durable_files import SCRATCH_SUFFIX, DurableFiles
-from livebot.adapters.file_workers import InlineWorkers
-from livebot.adapters.sealed_json import seal, unseal
+from livebot.adapters.state_files.durable_files import SCRATCH_SUFFIX, DurableFiles
+from livebot.adapters.state_files.file_workers import InlineWorkers
+from livebot.adapters.state_files.sealed_json import seal, unseal
 from livebot.errors import BadInput
 from tests.adapters.power_cut_model import ModelDisk, Moment, moments
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.sealed_json import unseal
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.sealed_json import unseal
 from livebot.errors import Fatal
 
 CHECKOUT = Path(__file__).parents[2]

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.root_lock import RootLock
+from livebot.adapters.state_files.root_lock import RootLock
 from livebot.errors import Fatal
 
 CHECKOUT = Path(__file__).parents[2]
 HOLD_THE_LOCK = """
 import sys, time
 from pathlib import Path
-from livebot.adapters.root_lock import RootLock
+from livebot.adapters.state_files.root_lock import RootLock
 lock = RootLock(Path(sys.argv[1]), Path(sys.argv[1]).parents[1])
 print("locked", flush=True)
 time.sleep(60)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from livebot.adapters import sealed_json
-from livebot.adapters.codec import Codec
-from livebot.adapters.sealed_json import seal, unseal
+from livebot.adapters.state_files import sealed_json
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.sealed_json import seal, unseal
 from livebot.core.inputs import SymbolState
 from livebot.errors import BadInput, Fatal
 from tests.adapters.states import open_state

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livebot.adapters.signal_names import file_name, folder_name, symbol_of
+from livebot.adapters.state_files.signal_names import file_name, folder_name, symbol_of
 from livebot.errors import BadInput
 
 PIECES = st.text(st.sampled_from("aBZ9/:-_.$ \\\0ä币"), max_size=14)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.file_workers import InlineWorkers
-from livebot.adapters.sealed_json import seal
-from livebot.adapters.signal_store import STATES, FileSignalStore
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.file_workers import InlineWorkers
+from livebot.adapters.state_files.sealed_json import seal
+from livebot.adapters.state_files.signal_store import STATES, FileSignalStore
 from livebot.errors import BadInput, Fatal, Rejected
 from livebot.ports import LoadedStates, SignalStore
 from tests.adapters.layers import FailingFiles, RecordingFiles

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.file_workers import InlineWorkers
-from livebot.adapters.portfolio_store import FilePortfolioStore
-from livebot.adapters.sealed_json import seal, unseal
-from livebot.adapters.signal_store import STATES, FileSignalStore
-from livebot.adapters.state_schemas import CLUSTER_UPGRADES, PORTFOLIO_UPGRADES, SIGNAL_UPGRADES, UNIVERSE_UPGRADES
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.file_workers import InlineWorkers
+from livebot.adapters.state_files.portfolio_store import FilePortfolioStore
+from livebot.adapters.state_files.sealed_json import seal, unseal
+from livebot.adapters.state_files.signal_store import STATES, FileSignalStore
+from livebot.adapters.state_files.state_schemas import (
+    CLUSTER_UPGRADES,
+    PORTFOLIO_UPGRADES,
+    SIGNAL_UPGRADES,
+    UNIVERSE_UPGRADES,
+)
 from livebot.core.denial import TradingState
 from livebot.core.facts import NO_EXPOSURE, SignalOpening
 from livebot.core.inputs import SymbolState

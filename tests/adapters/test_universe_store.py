@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.universe_store import FILE_NAME, FileUniverseStore, read_universe
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.universe_store import FILE_NAME, FileUniverseStore, read_universe
 from livebot.core.universe import Membership
 from livebot.core.universe_memory import UniverseMemory
 from livebot.errors import BadInput, Fatal

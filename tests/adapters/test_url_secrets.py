@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.redaction import Redaction, secrets_of
-from livebot.adapters.url_secrets import secret_parts
+from livebot.adapters.log.redaction import Redaction, secrets_of
+from livebot.adapters.log.url_secrets import secret_parts
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from array import array
 import numpy as np
 import pytest
 
-from livebot.backtest import account, audit_future
-from livebot.backtest.audit import CORRUPTED, TRUNCATED, audit
-from livebot.backtest.audit_compare import Kind
-from livebot.backtest.audit_future import corrupted, truncated
-from livebot.backtest.audit_points import points_of
-from livebot.backtest.audit_watch import Watched, watching
+from livebot.backtest import account
+from livebot.backtest.audit import future as audit_future
+from livebot.backtest.audit.audit import CORRUPTED, TRUNCATED, audit
+from livebot.backtest.audit.compare import Kind
+from livebot.backtest.audit.future import corrupted, truncated
+from livebot.backtest.audit.points import points_of
+from livebot.backtest.audit.watch import Watched, watching
 from livebot.backtest.run import run
 from livebot.core.market import MINUTE_MS, Timeframe, decimal_of
 from livebot.errors import Fatal
@@ -206,8 +207,8 @@ def test_a_future_that_cannot_be_run_is_told(monkeypatch):
         calls.append(moment)
         return real(given, moment)
 
-    monkeypatch.setattr("livebot.backtest.audit.truncated", once)
-    monkeypatch.setattr("livebot.backtest.audit.columns_of", lambda given: broken() if calls else {})
+    monkeypatch.setattr("livebot.backtest.audit.audit.truncated", once)
+    monkeypatch.setattr("livebot.backtest.audit.audit.columns_of", lambda given: broken() if calls else {})
     found = audit(whole, nobody, points=2)
     assert len(found.untried) == 4
     assert all("the disk is gone" in text for text in found.untried)

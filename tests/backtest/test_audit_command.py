@@ -3,9 +3,9 @@
 import json
 from dataclasses import replace
 
-from livebot.backtest.audit import Audit, Finding
-from livebot.backtest.audit_compare import Kind, Peek
-from livebot.backtest.audit_warmup import WarmUp
+from livebot.backtest.audit.audit import Audit, Finding
+from livebot.backtest.audit.compare import Kind, Peek
+from livebot.backtest.audit.warmup import WarmUp
 from livebot.cli.audit import as_tree, document, verdict
 from livebot.reporting.document import as_text
 from tests.backtest.command import PEEKING, backtest, prepare

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from livebot.adapters.ledger_reader import LedgerReader
+from livebot.adapters.ledger.ledger_reader import LedgerReader
 from livebot.core.denial import DenialCode
 from tests.backtest.files import write_candles
 from tests.backtest.plans import SYMBOLS

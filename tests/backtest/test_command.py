@@ -11,8 +11,8 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner, Result
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.cli.app import app
 from livebot.core.facts import Fact
 from livebot.core.market import Timeframe

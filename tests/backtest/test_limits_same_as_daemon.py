@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from livebot.adapters.ledger_reader import LedgerReader
+from livebot.adapters.ledger.ledger_reader import LedgerReader
 from tests.backtest.test_same_as_daemon import OFF, PLAN, SYMBOLS, compare_all, small_config
 from tests.process.daemons import Root
 

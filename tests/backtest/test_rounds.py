@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from livebot.backtest import entering
-from livebot.backtest.audit import audit
+from livebot.backtest.audit.audit import audit
 from livebot.backtest.engine import run_whole
 from livebot.backtest.plain_settings import plain
 from livebot.backtest.run import run

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.ledger_reader import LedgerReader
+from livebot.adapters.ledger.ledger_reader import LedgerReader
+from livebot.adapters.state_files.codec import Codec
 from livebot.backtest.result import BacktestResult
 from livebot.backtest.run import run
 from livebot.bootstrap.backtest import BacktestRequest, prepare

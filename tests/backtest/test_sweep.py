@@ -14,16 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livebot.backtest import engine, sweep_keys, sweep_search
-from livebot.backtest import sweep as sweep_module
+from livebot.backtest import engine
 from livebot.backtest.forked import results_of
 from livebot.backtest.plan import FundingRates
 from livebot.backtest.run import run
-from livebot.backtest.sweep import Sweep, ranked
-from livebot.backtest.sweep_figures import figures_of, worth
-from livebot.backtest.sweep_keys import KeyMaker
-from livebot.backtest.sweep_search import search
-from livebot.backtest.sweep_space import axes_of, grid
+from livebot.backtest.sweep import keys as sweep_keys
+from livebot.backtest.sweep import search as sweep_search
+from livebot.backtest.sweep import sweep as sweep_module
+from livebot.backtest.sweep.figures import figures_of, worth
+from livebot.backtest.sweep.keys import KeyMaker
+from livebot.backtest.sweep.search import search
+from livebot.backtest.sweep.space import axes_of, grid
+from livebot.backtest.sweep.sweep import Sweep, ranked
 from livebot.backtest.trials import LEDGER, TrialLedger
 from livebot.core.entry import ExitPlan
 from livebot.core.market import MINUTE_MS, Timeframe
@@ -218,7 +220,7 @@ class TestKeys:
     def test_other_code_under_the_same_name_is_another_trial(self, monkeypatch, tmp_path):
         file = tmp_path / "whims.py"
         file.write_text("one")
-        monkeypatch.setattr("livebot.backtest.sweep_keys.inspect.getsourcefile", lambda _class: str(file))
+        monkeypatch.setattr("livebot.backtest.sweep.keys.inspect.getsourcefile", lambda _class: str(file))
         before = self.key(small())
         file.write_text("two")
         assert self.key(small()) != before
@@ -238,7 +240,7 @@ class TestKeys:
         assert self.key(small()) != present
 
     def test_code_that_has_no_file_goes_by_its_name(self, monkeypatch):
-        monkeypatch.setattr("livebot.backtest.sweep_keys.inspect.getsourcefile", lambda _class: None)
+        monkeypatch.setattr("livebot.backtest.sweep.keys.inspect.getsourcefile", lambda _class: None)
         assert self.key(small()) != self.key(plan(200, strategies=(strategy(Restless, WhimParams(), name="whim"),)))
 
     def test_parameters_are_written_as_json(self):
@@ -322,7 +324,7 @@ def test_copies_leave_ctrl_c_to_whoever_asked():
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from livebot.backtest import sweep as module
+from livebot.backtest.sweep import sweep as module
 from livebot.backtest.trials import LEDGER, TrialLedger
 from tests.backtest.test_sweep import choices, sweeping
 

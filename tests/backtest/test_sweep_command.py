@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from livebot.backtest.sweep import Outcome, Skipped, Sweep
+from livebot.backtest.sweep.sweep import Outcome, Skipped, Sweep
 from livebot.cli import sweep as command
 from livebot.cli.sweep import Told, as_tree, document, meaning
 from livebot.core.market import Timeframe

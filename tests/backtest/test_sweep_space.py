@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from livebot.backtest import sweep_space
-from livebot.backtest.sweep_space import axes_of, grid, with_choice
+from livebot.backtest.sweep import space as sweep_space
+from livebot.backtest.sweep.space import axes_of, grid, with_choice
 from livebot.core.market import Timeframe
 from livebot.errors import BadInput
 from livebot.strategies.breakout import Breakout, BreakoutParams

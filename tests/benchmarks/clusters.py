@@ -14,7 +14,7 @@ import numpy as np
 import uvloop
 
 from livebot.adapters.correlation import correlated, prepare
-from livebot.adapters.file_workers import ThreadWorkers
+from livebot.adapters.state_files.file_workers import ThreadWorkers
 from livebot.core.clusters import Closes, CorrelationRule
 from livebot.core.market import Timeframe
 from tests.benchmarks.frame import Benchmark, LagProbe, Measured, Numbers, ask_child, over_runs, scratch_folder

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from livebot.adapters.file_workers import ThreadWorkers
+from livebot.adapters.state_files.file_workers import ThreadWorkers
 from livebot.core.market import MINUTE_MS, Side, Timeframe
 from livebot.learning.judging import ServingTerms
 from livebot.learning.registry import Registry

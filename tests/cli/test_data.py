@@ -13,7 +13,7 @@ import certifi
 import pytest
 from typer.testing import CliRunner
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.bootstrap import candles
 from livebot.cli import data_progress
 from livebot.cli.app import app

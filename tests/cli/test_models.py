@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.universe_store import FileUniverseStore
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.universe_store import FileUniverseStore
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.model_commands import ModelDesk
 from livebot.bootstrap.models import evidence_set

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from livebot.adapters.file_layer import SystemFiles
-from livebot.adapters.ledger import SqlLedger
+from livebot.adapters.ledger.ledger import SqlLedger
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.bootstrap.training import made_at
 from livebot.cli.app import app
 from livebot.core.facts import Fact
@@ -178,7 +178,7 @@ def test_names_that_are_not_there_are_refused(root, candles):
 
 
 def test_a_second_training_at_the_same_time_is_refused(root, candles):
-    from livebot.adapters.root_lock import RootLock
+    from livebot.adapters.state_files.root_lock import RootLock
 
     with RootLock(root / "models" / LOCK_FILE, root):
         assert "another training is under way" in ask(root, candles, code=3).stderr

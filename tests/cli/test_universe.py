@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from livebot import bootstrap
 from livebot.adapters.ccxt_venue.connection import Connection
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.file_layer import SystemFiles
-from livebot.adapters.universe_store import FileUniverseStore
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
+from livebot.adapters.state_files.universe_store import FileUniverseStore
 from livebot.cli.app import app
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.core.universe_memory import UniverseMemory

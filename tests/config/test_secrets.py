@@ -2,7 +2,7 @@
 
 import pytest
 
-from livebot.adapters.redaction import Redaction, secrets_of
+from livebot.adapters.log.redaction import Redaction, secrets_of
 from livebot.config.secrets import check_confirmation, model_key, read_secrets
 from livebot.errors import BadInput
 

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 from typer.main import get_command
 
-from livebot.adapters.fact_log import event_name
+from livebot.adapters.ledger.fact_log import event_name
 from livebot.cli.app import app
 from livebot.config.alerts import EventsConfig
 from livebot.config.model import Config

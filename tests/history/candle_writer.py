@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.history.store import CandleStore
 from livebot.history.table import CandleTable
 from tests.history.builders import PLACE, START_MS

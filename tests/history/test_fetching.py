@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.errors import BadInput, Transient
 from livebot.history.fetching import Fetched, FetchSettings, Progress, Wanted, fetch

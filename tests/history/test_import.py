@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from pyarrow import feather, parquet
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.errors import BadInput
 from livebot.history.importing import sources

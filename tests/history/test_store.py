@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.errors import BadInput, Fatal
 from livebot.history.place import Place
@@ -179,7 +179,7 @@ class TestADiskThatFails:
         put(store_in(tmp_path), table(5))
         code = (
             "import signal, sys; from pathlib import Path; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-            "from livebot.adapters.file_layer import SystemFiles\n"
+            "from livebot.adapters.state_files.file_layer import SystemFiles\n"
             "from livebot.history.store import CandleStore\n"
             "from tests.history.builders import PLACE, table\n"
             "with CandleStore(Path(sys.argv[1]), SystemFiles()).writing(PLACE) as writer:\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.core.market import DAY_MS, MINUTE_MS, Timeframe
 from livebot.core.universe_rules import Threshold, UniverseRules
 from livebot.core.universe_spans import Span, universe_at

@@ -2,7 +2,7 @@
 
 import pytest
 
-from livebot.adapters.sealed_json import seal
+from livebot.adapters.state_files.sealed_json import seal
 from livebot.errors import BadInput, Fatal
 from livebot.learning.coverage import WAITING_MAX, TrainingQueue, Waiting, queue_path, read_queue
 from tests.adapters.layers import FailingFiles, RecordingFiles

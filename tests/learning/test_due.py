@@ -2,7 +2,7 @@
 
 import pytest
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.core.market import DAY_MS
 from livebot.errors import BadInput, Fatal
 from livebot.learning.coverage import Waiting

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.core.market import Side
 from livebot.errors import BadInput
 from livebot.learning.coverage import TrainingQueue, queue_path, read_queue

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from livebot.adapters.file_layer import FileLayer
+from livebot.adapters.state_files.file_layer import FileLayer
 from livebot.core.market import DAY_MS, Timeframe
 from livebot.errors import BadInput
 from livebot.learning import training_run

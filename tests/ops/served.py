@@ -8,7 +8,7 @@ import threading
 
 import uvloop
 
-from livebot.adapters.journal import line_of
+from livebot.adapters.ledger.journal import line_of
 from livebot.ops.control.app import ApiSettings, ControlApi
 from livebot.ops.control.client import ControlClient
 from livebot.ops.control.events import Events, EventSettings

@@ -15,10 +15,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from livebot.adapters import ledger
-from livebot.adapters.file_layer import SystemFiles
-from livebot.adapters.ledger_tables import FACTS
-from livebot.adapters.signal_store import FileSignalStore
+from livebot.adapters.ledger import ledger
+from livebot.adapters.ledger.ledger_tables import FACTS
+from livebot.adapters.state_files.file_layer import SystemFiles
+from livebot.adapters.state_files.signal_store import FileSignalStore
 from livebot.core.facts import Fact
 from livebot.core.inputs import OrderEvent, SymbolState
 from livebot.core.order import OrderRequest, OrderStatus

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from livebot.adapters.ledger import SqlLedger
+from livebot.adapters.ledger.ledger import SqlLedger
 from livebot.ops.control.client import DaemonNotReached
 from livebot.ports import Decision
 from livebot.rehearsal import limit_samples

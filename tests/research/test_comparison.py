@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.errors import BadInput, Fatal
 from livebot.learning.spec import SymbolBalance
 from livebot.learning.weights import weighted

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.errors import BadInput
 from livebot.reporting.document import as_text
 from livebot.research.experiments import (

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from livebot.adapters.logs import log_level
+from livebot.adapters.log.logs import log_level
 from livebot.core.denial import TradingState
 from livebot.errors import Rejected
 from livebot.runtime.operator.control import Control

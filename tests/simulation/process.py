@@ -11,8 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from livebot.adapters.portfolio_store import FilePortfolioStore
-from livebot.adapters.signal_store import FileSignalStore
+from livebot.adapters.state_files.portfolio_store import FilePortfolioStore
+from livebot.adapters.state_files.signal_store import FileSignalStore
 from livebot.core.candidate import Candidate
 from livebot.core.denial import Denied
 from livebot.core.entry import NO_EXIT_PLAN

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from livebot.adapters.sealed_json import unseal
-from livebot.adapters.signal_store import STATES
+from livebot.adapters.state_files.sealed_json import unseal
+from livebot.adapters.state_files.signal_store import STATES
 from livebot.core.denial import TradingState
 from livebot.core.inputs import SymbolState
 from livebot.core.order import ZERO, OrderRequest

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from livebot.adapters.durable_files import DurableFiles
+from livebot.adapters.state_files.durable_files import DurableFiles
 from livebot.core.facts import ORDER_KINDS, Fact, SignalClosed
 from livebot.errors import Fatal, Transient
 from livebot.ports import Decision

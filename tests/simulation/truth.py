@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from livebot.adapters.signal_names import file_name
+from livebot.adapters.state_files.signal_names import file_name
 from livebot.core.candidate import Candidate
 from livebot.core.facts import EntryCancelled, OrderFailed, SignalClosed
 from livebot.core.inputs import OrderEnded, OrderEvent, OrderFilled

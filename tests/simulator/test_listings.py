@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.core.market import DAY_MS, MINUTE_MS, Timeframe
 from livebot.errors import BadInput
 from livebot.history.place import Place

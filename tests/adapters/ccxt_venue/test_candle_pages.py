@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from livebot.adapters.ccxt_venue.candle_pages import CandlePages
-from livebot.adapters.file_layer import SystemFiles
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.core.market import MINUTE_MS, Timeframe
 from livebot.errors import BadInput, Transient
 from livebot.history.fetching import Fetched, FetchSettings, Wanted, fetch

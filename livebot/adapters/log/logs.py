@@ -22,9 +22,9 @@ from typing import IO, Any, Self, TextIO
 
 import structlog
 
-from livebot.adapters.log_lines import Event, json_line_without, shorten, text_line
-from livebot.adapters.log_writer import LineWriter, Sink, writes_to
-from livebot.adapters.redaction import Redaction, secrets_of
+from livebot.adapters.log.log_lines import Event, json_line_without, shorten, text_line
+from livebot.adapters.log.log_writer import LineWriter, Sink, writes_to
+from livebot.adapters.log.redaction import Redaction, secrets_of
 from livebot.errors import BadInput
 
 LEVELS: Mapping[str, int] = {

@@ -11,9 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select, tuple_
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.file_workers import ThreadWorkers, Workers
-from livebot.adapters.ledger_tables import (
+from livebot.adapters.ledger.ledger_tables import (
     DECISIONS,
     FACTS,
     META,
@@ -26,6 +24,8 @@ from livebot.adapters.ledger_tables import (
     url_of,
     writing_engine,
 )
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.file_workers import ThreadWorkers, Workers
 from livebot.core.facts import Fact, RemainderGone, SignalClosed
 from livebot.errors import Fatal, Transient
 from livebot.ports import Decision

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from livebot.backtest.audit_compare import Kind, Peek, Seen, peeks_of
-from livebot.backtest.audit_future import JUMPS, corrupted, truncated
-from livebot.backtest.audit_points import DEFAULT_POINTS, points_of
-from livebot.backtest.audit_warmup import WarmUp, warm_ups_of
-from livebot.backtest.audit_watch import Columns, Pair, Watched, columns_of, watching
+from livebot.backtest.audit.compare import Kind, Peek, Seen, peeks_of
+from livebot.backtest.audit.future import JUMPS, corrupted, truncated
+from livebot.backtest.audit.points import DEFAULT_POINTS, points_of
+from livebot.backtest.audit.warmup import WarmUp, warm_ups_of
+from livebot.backtest.audit.watch import Columns, Pair, Watched, columns_of, watching
 from livebot.backtest.forked import results_of
 from livebot.backtest.plan import BacktestPlan
 from livebot.backtest.result import BacktestResult

@@ -13,9 +13,9 @@ from livebot.backtest.engine import tapes_of
 from livebot.backtest.forked import results_of
 from livebot.backtest.plan import BacktestPlan
 from livebot.backtest.run import run
-from livebot.backtest.sweep_figures import figures_of, worth
-from livebot.backtest.sweep_keys import KeyMaker
-from livebot.backtest.sweep_space import Choice, with_choice
+from livebot.backtest.sweep.figures import figures_of, worth
+from livebot.backtest.sweep.keys import KeyMaker
+from livebot.backtest.sweep.space import Choice, with_choice
 from livebot.backtest.trials import Trial, TrialFigures, TrialKey, TrialLedger
 from livebot.errors import BadInput
 

@@ -2,8 +2,8 @@
 
 from typing import Generic, TypeVar
 
-from livebot.adapters.converters import Misfit, converter_of
-from livebot.adapters.json_text import json_of, tree_of
+from livebot.adapters.state_files.converters import Misfit, converter_of
+from livebot.adapters.state_files.json_text import json_of, tree_of
 from livebot.errors import BadInput, Fatal
 
 T = TypeVar("T")

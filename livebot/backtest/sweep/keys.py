@@ -68,7 +68,7 @@ def _path(run: StrategyRun) -> str:
     return f"{run.strategy_class.__module__}:{run.strategy_class.__qualname__}"
 
 
-def _own_code(package: Path = Path(__file__).parents[1]) -> str:
+def _own_code(package: Path = Path(__file__).parents[2]) -> str:
     """Of all modules of livebot: an engine that was mended makes other figures, and no number would tell of every mend."""
     digest = sha256()
     for path in sorted(package.rglob("*.py")):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from livebot.adapters.url_secrets import secret_parts
+from livebot.adapters.log.url_secrets import secret_parts
 
 SECRET_PREFIX = "LIVEBOT_API_"  # noqa: S105  the name of a secret is none
 TOKEN = "LIVEBOT_CONTROL_TOKEN"  # noqa: S105

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from sqlalchemy import Column, RowMapping, Select, Table, func, select
 
-from livebot.adapters.ledger import FACT
-from livebot.adapters.ledger_tables import (
+from livebot.adapters.ledger.ledger import FACT
+from livebot.adapters.ledger.ledger_tables import (
     DECISIONS,
     FACTS,
     SCHEMA,

@@ -7,9 +7,9 @@ version of livebot is left alone and refused.
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.durable_files import DurableFiles, fatal_of
-from livebot.adapters.sealed_json import Upgrades, seal, unseal
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.durable_files import DurableFiles, fatal_of
+from livebot.adapters.state_files.sealed_json import Upgrades, seal, unseal
 from livebot.errors import BadInput, Fatal
 
 T = TypeVar("T")

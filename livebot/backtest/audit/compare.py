@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from livebot.backtest.audit_watch import Columns, Pair, Watched
+from livebot.backtest.audit.watch import Columns, Pair, Watched
 from livebot.core.facts import (
     EntryCancelled,
     Fact,

@@ -13,7 +13,7 @@ from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from livebot.adapters.quick_writers import quick_writer
+from livebot.adapters.state_files.quick_writers import quick_writer
 from livebot.core.facts import FACT_KINDS, Fact, SignalOpening, SignalScheduled
 from livebot.ports import Decision
 

@@ -7,7 +7,7 @@ one is out; what it adds is what the earlier version did; only plain trees, no c
 from decimal import Decimal
 from typing import Any
 
-from livebot.adapters.sealed_json import Tree, Upgrades
+from livebot.adapters.state_files.sealed_json import Tree, Upgrades
 from livebot.errors import BadInput
 
 _OPENING_LEGS = ("e", "a")

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from livebot.backtest.audit_watch import Pair, Watched
+from livebot.backtest.audit.watch import Pair, Watched
 from livebot.backtest.plan import BacktestPlan
 from livebot.core.facts import Fact, PositionIncreased, PositionReduced, SignalOpened
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.durable_files import DurableFiles
-from livebot.adapters.memory_file import MemoryFile
-from livebot.adapters.state_schemas import CLUSTER_UPGRADES
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.memory_file import MemoryFile
+from livebot.adapters.state_files.state_schemas import CLUSTER_UPGRADES
 from livebot.core.clusters import Clusters
 
 FILE_NAME = "clusters.json"

@@ -8,9 +8,9 @@ import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from livebot.backtest.sweep import Progress, Sweep
-from livebot.backtest.sweep_figures import worth
-from livebot.backtest.sweep_space import MOST_TRIALS, Axis, Choice
+from livebot.backtest.sweep.figures import worth
+from livebot.backtest.sweep.space import MOST_TRIALS, Axis, Choice
+from livebot.backtest.sweep.sweep import Progress, Sweep
 from livebot.errors import BadInput
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.durable_files import DurableFiles, fatal_of
-from livebot.adapters.sealed_json import seal, unseal
-from livebot.adapters.state_schemas import PORTFOLIO_UPGRADES
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.durable_files import DurableFiles, fatal_of
+from livebot.adapters.state_files.sealed_json import seal, unseal
+from livebot.adapters.state_files.state_schemas import PORTFOLIO_UPGRADES
 from livebot.errors import BadInput, Fatal, LivebotError
 from livebot.ports import PortfolioMemory
 

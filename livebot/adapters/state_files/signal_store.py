@@ -8,11 +8,11 @@ has no position.
 from dataclasses import dataclass
 from pathlib import Path
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.durable_files import DAMAGED_INFIX, DurableFiles, fatal_of
-from livebot.adapters.sealed_json import seal, unseal
-from livebot.adapters.signal_names import SUFFIX, file_name, folder_name, symbol_of
-from livebot.adapters.state_schemas import SIGNAL_UPGRADES
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.durable_files import DAMAGED_INFIX, DurableFiles, fatal_of
+from livebot.adapters.state_files.sealed_json import seal, unseal
+from livebot.adapters.state_files.signal_names import SUFFIX, file_name, folder_name, symbol_of
+from livebot.adapters.state_files.state_schemas import SIGNAL_UPGRADES
 from livebot.core.inputs import SymbolState
 from livebot.errors import BadInput, Fatal, Rejected
 from livebot.ports import DamagedFile, LoadedStates

@@ -16,8 +16,8 @@ from io import RawIOBase
 from pathlib import Path
 from threading import Thread
 
-from livebot.adapters.codec import Codec
-from livebot.adapters.json_text import json_of
+from livebot.adapters.state_files.codec import Codec
+from livebot.adapters.state_files.json_text import json_of
 from livebot.core.facts import Fact
 from livebot.core.ranking import Round
 from livebot.errors import LivebotError

@@ -17,8 +17,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
-from livebot.adapters.file_layer import FileLayer, SystemFiles
-from livebot.adapters.file_workers import ThreadWorkers, Workers
+from livebot.adapters.state_files.file_layer import FileLayer, SystemFiles
+from livebot.adapters.state_files.file_workers import ThreadWorkers, Workers
 from livebot.core.distribution import Distribution
 from livebot.errors import Fatal
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from types import MappingProxyType
 
-from livebot.adapters.json_text import json_of, tree_of
+from livebot.adapters.state_files.json_text import json_of, tree_of
 from livebot.errors import BadInput, Fatal
 
 SCHEMA = 5
