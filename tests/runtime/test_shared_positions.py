@@ -1,12 +1,16 @@
 """Strategies that share a symbol's position: no order of one may close what is the other's."""
 
 import asyncio
+from decimal import Decimal
 
+from livebot.core.entry import ExitPlan, PartialLevel
 from livebot.core.facts import OrderFailed, SignalClosed
 from livebot.core.inputs import OrderEnded, OrderFilled
+from livebot.core.market import Candle
 from livebot.core.order import ZERO, Fill, Leg, OrderStatus
 from livebot.core.rules import sharing_a_position
 from livebot.core.signal import CloseReason
+from livebot.runtime.inbox import CandleOf
 from livebot.simulator.faults import FaultKind
 from tests.core.kernel_driver import RULES
 from tests.runtime.harness import BTC, World, once, run, story
@@ -116,6 +120,49 @@ def test_an_exit_that_has_become_larger_than_its_share_does_not_leave():
         ours = stop.client_order_id[:16]
         exits = [order for order in process.wire.sent[sent:] if order.leg is Leg.EXIT]
         assert [order.quantity for order in exits if order.client_order_id.startswith(ours)] == [share - part]
+        await process.kill()
+
+    run(main())
+
+
+def test_a_part_of_a_share_does_not_leave_if_the_stop_has_closed_all_of_it_meanwhile():
+    """The stop's fills were heard right behind the candle that asked for the part: what was left is the other's."""
+
+    async def main() -> None:
+        exits = ExitPlan(partial_levels=(PartialLevel(gain=Decimal("0.0005"), fraction=Decimal("0.5")),))
+        world = two(
+            strategies={
+                "a": lambda: once(1, stop=0.2, target=0.2, exits=exits),
+                "b": lambda: once(1, stop=0.2, target=0.2),
+            }
+        )
+        process = await both_protected(world)
+        state = world.state("a")
+        stop = next(record.request for record in state.orders if record.request.leg is Leg.STOP)
+        position, ts_ms = state.signal.position, world.venue.now_ms
+        price = float(position.entry_price)
+        one, _ = process.system.workers.instances.of(BTC)
+        while (last_ms := one.last_close_ms) < state.signal.opened_ms:  # a candle counts if it began after that
+            await asyncio.sleep(0.01)
+        touched = Candle(ts_ms=last_ms, open=price, high=price * 1.01, low=price, close=price, volume=1.0)
+        fill = Fill(
+            trade_id="all",
+            client_order_id=stop.client_order_id,
+            ts_ms=ts_ms,
+            side=stop.side,
+            price=stop.trigger_price,
+            quantity=position.quantity,
+            fee=ZERO,
+        )
+        ended = OrderEnded(
+            client_order_id=stop.client_order_id, status=OrderStatus.FILLED, filled=position.quantity, ts_ms=ts_ms
+        )
+        sent, inbox = len(process.wire.sent), process.system.workers.inboxes[BTC]
+        for item in (CandleOf(BTC, touched), OrderFilled(fill, ts_ms), ended):
+            inbox.put(item)
+        await asyncio.sleep(0.5)
+        assert any(isinstance(fact, SignalClosed) and fact.strategy == "a" for fact in story(world, BTC))
+        assert [order.leg for order in process.wire.sent[sent:]] == []
         await process.kill()
 
     run(main())

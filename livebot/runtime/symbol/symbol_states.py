@@ -6,6 +6,7 @@ share of a position that strategies share; what cannot be saved changes nothing 
 """
 
 import asyncio
+from decimal import Decimal
 
 from livebot.core.exposure import exposure_of, others_that_leave
 from livebot.core.facts import Fact, SignalClosed
@@ -29,7 +30,7 @@ from livebot.core.inputs import (
 )
 from livebot.core.kernel import step
 from livebot.core.market import MINUTE_MS, Candle
-from livebot.core.order import Fill, Leg, OrderRecord, OrderRequest, OrderStatus
+from livebot.core.order import ZERO, Fill, Leg, OrderRecord, OrderRequest, OrderStatus
 from livebot.core.risk import Approved
 from livebot.core.signal import Closing, Idle, Open
 from livebot.errors import Fatal, Rejected
@@ -269,14 +270,20 @@ class SymbolStates:
             return True
         beside = others_that_leave(instance.state.orders, order)
         if order.leg is Leg.PARTIAL:
-            return all(record.status is OrderStatus.WORKING and record.confirmed for record in beside)
+            # It goes out beside a stop that is known to have made room for it, and not if that has closed the share meanwhile.
+            sure = all(record.status is OrderStatus.WORKING and record.confirmed for record in beside)
+            return sure and self._is_held(instance, order.quantity + sum((record.left for record in beside), ZERO))
         for record in beside:
             await self._learn_end(instance, record.request)
-        signal = instance.state.signal
         left = others_that_leave(instance.state.orders, order)
         for record in left:
             self._follow_up.ask_about(record.request)  # its end brings the stop back, or the next exit
-        return not left and isinstance(signal, Open | Closing) and order.quantity <= signal.position.closable
+        return not left and self._is_held(instance, order.quantity)
+
+    @staticmethod
+    def _is_held(instance: StrategyInstance, quantity: Decimal) -> bool:
+        signal = instance.state.signal
+        return isinstance(signal, Open | Closing) and quantity <= signal.position.closable
 
     async def _learn_end(self, instance: StrategyInstance, request: OrderRequest) -> None:
         """What became of an order that was taken back; nothing is learnt if that takes longer than a position may wait."""
