@@ -29,14 +29,15 @@ class Question:
 class Judgement:
     """The answer: a confidence, or a refusal (code and sentence), or neither, when the entry may pass without.
 
-    `confidence` is a probability; `model` is what gave it, `scope/version`.  `shadows` are what others would have said
-    (`scope/version`, confidence): recorded, never acted on.
+    `confidence` is a probability; `model` is what gave it, `scope/version`.
     """
 
     confidence: float | None = None
     model: str | None = None
     refused: tuple[str, str] | None = None
-    shadows: tuple[tuple[str, float], ...] = ()
+
+
+Shadow = tuple[str, float]  # what a version that decides nothing would have said: `scope/version`, confidence
 
 
 class Confidences(Protocol):
@@ -50,5 +51,21 @@ class Confidences(Protocol):
         """One judgement for each question, in order: one batch a model.  `now_ms` is the market's time.
 
         May be called in another thread, by one caller at a time.  Raises nothing for a model's own fault: that is refused.
+        """
+        ...
+
+
+class Shadows(Protocol):
+    """The versions that answer beside those in use; what they say is recorded and never acted on."""
+
+    def shadowed(self, strategy: str) -> bool:
+        """Whether there is one for any entry of this strategy (id in the config)."""
+        ...
+
+    def shadows(self, questions: Sequence[Question]) -> tuple[tuple[Shadow, ...], ...]:
+        """For each question, in order, what they say of it; nothing where none can.
+
+        May be called in another thread than `Confidences.judge` and beside it, by one caller at a time.  Raises nothing for a
+        model's own fault.
         """
         ...

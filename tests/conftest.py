@@ -9,12 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.process.daemons import Launcher
+
 
 @pytest.fixture(autouse=True)
 def decimals_round_as_ever():
     """Stock ccxt, which some tests use, changes how its thread's decimals round."""
     with decimal.localcontext(decimal.DefaultContext):
         yield
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Iterator[Launcher]:
+    """One for all tests of a worker: it takes more than a second to start, and a daemon by itself as much again."""
+    with Launcher() as made:
+        yield made
 
 
 def pytest_configure() -> None:

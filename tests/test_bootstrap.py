@@ -170,6 +170,7 @@ def test_a_screen_is_shown_the_log_and_the_status(tmp_path):
     assert screen.closed
 
 
+@pytest.mark.untraced
 def test_two_runs_of_the_same_config_give_the_same_facts(tmp_path, run):
     """With real files, threads and a real event loop (I9)."""
     first, second = root_of(tmp_path / "first"), root_of(tmp_path / "second")

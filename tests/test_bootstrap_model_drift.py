@@ -1,23 +1,25 @@
 """The drift watch in a daemon: what it is fed, what it tells, and what it asks the training for."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from livebot.adapters.ledger.ledger import SqlLedger
+from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.bootstrap.model_drift import FILE_SOURCE, ModelDrift
 from livebot.core.facts import NO_EXPOSURE, Fact, SignalClosed, SignalOpening
 from livebot.core.market import Side
 from livebot.core.signal import CloseReason
 from livebot.errors import Fatal
 from livebot.learning.drift import DriftTerms
-from livebot.learning.due import read_triggers
+from livebot.learning.due import Trigger, read_triggers, write_triggers
 from livebot.learning.registry import Registry
 from livebot.model_ports import Judgement, Question
-from tests.test_bootstrap_models import BTC, NAME, Scene, about
-from tests.trained_models import END_MS
+from tests.test_bootstrap_models import BTC, ETH, NAME, Scene, about
+from tests.trained_models import END_MS, HOUR_MS
 
 WHERE = f"drift:{NAME}"
 
@@ -105,25 +107,131 @@ def test_what_it_looks_at_is_compared_with_its_training(tmp_path: Path, named: s
     assert drift.figures[NAME]["feature_stability"] > 0.25
 
 
+async def record(ledger: Path, facts: list[Fact]) -> None:
+    made = SqlLedger(ledger, "demo")
+    await made.record(facts, ())
+    await made.close()
+
+
+def losses(model: str, since: int = 0) -> list[Fact]:
+    return [fact for number in range(since + 1, since + 61) for fact in trade(number, model, won=number % 3 == 0)]
+
+
 def test_what_was_traded_before_a_restart_counts(tmp_path: Path, named: str) -> None:
     """From the ledger, once; without one nothing does."""
     ledger = tmp_path / "ledger.sqlite"
-    facts = [fact for number in range(1, 61) for fact in trade(number, named, won=number % 3 == 0)]
-
-    async def record() -> None:
-        made = SqlLedger(ledger, "demo")
-        await made.record(facts, ())
-        await made.close()
-
     drift = watch(tmp_path)
-    drift.recall(ledger, 0)
+    drift.recall(ledger, {named: END_MS}, END_MS + HOUR_MS)
     assert drift.look(77) == {FILE_SOURCE: None}
-    asyncio.run(record())
-    drift.recall(ledger, 0)
+    asyncio.run(record(ledger, losses(named)))
+    drift.recall(ledger, {named: END_MS}, END_MS + HOUR_MS)
     assert drift.look(77)[WHERE] is not None
-    late = watch(tmp_path)
-    late.recall(ledger, END_MS + 1_000_000)
+    late = watch(tmp_path / "late")
+    late.recall(ledger, {named: END_MS + 1_000_000}, END_MS + HOUR_MS)
     assert late.look(77) == {FILE_SOURCE: None}
+
+
+def test_a_market_from_before_the_training_is_recalled_whole(tmp_path: Path, named: str) -> None:
+    """Such as one that is replayed with a model of today."""
+    ledger = tmp_path / "ledger.sqlite"
+    asyncio.run(record(ledger, losses(named)))
+    drift = watch(tmp_path)
+    drift.recall(ledger, {named: END_MS + 1_000 * HOUR_MS}, END_MS + HOUR_MS)
+    assert drift.look(77)[WHERE] is not None
+
+
+def test_hours_that_were_replayed_under_another_version_do_not_drive_out_what_is_recalled(
+    tmp_path: Path, named: str
+) -> None:
+    """In the order of the market's time the trades of both stand in turn."""
+    ledger, older = tmp_path / "ledger.sqlite", f"{NAME}/20200101T000000Z-0123abcd"
+    facts = losses(named)
+    again = [replace(fact, symbol=ETH, signal_id=f"other#{fact.signal_id}") for fact in losses(older)]
+    asyncio.run(record(ledger, [*facts, *again]))
+    drift = watch(tmp_path)
+    drift.recall(ledger, {named: END_MS}, END_MS + HOUR_MS)
+    assert drift.look(77)[WHERE] is not None
+    assert drift.figures[NAME]["hit_rate"] == pytest.approx(1 / 3)
+
+
+async def test_a_daemon_recalls_by_the_markets_time_not_by_when_a_version_was_made(tmp_path: Path) -> None:
+    """Its market is years behind the clock on the wall, at which its model was made."""
+    scene = Scene(tmp_path, "{strategies: [ema_cross]}")
+    async with scene.opened:
+        name = scene.save(number=3 * 365 * 24 * 60)
+        assert Registry(scene.paths.models).manifest(*name.split("/")).created_ms > scene.clock.now_ms()
+        await record(scene.paths.ledger, losses(name))
+        models = scene.make()
+        await models.begin()
+        await models.begin()
+        sentence = scene.problems.of(WHERE)
+        assert sentence is not None
+        assert "wins less often than it says" in sentence
+
+
+# ---------------------------------------------------------------- what it asked for before a restart
+
+
+def asked_before(folder: Path, model: str) -> Trigger:
+    trigger = Trigger(strategy=NAME, model=model, why=f"model {model} wears out: said before", since_ms=5)
+    write_triggers(folder, "demo", (trigger,), SystemFiles())
+    return trigger
+
+
+def seen(drift: ModelDrift, model: str, count: int) -> None:
+    """Answers of a model, so many."""
+    for _ in range(count):
+        drift.saw((about(BTC),), (Judgement(confidence=0.5, model=model),))
+
+
+@pytest.fixture
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is seen has moved."""
+    monkeypatch.setattr("livebot.learning.drift.stability_bound", lambda *_: 1e9)
+
+
+def test_a_request_from_before_a_restart_stands_until_there_is_enough_to_judge_by(
+    tmp_path: Path, named: str, calm: None
+) -> None:
+    drift, trigger = watch(tmp_path), asked_before(tmp_path, named)
+    assert drift.look(77) == {WHERE: trigger.why, FILE_SOURCE: None}
+    seen(drift, named, DriftTerms().minimum_trades - 1)
+    assert drift.look(78)[WHERE] == trigger.why
+    assert read_triggers(tmp_path, "demo") == (trigger,)
+    seen(drift, named, 1)
+    assert drift.look(79) == {WHERE: None, FILE_SOURCE: None}
+    assert read_triggers(tmp_path, "demo") == ()
+
+
+def test_a_request_from_before_a_restart_is_not_made_anew_if_the_model_still_wears_out(
+    tmp_path: Path, named: str
+) -> None:
+    drift, trigger = watch(tmp_path), asked_before(tmp_path, named)
+    for fact in losses(named):
+        drift.hear((fact,))
+    assert "wins less often" in str(drift.look(77)[WHERE])
+    assert read_triggers(tmp_path, "demo") == (trigger,)  # since when it has worn out is known from before
+
+
+def test_a_request_for_a_model_that_is_no_longer_in_use_is_withdrawn(tmp_path: Path, named: str) -> None:
+    asked_before(tmp_path, named)
+    newer = Scene(tmp_path, "{strategies: [ema_cross]}").save(seed=2, number=2)
+    assert newer != named
+    drift = watch(tmp_path)
+    assert drift.look(77) == {FILE_SOURCE: None}
+    assert read_triggers(tmp_path, "demo") == ()
+
+
+def test_a_request_for_one_that_nobody_can_say_of_whether_it_is_in_use_stands(tmp_path: Path, named: str) -> None:
+    trigger = asked_before(tmp_path, named)
+    (tmp_path / "models" / NAME / "current").write_text("nonsense")
+    assert watch(tmp_path).look(77)[WHERE] == trigger.why
+
+
+def test_a_damaged_file_of_requests_is_written_anew(tmp_path: Path, named: str) -> None:
+    (tmp_path / "drift.json").write_bytes(b"nothing")
+    assert watch(tmp_path).look(77) == {FILE_SOURCE: None}
+    assert read_triggers(tmp_path, "demo") == ()
 
 
 def test_a_request_that_cannot_be_written_is_told_and_written_later(

@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
+import threading
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from livebot.adapters.ledger.ledger_reader import LedgerReader
 from livebot.bootstrap.commands import check as check_config
-from livebot.bootstrap.models import DaemonModels
+from livebot.bootstrap.models import STUCK, DaemonModels
 from livebot.bootstrap.reload import Refused, plan_of
 from livebot.bootstrap.strategies import judged_plans, with_models
 from livebot.config.load import LoadedConfig, check
@@ -22,8 +27,12 @@ from livebot.core.market import Side, Timeframe
 from livebot.errors import BadInput
 from livebot.features.catalogue import rsi
 from livebot.features.model_features import model_features
+from livebot.learning.loaded import LoadedModel
 from livebot.learning.registry import Registry
+from livebot.learning.serving import ModelServing
 from livebot.model_ports import Question
+from livebot.runtime.inbox import Activity
+from livebot.runtime.models.confidence import ConfidenceDesk
 from livebot.runtime.problems import Problems
 from livebot.strategies.interface import Strategy, View
 from tests import trained_models
@@ -252,6 +261,161 @@ async def test_models_that_cannot_be_looked_at_go_on(tmp_path: Path, monkeypatch
         while scene.problems.of("model:looking") is not None:
             await asyncio.sleep(0.005)
         watching.cancel()
+
+
+async def test_models_that_cannot_be_looked_at_for_hours_are_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the log too: one line, and not one a look; and again when it comes back."""
+    scene = Scene(tmp_path, "{strategies: [ema_cross], threshold: 0.01}")
+    async with scene.opened:
+        first = scene.save()
+        models = scene.make()
+        await models.begin()
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(2):
+                with monkeypatch.context() as broken:
+                    broken.setattr(ModelServing, "look", lambda *_: 1 / 0)
+                    for _ in range(50):
+                        await models.begin()
+                    assert models.judge((about(BTC),), END_MS)[0].model == first
+                await models.begin()
+        told = [line for line in lines if line["event"] == "models_not_looked_at"]
+        assert len(told) == 2
+        scene.paths.models.joinpath(NAME, "current").chmod(0)
+        notes = len(scene.notes)
+        if not os.access(scene.paths.models.joinpath(NAME, "current"), os.R_OK):  # root reads everything
+            for _ in range(50):
+                await models.begin()
+            assert len(scene.notes) == notes + 1
+
+
+async def test_a_look_that_does_not_end_holds_up_neither_the_start_nor_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody passes meanwhile; there is one look at a time, and what it finds in the end is taken up."""
+    monkeypatch.setattr("livebot.bootstrap.models.LOOK_S", 0.05)
+    monkeypatch.setattr("livebot.bootstrap.models.STOP_S", 0.05)
+    scene = Scene(tmp_path, "{strategies: [ema_cross], threshold: 0.01, serving: {untrained: pass}}")
+    go, looks, pointed = threading.Event(), [], Registry.pointed
+
+    def slow(*given: str) -> str | None:
+        looks.append(given)
+        assert go.wait(20)
+        return pointed(*given)
+
+    async with scene.opened:
+        first = scene.save()
+        monkeypatch.setattr(Registry, "pointed", slow)
+        models = scene.make()
+        for _ in range(3):
+            await models.begin()
+        assert len(looks) == 1
+        workers = models._looking._workers
+        assert workers is not None
+        assert workers._jobs.qsize() == 0  # nor do others wait behind it
+        sentence = scene.problems.of("model:looking")
+        assert sentence is not None
+        assert "a look at the models takes longer than 0.05 s" in sentence
+        assert models.judge((about(BTC),), END_MS)[0].refused == (
+            "model_missing",
+            "the models have not been looked at yet",
+        )
+        go.set()
+        while scene.problems.of("model:looking") is not None:
+            await models.begin()
+        assert models.judge((about(BTC),), END_MS)[0].model == first
+        go.clear()
+        await models.begin()
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    go.set()
+
+
+async def test_a_model_that_hangs_is_a_problem_until_it_comes_back(tmp_path: Path) -> None:
+    """With its name and what to do; another thread answers for the other models, and the stop does not wait."""
+    scene = Scene(tmp_path, "{threshold: 0.01, serving: {deadline_ms: 20, coalesce_ms: 0, hang_seconds: 0.1}}")
+    async with scene.opened:
+        first = scene.save()
+        rows = trained_models.rows((BTC, ETH), strategy="mean_reversion", timeframe=Timeframe.M5)
+        second = save(scene.paths.models, rows)
+        models = scene.make()
+        await models.begin()
+        desk = ConfidenceDesk(models.parts, scene.clock, Activity(), scene.problems.report)
+        model = models._serving._scopes[NAME].model
+        assert model is not None
+        ask, go, calls = model.predictor.probabilities, threading.Event(), []
+        hang = lambda *given: calls.append(given) or (go.wait(20) and ask(*given))  # noqa: E731
+        monkey = pytest.MonkeyPatch()
+        monkey.setattr(type(model.predictor), "probabilities", lambda self, *given: hang(*given), raising=True)
+        asked = desk.ask(about(BTC), lambda: None)
+        while (sentence := scene.problems.of(STUCK)) is None:
+            await asyncio.sleep(0.01)
+        monkey.undo()
+        assert f"{first} has not come back within 0.1 s (model.serving.hang_seconds)" in sentence
+        assert "livebot models rollback" in sentence
+        assert asked.judgement is not None
+        assert asked.judgement.refused is not None
+        assert ("hangs", NAME) in [(fields["kind"], fields.get("scope")) for _, fields in scene.notes]
+        answers = [desk.ask(about(BTC), lambda: None), desk.ask(about(BTC, "mean_reversion"), lambda: None)]
+        while any(each.judgement is None for each in answers):
+            await asyncio.sleep(0.01)
+        assert answers[0].judgement is not None
+        assert answers[0].judgement.refused is not None
+        assert answers[0].judgement.refused[0] == "model_failed"
+        assert answers[1].judgement is not None
+        assert answers[1].judgement.model == second
+        assert len(calls) == 1
+        go.set()
+        while scene.problems.of(STUCK) is not None:
+            await asyncio.sleep(0.01)
+            await models.begin()
+
+
+async def test_a_shadow_that_hangs_is_a_problem_too(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, "{strategies: [ema_cross], threshold: 0.01, serving: {hang_seconds: 0.3}}")
+    async with scene.opened:
+        scene.save()
+        shadow = scene.save(number=2, seed=2, promote=False)
+        Registry(scene.paths.models).challenge(NAME, shadow.rpartition("/")[2])
+        models = scene.make()
+        await models.begin()
+        desk = ConfidenceDesk(models.parts, scene.clock, Activity(), scene.problems.report)
+        model = models._serving._scopes[NAME].challenger
+        assert model is not None
+        assert model._turn.acquire()  # as if it were in there
+        model._turn.release()
+        go = threading.Event()
+        with pytest.MonkeyPatch.context() as monkey:
+            monkey.setattr(models._serving, "shadows", lambda _: _held(model, go))
+            asked = desk.ask(about(BTC), lambda: None)
+            while scene.problems.of(STUCK) is None:
+                await asyncio.sleep(0.01)
+                models._serving._shadowing = tuple(models._serving._scopes.values())
+        assert asked.judgement is not None
+        assert asked.judgement.confidence is not None
+        sentence = scene.problems.of(STUCK)
+        assert sentence is not None
+        assert shadow in sentence
+        go.set()
+
+
+def _held(model: LoadedModel, go: threading.Event) -> tuple[()]:
+    with model._turn:
+        assert go.wait(20)
+    return ()
+
+
+async def test_blas_has_one_thread_as_long_as_models_are_asked(tmp_path: Path) -> None:
+    """Predictions beside each other set and put back one number for all; nobody must find another's."""
+    scene = Scene(tmp_path, "{strategies: [ema_cross], threshold: 0.01}")
+    async with scene.opened:
+        scene.save()
+        with threadpool_limits(limits=2, user_api="blas"):
+            models = scene.make()
+            await models.begin()
+            models.judge((about(BTC),), END_MS)
+            assert {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"} == {1}
 
 
 def test_the_deadline_is_off_where_time_stands_still(tmp_path: Path) -> None:

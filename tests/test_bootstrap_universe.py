@@ -72,6 +72,7 @@ def universes(text: str):
     return [line for line in map(json.loads, text.splitlines()) if line["event"] == "universe"]
 
 
+@pytest.mark.untraced
 def test_two_runs_at_full_speed_change_alike_and_are_the_same_fact_by_fact(tmp_path, capsys):
     runs = []
     for name in ("first", "second"):

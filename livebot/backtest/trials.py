@@ -54,9 +54,9 @@ _COLUMNS = (
 class TrialKey:
     """What the figures of a trial depend on.
 
-    `strategy` is the classes whose parameters were chosen; `code` the digest of their source; `candles` of the candles,
-    `config` of everything else in the plan; `features` are the short names of the feature sets; `params` JSON text of
-    all parameters of those strategies by strategy id.
+    `strategy` is the classes whose parameters were chosen, with ", " between them; `code` the digest of their source;
+    `candles` of the candles, `config` of everything else in the plan; `features` are the short names of the feature sets;
+    `params` JSON text of all parameters of those strategies by strategy id.
     """
 
     strategy: str
@@ -68,6 +68,11 @@ class TrialKey:
     config: str
     features: str
     params: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes one by one."""
+        return tuple(self.strategy.split(", "))
 
     @property
     def digest(self) -> str:
@@ -160,14 +165,21 @@ class TrialLedger:
         return found[0] if found else None
 
     def made_on(self, key: TrialKey) -> list[Trial]:
-        """All trials of the key's strategy on its data: candles of one of its symbols, of a time that overlaps its own.
+        """All trials of one of the key's strategies on its data: candles of one of its symbols, of a time that overlaps its own.
 
-        Each once, however often it was repeated.  Raises BadInput, Fatal: they cannot be read.
+        Each once, however often it was repeated; one of several strategies at once counts for each of them.
+
+        Raises BadInput, Fatal: they cannot be read.
         """
-        where = "WHERE strategy = ? AND from_ms < ? AND to_ms > ? ORDER BY number"
-        found = self._select(where, (key.strategy, key.to_ms, key.from_ms))
-        wanted = set(key.symbols)
-        return list({each.key.digest: each for each in found if wanted & set(each.key.symbols)}.values())
+        found = self._select("WHERE from_ms < ? AND to_ms > ? ORDER BY number", (key.to_ms, key.from_ms))
+        symbols, classes = set(key.symbols), set(key.classes)
+        return list(
+            {
+                each.key.digest: each
+                for each in found
+                if symbols & set(each.key.symbols) and classes & set(each.key.classes)
+            }.values()
+        )
 
     def _select(self, where: str, values: Sequence[object]) -> list[Trial]:
         with self._told():

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from livebot.adapters.log.logs import configure_logs
 from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.backtest.plan import BacktestPlan
 from livebot.backtest.sweep.keys import KeyMaker
-from livebot.backtest.trials import LEDGER, TrialLedger
+from livebot.backtest.trials import LEDGER, TrialKey, TrialLedger
 from livebot.bootstrap.backtest import FOLDER as BACKTESTS
 from livebot.bootstrap.backtest import BacktestRequest, Prepared, candles_of, plan_of
 from livebot.bootstrap.loading import load
@@ -29,6 +30,7 @@ from livebot.core.market import DAY_MS
 from livebot.errors import BadInput
 from livebot.history.whole_file import make_folders, sole_writer
 from livebot.learning.building import BuiltDataset, build_dataset
+from livebot.learning.estimators import plan_of as estimator_plan
 from livebot.learning.fitting import fit
 from livebot.learning.spec import SymbolBalance, TrainingSpec
 from livebot.reporting.document import as_markdown
@@ -39,15 +41,16 @@ from livebot.research.comparison import compute
 from livebot.research.decision import decide, not_significant
 from livebot.research.experiments import FOLDER, FOLDS, REGISTRATION, Experiment, check_name, register, write_results
 from livebot.research.fold_cache import FoldCache
-from livebot.research.fold_run import code_digest, data_digest
 from livebot.research.folds import WalkTerms, tested_span
 from livebot.research.market_days import daily_turnover, volatility_before
 from livebot.research.measuring import Measured, measure
 from livebot.research.progress import Clock, Standing
+from livebot.research.registration import registration_of, trial_of
 from livebot.research.report import document
 from livebot.research.report_page import page
 from livebot.research.results import Results
-from livebot.research.study import JudgingTerms, Kind, Plan, Study, folds_of
+from livebot.research.rule import JudgingTerms
+from livebot.research.study import Kind, Plan, Study, folds_of
 from livebot.research.trial_entries import enter
 
 
@@ -107,8 +110,9 @@ def compare(config_path: Path, root: Path | None, request: CompareRequest, telli
     """
     name = request.name or datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     check_name(name)
-    arms, backend, loaded = arms_named(request.arms), ready(request.backend), all_at_once(load(config_path))
+    loaded, backend = all_at_once(load(config_path)), ready(request.backend)
     section = loaded.config.model or ModelConfig()
+    arms = arms_named(request.arms, section.estimator.name)
     strategy = _strategy(section, [plan.id for plan in loaded.strategies], request.strategy)
     symbols = _symbols(section, loaded.config.symbols, request)
     wanted = BacktestRequest(
@@ -124,11 +128,12 @@ def compare(config_path: Path, root: Path | None, request: CompareRequest, telli
     study = _study(section, request, arms, symbols, (prepared.plan, built))
     plan = folds_of(study)
     folder = prepared.paths.state / FOLDER / name
-    registration = _registration(study, prepared.plan, section, strategy)
-    make_folders(folder.parent, SystemFiles())
-    experiment = register(folder, registration, request.now_ms(), SystemFiles())
+    key = KeyMaker(prepared.plan, (strategy,)).key(prepared.plan)
+    registration = registration_of(study, key, strategy)
+    make_folders(folder, SystemFiles())
     with sole_writer(folder / REGISTRATION):
-        return _carry_out(study, plan, experiment, prepared, strategy, (request, backend, telling, built.notes))
+        experiment = register(folder, registration, request.now_ms(), SystemFiles())
+        return _carry_out(study, plan, experiment, prepared, key, (request, backend, telling, built.notes))
 
 
 def _carry_out(
@@ -136,16 +141,17 @@ def _carry_out(
     plan: Plan,
     experiment: Experiment,
     prepared: Prepared,
-    strategy: str,
+    key: TrialKey,
     more: tuple[CompareRequest, str, Telling, tuple[str, ...]],
 ) -> Compared:
     request, backend, telling, notes = more
     cache = FoldCache(experiment.folder / FOLDS, SystemFiles())
     done = compute(study, plan, cache, telling.folds, request.clock, jobs=request.jobs, backend=backend)
     measured = measure(study, plan, done.scores, lambda name: telling.words(f"figures of {name}"))
-    key = replace(KeyMaker(prepared.plan, (strategy,)).key(prepared.plan), code=str(experiment.registration["code"]))
+    # the registered code is what trains and asks; that of the whole of livebot would count a mended text as a trial
+    key = replace(key, code=str(experiment.registration["code"]))
     with TrialLedger(prepared.paths.state / BACKTESTS / LEDGER) as ledger:
-        how = {"experiment": {name: experiment.registration[name] for name in ("data", "walk_forward", "seed")}}
+        how = partial(trial_of, experiment.registration)
         entered, trials = enter(ledger, key, measured.arms, measured.returns, how, request.now_ms)
     results = _results(study, plan, replace(measured, arms=entered), trials, notes)
     title = f"Model comparison: {experiment.name}"
@@ -162,7 +168,7 @@ def _carry_out(
 def _results(study: Study, plan: Plan, measured: Measured, trials: int, notes: Sequence[str]) -> Results:
     first_ms, stop_ms = tested_span(plan.folds[Kind.WALK])
     return Results(
-        decision=decide(measured.arms, study.judging),
+        decision=decide(measured.arms, study.judging, measured.overfitting),
         arms=measured.arms,
         first_ms=first_ms,
         stop_ms=stop_ms,
@@ -172,7 +178,7 @@ def _results(study: Study, plan: Plan, measured: Measured, trials: int, notes: S
         trials=trials,
         overfitting=measured.overfitting,
         not_significant=not_significant(measured.arms),
-        notes=(*notes, *plan.notes, *_listed(plan)),
+        notes=(*notes, *plan.notes, *measured.notes, *_listed(plan)),
     )
 
 
@@ -210,6 +216,11 @@ def _symbols(section: ModelConfig, configured: Sequence[str], request: CompareRe
         )
     if not symbols:
         raise BadInput("there is no symbol to train on; name some with --symbols")
+    if section.features == "market" and len({*symbols, *request.unseen}) == 1:
+        raise BadInput(
+            f"model.features is market, and beside {symbols[0]} there is no other symbol to make a market; name more "
+            "with --symbols or --unseen, or set model.features: own"
+        )
     single = section.single_symbol
     return symbols if single not in symbols else (single, *(each for each in symbols if each != single))
 
@@ -241,6 +252,8 @@ def _study(
         train_ms=request.train_days * DAY_MS, test_ms=request.test_days * DAY_MS, step_ms=request.test_days * DAY_MS
     )
     base: TrainingSpec = replace(training_spec(section, symbols), symbols=symbols, embargo_ms=walk.embargo_ms)
+    for spec in {arm.estimator: arm.spec(base) for arm in arms if arm.trained}.values():
+        estimator_plan(spec.estimator, spec.seed)  # refuses what is not there, before anything is computed
     baseline = JudgingTerms(baseline=UNFILTERED, second_baseline=SINGLE, margin=request.margin)
     return Study(
         balance=SymbolBalance(section.symbol_balance),
@@ -257,35 +270,3 @@ def _study(
         judging=baseline,
         seed=section.seed,
     )
-
-
-def _registration(study: Study, plan: BacktestPlan, section: ModelConfig, strategy: str) -> dict[str, object]:
-    """Everything that is decided before the first fold."""
-    walk, paths = study.walk, study.paths
-    return {
-        "strategy": strategy,
-        "features": str(study.dataset.feature_set),
-        "symbols": list(study.seen),
-        "single": study.base.symbols[0] if study.base.symbols else study.seen[0],
-        "unseen": sorted(study.unseen),
-        "from_ms": plan.start_ms,
-        "to_ms": plan.end_ms,
-        "arms": [arm.name for arm in study.arms],
-        "estimator": {"name": section.estimator.name, "params": repr(sorted(study.base.estimator.params.items()))},
-        "clusters": [section.clusters.by, section.clusters.count],
-        "calibration_share": study.base.calibration_share,
-        "minimum_events": study.base.minimum_events,
-        "symbol_balance": section.symbol_balance,
-        "walk_forward": {
-            "train_days": walk.train_ms // DAY_MS,
-            "test_days": walk.test_ms // DAY_MS,
-            "step_days": walk.step_ms // DAY_MS,
-            "embargo_days": walk.embargo_ms / DAY_MS,
-        },
-        "combinatorial": None if paths is None else {"groups": paths.groups, "tested": paths.tested},
-        "judging": asdict(study.judging),
-        "turnover_share": study.moving_share,
-        "seed": study.seed,
-        "data": data_digest(study.dataset),
-        "code": code_digest(study.fit),
-    }

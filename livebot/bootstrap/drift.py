@@ -5,7 +5,7 @@ rest as it is.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from livebot.core.market import Side
 from livebot.errors import BadInput, LivebotError
 from livebot.learning.dataset import Dataset
 from livebot.learning.drift import DriftTerms
-from livebot.learning.drift_watch import DriftWatch, ModelStanding
+from livebot.learning.drift_watch import DriftWatch, ModelStanding, of_models
 from livebot.learning.loaded import LoadedModel
 from livebot.learning.manifest import Manifest
 from livebot.learning.registry import Registry
@@ -67,7 +67,7 @@ def drift(config_path: Path, root: Path | None, request: DriftRequest, tell: Tel
     notes: list[str] = []
     models = {each.name: each for each in _models(loaded, section, registry, notes)}
     watch = DriftWatch(terms, lambda name: _manifest(models, name))
-    _hear_ledger(watch, paths, notes)
+    _hear_ledger(watch, models, paths, notes)
     if models and not request.without_candles:
         _see_candles(_Recent(loaded, section, paths, request, tell), watch, tuple(models.values()), notes)
     found = tuple(each for each in watch.standings() if each.model in models)
@@ -111,12 +111,12 @@ def _scopes(registry: Registry, pattern: str, strategy: str) -> tuple[str, ...]:
     return tuple(scope for scope in registry.scopes() if like.fullmatch(scope))
 
 
-def _hear_ledger(watch: DriftWatch, paths: Paths, notes: list[str]) -> None:
+def _hear_ledger(watch: DriftWatch, models: Collection[str], paths: Paths, notes: list[str]) -> None:
     if not paths.ledger.is_file():
         notes.append(f"there is no ledger at {paths.ledger}, so no trade is known")
         return
     with LedgerReader(paths.ledger) as reader:
-        watch.hear(reader.outcomes())
+        watch.hear(of_models(models, reader.outcomes()))
 
 
 # Candles

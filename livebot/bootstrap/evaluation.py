@@ -20,9 +20,10 @@ from livebot.learning.calibration import figures
 from livebot.learning.champion import Showing, showing, unfiltered
 from livebot.learning.dataset import Dataset
 from livebot.learning.loaded import LoadedModel
+from livebot.learning.manifest import Manifest
 from livebot.learning.registry import Registry
 from livebot.learning.scopes import is_version
-from livebot.learning.training_run import Tell
+from livebot.learning.training_run import WINDOW_END, WINDOW_START, Tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,25 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """How much of the rows lies in the window by which it was decided whether the version is used; times UTC ms.
+
+    `exact` is false for a version whose manifest does not say so: then it ends no later than when the version was made.
+    """
+
+    start_ms: int
+    end_ms: int
+    rows: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """A version on the rows from `start_ms` to `end_ms` (the first and last close); `metrics` are of its confidences."""
+    """A version on the rows from `start_ms` to `end_ms` (the first and last close); `metrics` are of its confidences.
+
+    `rows` are all entries that the strategy wanted, also those that overlap; what was gained, and `hit_rate`, are of those
+    that could have been traded.  `judged` None: no row lies in the window by which it was judged when it was trained.
+    """
 
     model: str
     threshold: float
@@ -58,6 +76,7 @@ class Evaluation:
     hit_rate_without: float
     metrics: Mapping[str, float]
     costs: tuple[Costs, ...]
+    judged: Judged | None
 
 
 def evaluate(config_path: Path, root: Path | None, request: EvaluationRequest, tell: Tell) -> Evaluation:
@@ -98,7 +117,7 @@ def _evaluated(model: LoadedModel, rows: Dataset, section: ModelConfig) -> Evalu
     confidences = model.probabilities(rows.features, rows.side, rows.symbol_names.tolist())
     threshold = model.manifest.threshold if section.threshold is None else float(section.threshold)
     share_won = float(rows.win.mean())
-    taken = confidences >= threshold
+    shown, without = showing(rows, confidences, threshold), unfiltered(rows, share_won)
     doubled = replace(rows, gain=rows.gain - rows.cost)
     return Evaluation(
         model=model.name,
@@ -106,11 +125,22 @@ def _evaluated(model: LoadedModel, rows: Dataset, section: ModelConfig) -> Evalu
         start_ms=int(rows.close_ms[0]),
         end_ms=int(rows.close_ms[-1]),
         rows=len(rows),
-        hit_rate=float(rows.win[taken].mean()) if taken.any() else None,
-        hit_rate_without=share_won,
+        hit_rate=float(rows.win[shown.taken].mean()) if shown.trades else None,
+        hit_rate_without=float(rows.win[without.taken].mean()),
         metrics=figures(confidences, rows.win, np.ones(len(rows))),
-        costs=tuple(
-            Costs(times=times, model=showing(each, confidences, threshold), without=unfiltered(each, share_won))
-            for times, each in ((1, rows), (2, doubled))
+        costs=(
+            Costs(times=1, model=shown, without=without),
+            Costs(times=2, model=showing(doubled, confidences, threshold), without=unfiltered(doubled, share_won)),
         ),
+        judged=judged_of(model.manifest, rows),
     )
+
+
+def judged_of(manifest: Manifest, rows: Dataset) -> Judged | None:
+    """What of these rows was in the window that decided on a version's use; None if nothing was."""
+    start_ms, end_ms = (manifest.label.get(name) for name in (WINDOW_START, WINDOW_END))
+    exact = type(start_ms) is int and type(end_ms) is int
+    if type(start_ms) is not int or type(end_ms) is not int:  # of a livebot before it was written down
+        start_ms, end_ms = manifest.train_end_ms, manifest.created_ms
+    inside = int(((rows.close_ms >= start_ms) & (rows.close_ms < end_ms)).sum())
+    return Judged(start_ms=start_ms, end_ms=end_ms, rows=inside, exact=exact) if inside else None

@@ -103,6 +103,7 @@ def _of_models(system: System, models: "DaemonModels | None") -> Models | None:
         late=tally.late,
         differences=tally.differences,
         drift={} if models is None else models.drift,
+        unshadowed=tally.unshadowed,
     )
 
 

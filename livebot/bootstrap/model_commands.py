@@ -11,8 +11,9 @@ from pathlib import Path
 
 from livebot.adapters.state_files.universe_store import FILE_NAME, read_universe
 from livebot.bootstrap.loading import load
+from livebot.bootstrap.model_pruning import prunings
 from livebot.bootstrap.models import evidence_set
-from livebot.bootstrap.training import registry_of
+from livebot.bootstrap.training import alone, registry_of
 from livebot.config.load import LoadedConfig
 from livebot.config.model_terms import judged_strategies
 from livebot.config.models import ModelConfig
@@ -23,8 +24,10 @@ from livebot.features.feature_set import FeatureSet
 from livebot.learning.coverage import queue_path, read_queue
 from livebot.learning.manifest import Manifest
 from livebot.learning.model_file import library_problem
-from livebot.learning.registry import Registry, feature_problem
+from livebot.learning.pruning import Pruning
+from livebot.learning.registry import Registry
 from livebot.learning.scopes import POINTERS, by_symbol, check_scope, is_version, pattern_of_scopes, scope_of
+from livebot.learning.version_checks import feature_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,16 @@ class Change:
     version: str
     before: str | None
     poll_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What may go of each scope, what went (by scope; empty unless asked for), and what could not be looked at or removed."""
+
+    keep: int
+    scopes: tuple[Pruning, ...]
+    removed: Mapping[str, tuple[str, ...]]
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +198,32 @@ class ModelDesk:
         if version is not None:
             raise BadInput(f"name the scope alone: livebot models rollback {named}; to use {scope}, promote it")
         return self._change(named, None)
+
+    def prune(self, scope: str | None, keep: int | None, *, remove: bool) -> Pruned:
+        """What nobody needs any more of a scope, or of all; with `remove` it goes.
+
+        `keep` None is the config's `retrain.keep_versions`.
+
+        Raises:
+            BadInput: that names no scope, there is no number to keep, or a signal's file cannot be read.
+            Rejected: a training is under way.
+            Fatal: a version cannot be removed; those before it are.
+            Transient: another process is changing the registry.
+
+        """
+        keep = self._section.retrain.keep_versions if keep is None else keep
+        if keep is None:
+            raise BadInput("model.retrain.keep_versions is null, so all versions are kept; say how many with --keep")
+        scopes = self._registry.scopes() if scope is None else (check_scope(scope),)
+        if not remove:
+            found, problems = prunings(self._registry, self._paths.signals, scopes, keep)
+            return Pruned(keep=keep, scopes=found, removed={}, problems=problems)
+        with alone(self._paths.models):
+            found, problems = prunings(self._registry, self._paths.signals, scopes, keep)
+            removed = {
+                each.scope: self._registry.remove(each.scope, each.removable) for each in found if each.removable
+            }
+        return Pruned(keep=keep, scopes=found, removed=removed, problems=problems)
 
     def coverage(self) -> Coverage:
         """Whom the models in use cover, of the symbols that are traded and besides.

@@ -5,7 +5,7 @@ the watch; what is put aside between two looks is bounded, the oldest goes first
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from livebot.adapters.ledger.ledger_reader import LedgerReader
@@ -13,8 +13,8 @@ from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.core.facts import EntryCancelled, Fact, SignalClosed, SignalOpening, SignalScheduled
 from livebot.errors import BadInput, LivebotError
 from livebot.learning.drift import DriftTerms
-from livebot.learning.drift_watch import SOURCE, DriftWatch, ModelStanding, problems_of
-from livebot.learning.due import Trigger, write_triggers
+from livebot.learning.drift_watch import SOURCE, DriftWatch, ModelStanding, of_models, problems_of
+from livebot.learning.due import Trigger, read_triggers, write_triggers
 from livebot.learning.manifest import Manifest
 from livebot.learning.registry import Registry
 from livebot.model_ports import Judgement, Question
@@ -40,7 +40,9 @@ class ModelDrift:
         self._system = system
         self._facts: deque[Fact] = deque(maxlen=FACTS_MAX)
         self._batches: deque[tuple[Sequence[Question], Sequence[Judgement]]] = deque(maxlen=BATCHES_MAX)
-        self._triggers: tuple[Trigger, ...] | None = None  # as they were last written
+        self._terms = terms
+        self._triggers: tuple[Trigger, ...] | None = None  # as they stand in the file; None: nobody knows
+        self._unjudged: dict[str, Trigger] = {}  # those of the process before, by model
         self._worn: set[str] = set()  # the sources of problems that stand
         self.figures: Mapping[str, Mapping[str, float]] = {}
 
@@ -52,16 +54,22 @@ class ModelDrift:
         """What models were asked and what they answered."""
         self._batches.append((questions, judgements))
 
-    def recall(self, ledger: Path, since_ms: int) -> None:
-        """What became of signals from then on, before this process; once, before anything is heard; blocking.
+    def recall(self, ledger: Path, models: Mapping[str, int], now_ms: int) -> None:
+        """What became of signals of these models (`scope/version`) before this process; once, before anything is heard; blocking.
+
+        Each comes with the end of its training.  That and `now_ms` are the market's time, as are the ledger's facts: when a
+        version was made says nothing here, for a replayed or hastened market has a time of its own.
 
         Raises:
             BadInput, Transient: the ledger cannot be read.
 
         """
-        if ledger.is_file():
-            with LedgerReader(ledger) as reader:
-                self._watch.hear(reader.outcomes(since_ms))
+        if not ledger.is_file():
+            return
+        first_ms = min(models.values(), default=now_ms)
+        since_ms = first_ms if first_ms <= now_ms else None  # a market from before the training: then all of it
+        with LedgerReader(ledger) as reader:
+            self._watch.hear(of_models(models, reader.outcomes(since_ms)))
 
     def look(self, now_ms: int) -> dict[str, str | None]:
         """What is wrong with each model (None: nothing any more), by source of a problem; asks for trainings; blocking."""
@@ -71,21 +79,56 @@ class ModelDrift:
             self._watch.hear((self._facts.popleft(),))
         standings = self._watch.standings()
         self.figures = {each.model.rpartition("/")[0]: _figures(each) for each in standings}
-        found = problems_of(standings)
+        own = problems_of(standings)
+        inherited = self._inherited(standings)
+        found = {**own, **{_source_of(each.model): each.why for each in inherited}}
         gone = self._worn - found.keys()
         self._worn = {source for source, sentence in found.items() if sentence is not None}
-        return {**dict.fromkeys(gone), **found, FILE_SOURCE: self._ask_for_training(standings, found, now_ms)}
+        asked = (*inherited, *self._wanted(standings, own, now_ms))
+        return {**dict.fromkeys(gone), **found, FILE_SOURCE: self._ask_for_training(asked)}
 
-    def _ask_for_training(
+    def _inherited(self, standings: Sequence[ModelStanding]) -> tuple[Trigger, ...]:
+        """What the process before asked for and this one cannot judge yet, because it has seen too little of that model.
+
+        Of trades the ledger tells, but of what a model looked at nothing is kept.
+        """
+        if self._triggers is None:
+            self._triggers = self._before()
+            self._unjudged = {each.model: each for each in self._triggers or ()}
+        for each in standings:
+            if each.worn or each.rows >= self._terms.minimum_trades:
+                self._unjudged.pop(each.model, None)
+        for model in list(self._unjudged):
+            if not self._in_use(model):
+                del self._unjudged[model]
+        return tuple(self._unjudged.values())
+
+    def _before(self) -> tuple[Trigger, ...] | None:
+        """What stands in the file; None if that cannot be read, so that it is written anew."""
+        try:
+            return read_triggers(self._state, self._system)
+        except LivebotError:
+            return None
+
+    def _in_use(self, model: str) -> bool:
+        scope, _, version = model.rpartition("/")
+        try:
+            return self._registry.current(scope) == version
+        except BadInput:
+            return True  # who loads it tells of that
+
+    def _wanted(
         self, standings: Sequence[ModelStanding], found: Mapping[str, str | None], now_ms: int
-    ) -> str | None:
+    ) -> Iterator[Trigger]:
         since = {each.model: each.since_ms for each in self._triggers or ()}
-        triggers = tuple(
-            Trigger(strategy=each.strategy, model=each.model, why=why, since_ms=since.get(each.model, now_ms))
-            for each in standings
-            if (why := found[SOURCE + each.model.rpartition("/")[0]]) is not None
-        )
-        known = {(each.strategy, each.model) for each in self._triggers or ()}
+        for each in standings:
+            why = found[_source_of(each.model)]
+            if why is not None:
+                began_ms = since.get(each.model, now_ms)
+                yield Trigger(strategy=each.strategy, model=each.model, why=why, since_ms=began_ms)
+
+    def _ask_for_training(self, triggers: tuple[Trigger, ...]) -> str | None:
+        known = None if self._triggers is None else {(each.strategy, each.model) for each in self._triggers}
         if known == {(each.strategy, each.model) for each in triggers}:
             return None  # the words may differ from look to look
         try:
@@ -101,6 +144,10 @@ class ModelDrift:
             return self._registry.manifest(scope, version)
         except BadInput:
             return None  # it is told by who loads it
+
+
+def _source_of(model: str) -> str:
+    return SOURCE + model.rpartition("/")[0]
 
 
 def _figures(standing: ModelStanding) -> dict[str, float]:

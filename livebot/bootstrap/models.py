@@ -4,19 +4,24 @@ scikit-learn comes with this module: only a daemon whose config has a model impo
 
 Rules of this file: the event loop neither reads a model nor asks one, each of which has a thread of its own; a version is
 taken up between two batches, and until it has passed its checks the one before answers; whatever is wrong with a model is a
-problem in a plain sentence, and stops nobody from trading what no model judges.
+problem in a plain sentence, and stops nobody from trading what no model judges; neither the start nor the stop waits for a
+model longer than a bound, and one that hangs is left to itself on its thread.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
+from time import monotonic
 
 import structlog
+from threadpoolctl import threadpool_limits
 
-from livebot.adapters.state_files.file_workers import ThreadWorkers
 from livebot.bootstrap.model_drift import ModelDrift
+from livebot.bootstrap.model_texts import words_of
+from livebot.bootstrap.model_threads import ModelThread
 from livebot.bootstrap.strategies import asked_model, judged_plans
 from livebot.config.load import LoadedConfig
 from livebot.config.model_terms import confidence_settings, drift_terms, own_packages, serving_terms
@@ -29,16 +34,18 @@ from livebot.features.feature_set import FeatureSet, make_feature_set
 from livebot.features.model_features import MODEL_FEATURES_VERSION, model_feature_set_name, model_features
 from livebot.learning.coverage import TrainingQueue, queue_path
 from livebot.learning.registry import Registry
-from livebot.learning.serving import ModelServing, NoteKind, ScopeStatus, ServedStrategy, ServingNote, Untrained
+from livebot.learning.serving import ModelServing, NoteKind, ScopeStatus, ServedStrategy, ServingNote
 from livebot.model_ports import Judgement, Question
 from livebot.ports import Clock, Listener, ModelStatus
 from livebot.runtime.models.confidence import ConfidenceParts
+from livebot.runtime.models.shadow_desk import ShadowParts
 from livebot.runtime.problems import Report
 from livebot.runtime.settings import ConfidenceSettings
 from livebot.strategies.interface import Strategy
 
-NAMED = 5  # symbols in a sentence
-TOLD = 3  # problems in a sentence
+LOOK_S = 60.0  # for one look at models/
+STOP_S = 2.0  # for what models are doing at the end
+STUCK = "model:stuck"
 
 Note = Callable[[str, Mapping[str, object]], None]
 
@@ -76,14 +83,18 @@ class DaemonModels:
         self._note = note
         registry = Registry(paths.models, model_key(environ), own_packages(section))
         terms, queue = serving_terms(section), TrainingQueue(queue_path(paths.state), config.system)
-        self._blocks, self._passes = terms.untrained is Untrained.BLOCK, terms.untrained is Untrained.PASS
-        self._strategies = tuple(plan.id for plan in judged_plans(loaded))
+        self._words = tuple(words_of(loaded, section, plan) for plan in judged_plans(loaded))
         self._serving = ModelServing(registry, terms, tuple(served(loaded, section)), queue)
         worn = drift_terms(section)
         self._drift = None if worn is None else ModelDrift(worn, registry, paths.state, config.system)
-        self._judging, self._looking = ThreadWorkers(1, "models"), ThreadWorkers(1, "models-look")
-        opened.callback(self._judging.close)
-        opened.callback(self._looking.close)
+        # Each prediction sets and puts back how many threads BLAS has, which is one number for all: two beside each other
+        # would leave each other's behind.
+        opened.enter_context(threadpool_limits(limits=1, user_api="blas"))
+        self._judging, self._shadowing = ModelThread("models"), ModelThread("models-shadow")
+        self._looking = ModelThread("models-look")
+        self._look_under_way: asyncio.Future[tuple[ServingNote, ...]] | None = None
+        self._looking_told: str | None = None
+        opened.callback(self._let_go)
 
     # What the daemon is made of
 
@@ -97,6 +108,12 @@ class DaemonModels:
             settings=self._settings,
             note=self._note,
             status=self.status,
+            give_up=self._give_up,
+            shadows=ShadowParts(
+                shadows=self._serving,
+                aside=None if self._settings.deadline_s is None else self._shadowing.submit,
+                give_up=self._give_up_shadow,
+            ),
         )
 
     @property
@@ -126,15 +143,62 @@ class DaemonModels:
             self._drift.saw(questions, judgements)
         return judgements
 
+    # Models that do not come back
+
+    def _give_up(self) -> str:
+        name = self._serving.give_up()
+        self._judging.replace()
+        return self._given_up(name)
+
+    def _give_up_shadow(self) -> str:
+        name = self._serving.give_up(shadow=True)
+        self._shadowing.replace()
+        return self._given_up(name)
+
+    def _given_up(self, name: str | None) -> str:
+        text = f"{f'model {name}' if name else 'what models were asked'} has not come back within {self._settings.hang_s:g} s"
+        _log.error("model_hangs", model=name, what=text)
+        self._note("model", {"kind": "hangs", "scope": (name or "").rpartition("/")[0], "version": None, "text": text})
+        self._tell_stuck()
+        return text
+
+    def _tell_stuck(self) -> None:
+        names = self._serving.stuck
+        self._report(
+            STUCK,
+            f"{', '.join(names)} has not come back within {self._settings.hang_s:g} s (model.serving.hang_seconds) and is not "
+            "asked again until it has: entries that it judges are refused, other models go on; put another version in its "
+            "place (`livebot models rollback SCOPE` or `livebot train`), and restart the daemon when it suits you"
+            if names
+            else None,
+        )
+
+    def _let_go(self) -> None:
+        """The end: whoever does not come to an end within STOP_S altogether is left to end with the program."""
+        until_s = monotonic() + STOP_S
+        threads = (self._judging, self._shadowing, self._looking)
+        ended = [thread.close(max(until_s - monotonic(), 0)) for thread in threads]
+        if not all(ended):
+            _log.warning(
+                "models_not_waited_for",
+                models=self._serving.asking,
+                what="what a model was doing has not come to an end; it held nothing that is kept, and the stop goes on",
+            )
+
     # Looking for new versions
 
     async def begin(self) -> None:
-        """Load what there is, and recall what became of its signals, before anybody trades."""
+        """Load what there is, and recall what became of its signals, before anybody trades.
+
+        What cannot be loaded within LOOK_S is gone on without: its entries are refused until it is.
+        """
         await self._look()
-        made = [each.created_ms for each in self.status() if each.created_ms is not None]
-        if self._drift is not None and made:
+        used = {f"{each.scope}/{each.version}": each.train_end_ms for each in self.status()}
+        trained = {name: end_ms for name, end_ms in used.items() if end_ms is not None}
+        if self._drift is not None and trained and self._look_under_way is None:  # else its thread has no time for it
+            recall = partial(self._drift.recall, self._ledger, trained, self._clock.now_ms())
             try:
-                await self._looking.submit(partial(self._drift.recall, self._ledger, min(made)))
+                await self._looking.submit(recall)
             except LivebotError as error:
                 _log.warning("drift_not_recalled", why=str(error), what="the watch over the models begins anew")
 
@@ -146,19 +210,34 @@ class DaemonModels:
 
     async def _look(self) -> None:
         now_ms = self._clock.now_ms()
-        try:
-            notes = await self._looking.submit(partial(self._serving.look, now_ms))
-        except Exception as error:  # noqa: BLE001 - in a model's file is somebody else's code; the next look tries again
-            _log.error("models_not_looked_at", exc_info=error)
-            self._report(
-                "model:looking", f"models cannot be looked at ({type(error).__name__}: {error}); those in use go on"
+        look = self._look_under_way
+        if look is None:
+            look = self._look_under_way = self._looking.submit(partial(self._serving.look, now_ms))
+        await asyncio.wait((look,), timeout=LOOK_S)
+        self._tell_stuck()
+        if not look.done():
+            self._tell_looking(
+                f"a look at the models takes longer than {LOOK_S:g} s (a disk or a file does not answer)"
             )
             return
-        self._report("model:looking", None)
+        self._look_under_way = None
+        try:
+            notes = look.result()
+        except Exception as error:  # noqa: BLE001 - in a model's file is somebody else's code; the next look tries again
+            self._tell_looking(f"models cannot be looked at ({type(error).__name__}: {error})", error)
+            return
+        self._tell_looking(None)
         for note in notes:
             self._tell(note)
         self._tell_standing(self._serving.status(now_ms))
         await self._look_at_drift(now_ms)
+
+    def _tell_looking(self, why: str | None, error: BaseException | None = None) -> None:
+        if why is not None and why != self._looking_told:
+            _log.error("models_not_looked_at", why=why, exc_info=error)
+        self._looking_told = why
+        text = f"{why}; those in use go on, and no new version is taken up" if why is not None else None
+        self._report("model:looking", text)
 
     async def _look_at_drift(self, now_ms: int) -> None:
         if self._drift is None:
@@ -181,26 +260,9 @@ class DaemonModels:
         by_strategy = defaultdict[str, list[ScopeStatus]](list)
         for each in statuses:
             by_strategy[each.strategy].append(each)
-        for strategy in self._strategies:
-            found = by_strategy[strategy]
-            problems = [*self._missing(strategy, found), *(text for each in found for text in each.problems)]
-            self._report(f"model:{strategy}", _few(problems, TOLD, "; "))
-            self._report(f"model-stale:{strategy}", _stale(strategy, found))
-            self._report(f"model-uncovered:{strategy}", self._uncovered(strategy, found))
-
-    def _missing(self, strategy: str, found: Sequence[ScopeStatus]) -> Iterator[str]:
-        if all(each.version is None for each in found):
-            what = "its entries pass without one" if self._passes else f"{strategy} opens nothing"
-            yield f"{strategy}: no model is in use, so {what}; `livebot train` makes one"
-
-    def _uncovered(self, strategy: str, found: Sequence[ScopeStatus]) -> str | None:
-        symbols = sorted({symbol for each in found for symbol in each.uncovered})
-        if not symbols or not self._blocks:
-            return None
-        return (
-            f"{strategy}: no model was trained on {_few(symbols, NAMED, ', ')}, so {strategy} opens nothing there; "
-            "they wait for `livebot train --if-due`, and trade as soon as a version covers them"
-        )
+        for words in self._words:
+            for source, sentence in words.problems(by_strategy[words.strategy]).items():
+                self._report(source, sentence)
 
 
 def served(loaded: LoadedConfig, section: ModelConfig) -> Iterator[ServedStrategy]:
@@ -223,7 +285,7 @@ def _settings(loaded: LoadedConfig, section: ModelConfig) -> ConfidenceSettings:
     """Without a deadline where the market's time stands still while something is thought about."""
     settings, exchange = confidence_settings(section.serving), loaded.config.exchange
     if exchange.id == SIMULATOR and not exchange.simulator.speed:
-        return ConfidenceSettings(coalesce_s=settings.coalesce_s, deadline_s=None, on_deadline=settings.on_deadline)
+        return replace(settings, deadline_s=None)
     return settings
 
 
@@ -239,20 +301,3 @@ def _status_of(each: ScopeStatus) -> ModelStatus:
         covered=len(each.covered),
         uncovered=each.uncovered,
     )
-
-
-def _stale(strategy: str, found: Sequence[ScopeStatus]) -> str | None:
-    scopes = [f"{each.scope}/{each.version}" for each in found if each.stale]
-    if not scopes:
-        return None
-    return (
-        f"{strategy}: {_few(scopes, TOLD, ', ')} is older than model.serving.expiration_hours allows and is refused, so "
-        f"{strategy} opens nothing; `livebot train` makes a new version"
-    )
-
-
-def _few(texts: Sequence[str], most: int, between: str) -> str | None:
-    if not texts:
-        return None
-    more = f" and {len(texts) - most} more" if len(texts) > most else ""
-    return between.join(texts[:most]) + more

@@ -8,23 +8,25 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from livebot.adapters.log.logs import configure_logs
 from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.adapters.state_files.root_lock import RootLock
+from livebot.adapters.state_files.universe_store import FILE_NAME as UNIVERSE_FILE
+from livebot.adapters.state_files.universe_store import read_universe
 from livebot.backtest.plan import BacktestPlan, StrategyRun
 from livebot.bootstrap.backtest import BacktestRequest, candles_of, plan_of
 from livebot.bootstrap.loading import load
+from livebot.bootstrap.model_pruning import prune_after_training
+from livebot.bootstrap.training_due import DueTerms, due, waiting_in, worn_in
 from livebot.config.load import LoadedConfig
 from livebot.config.model_terms import (
     floor_of,
     history_terms,
     judged_strategies,
     own_packages,
-    retrain_terms,
     training_spec,
     training_symbols,
 )
@@ -34,16 +36,15 @@ from livebot.config.secrets import model_key
 from livebot.core.market import DAY_MS
 from livebot.errors import BadInput, Fatal, LivebotError, Rejected
 from livebot.learning.building import BuiltDataset
-from livebot.learning.coverage import Waiting, queue_path, read_queue
-from livebot.learning.due import LOCK_FILE, Attempt, Trigger, read_attempts, read_triggers, reasons, remember_attempt
+from livebot.learning.due import LOCK_FILE, REFUSED, UNENDED, Attempt, outcome_of, remember_attempt
 from livebot.learning.manifest import ModelFormat
 from livebot.learning.registry import Registry
-from livebot.learning.scopes import by_symbol, pattern_of_scopes, scope_of
+from livebot.learning.scopes import by_symbol, scope_of
 from livebot.learning.spec import SymbolBalance, SymbolEncoding, TrainingMode
-from livebot.learning.training_run import REFUSED, Lesson, School, Tell, Trained, built_of, learn
+from livebot.learning.training_run import CURRENT, Lesson, School, Tell, Trained, built_of, learn
 
 T = TypeVar("T")
-_MADE = "%Y%m%dT%H%M%SZ"
+_ASKED = ("it was asked for",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +107,13 @@ def train(config_path: Path, root: Path | None, request: TrainingRequest, tell: 
     if desk is None:
         return TrainingReport(trained=(), due={}, notes=(f"{config_path} has no model section",))
     chosen = _chosen(desk)
-    with _alone(desk.paths.models):
-        due, notes = _due(desk, chosen) if request.if_due else (dict.fromkeys(chosen, ("it was asked for",)), ())
-        if not due:
+    with alone(desk.paths.models):
+        asked, notes = due(_due_terms(desk), chosen) if request.if_due else (dict.fromkeys(chosen, _ASKED), ())
+        if not asked:
             return TrainingReport(trained=(), due={}, notes=notes)
         with configure_logs(level="error"):
-            trained = _train_all(desk, tuple(due), tell)
-    return TrainingReport(trained=trained, due=due, notes=notes)
+            trained, more = _train_all(desk, tuple(asked), tell)
+    return TrainingReport(trained=trained, due=asked, notes=(*notes, *more))
 
 
 def registry_of(section: ModelConfig, paths: Paths, environ: Mapping[str, str]) -> Registry:
@@ -156,9 +157,26 @@ def _chosen(desk: _Desk) -> tuple[str, ...]:
     return wanted
 
 
+def _due_terms(desk: _Desk) -> DueTerms:
+    return DueTerms(
+        section=desk.section,
+        paths=desk.paths,
+        registry=desk.registry,
+        system=desk.system,
+        now_ms=desk.request.now_ms,
+        symbols={plan.id: plan.symbols for plan in desk.loaded.strategies},
+    )
+
+
 @contextmanager
-def _alone(models: Path) -> Iterator[None]:
-    """One training at a time.  Raises Rejected: another one is under way; Fatal: the folder cannot be written."""
+def alone(models: Path) -> Iterator[None]:
+    """One training, or one removal of versions, at a time.
+
+    Raises:
+        Rejected: another one is under way.
+        Fatal: the folder cannot be written.
+
+    """
     try:
         lock = RootLock(models / LOCK_FILE, models)
     except Fatal as error:
@@ -169,93 +187,50 @@ def _alone(models: Path) -> Iterator[None]:
         yield
 
 
-# What is due
-
-
-def _due(desk: _Desk, chosen: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """Why each strategy is to be trained, and what is to be said of files that could not be read."""
-    notes: list[str] = []
-    waiting: tuple[Waiting, ...] = _read(lambda: read_queue(queue_path(desk.paths.state), desk.system), (), notes)
-    triggers: tuple[Trigger, ...] = _read(lambda: read_triggers(desk.paths.state, desk.system), (), notes)
-    attempts: dict[str, Attempt] = _read(lambda: read_attempts(desk.paths.models, desk.system), {}, notes)
-    found = {}
-    for strategy in chosen:
-        newest_ms, in_use = _versions_of(desk, strategy)
-        why = reasons(
-            strategy,
-            retrain_terms(desk.section.retrain),
-            now_ms=desk.request.now_ms,
-            newest_ms=newest_ms,
-            in_use=in_use,
-            last=attempts.get(strategy),
-            waiting=waiting,
-            triggers=triggers,
-        )
-        if why:
-            found[strategy] = why
-    return found, tuple(notes)
-
-
-def _read(read: Callable[[], T], otherwise: T, notes: list[str]) -> T:
-    try:
-        return read()
-    except LivebotError as error:
-        notes.append(str(error))
-        return otherwise
-
-
-def _versions_of(desk: _Desk, strategy: str) -> tuple[int | None, frozenset[str]]:
-    """When the newest version of any of its scopes was made, and the models in use."""
-    newest_ms: int | None = None
-    in_use = set()
-    for scope in _scopes(desk, strategy):
-        current = desk.registry.current(scope)
-        if current is not None:
-            in_use.add(f"{scope}/{current}")
-        for version in desk.registry.versions(scope)[-1:]:
-            made_ms = made_at(version)
-            newest_ms = made_ms if newest_ms is None else max(newest_ms, made_ms)
-    return newest_ms, frozenset(in_use)
-
-
-def _scopes(desk: _Desk, strategy: str) -> tuple[str, ...]:
-    pattern = desk.section.model_path_pattern
-    if not by_symbol(pattern):
-        return (scope_of(pattern, strategy),)
-    like = pattern_of_scopes(pattern, strategy)
-    return tuple(scope for scope in desk.registry.scopes() if like.fullmatch(scope))
-
-
-def made_at(version: str) -> int:
-    """When a version was made, by its name; UTC ms, to the second."""
-    return int(datetime.strptime(version.partition("-")[0], _MADE).replace(tzinfo=UTC).timestamp() * 1000)
-
-
-def _worn(desk: _Desk, strategy: str) -> tuple[str, ...]:
-    """The models that the daemon says have worn out; what cannot be read was told, or is asked for again."""
-    try:
-        return tuple(each.model for each in read_triggers(desk.paths.state, desk.system) if each.strategy == strategy)
-    except LivebotError:
-        return ()
-
-
 # Training
 
 
-def _train_all(desk: _Desk, strategies: Sequence[str], tell: Tell) -> tuple[Trained, ...]:
+def _train_all(desk: _Desk, strategies: Sequence[str], tell: Tell) -> tuple[tuple[Trained, ...], tuple[str, ...]]:
+    """What came of each, and what is to be said of the files around them."""
     plan = _plan(desk)
     school = School(registry=desk.registry, created_ms=desk.request.now_ms, jobs=desk.request.jobs, tell=tell)
     found: list[Trained] = []
+    notes: list[str] = []
     for strategy in strategies:
+        begun = Attempt(strategy=strategy, began_ms=desk.request.now_ms, outcome=UNENDED)
+        waited = _waiting(desk, strategy)
+        _remember(desk, begun)  # else one that is killed each time would be begun each time
         trained = _train_strategy(desk, school, plan, strategy)
-        outcome = "; ".join(f"{each.scope}: {each.state}" for each in trained)
-        short = tuple(sorted({symbol for each in trained for symbol in each.short}))
-        attempt = Attempt(
-            strategy=strategy, began_ms=desk.request.now_ms, outcome=outcome, short=short, worn=_worn(desk, strategy)
-        )
-        remember_attempt(desk.paths.models, desk.system, attempt, SystemFiles())
+        try:
+            _remember(desk, _ended(desk, begun, trained, waited))
+        except LivebotError as error:
+            notes.append(f"{error}; that {strategy} was trained is not remembered")
         found += trained
-    return tuple(found)
+    made = {f"{each.scope}/{each.version}" for each in found if each.version is not None}
+    scopes = tuple(each.scope for each in found if each.version is not None)
+    keep = desk.section.retrain.keep_versions
+    notes += prune_after_training(desk.registry, desk.paths.signals, scopes, keep, made)
+    return tuple(found), tuple(notes)
+
+
+def _remember(desk: _Desk, attempt: Attempt) -> None:
+    remember_attempt(desk.paths.models, desk.system, attempt, SystemFiles())
+
+
+def _waiting(desk: _Desk, strategy: str) -> frozenset[str]:
+    waiting = waiting_in(desk.paths.state, desk.system, [])
+    return frozenset(each.symbol for each in waiting if each.strategy == strategy)
+
+
+def _ended(desk: _Desk, begun: Attempt, trained: Sequence[Trained], waited: frozenset[str]) -> Attempt:
+    covered = {symbol for each in trained if each.state == CURRENT for symbol in each.covered}
+    short = {symbol for each in trained for symbol in each.short}
+    return replace(
+        begun,
+        outcome=outcome_of((each.scope, each.state) for each in trained),
+        short=tuple(sorted(short | waited - covered)),
+        worn=worn_in(desk.paths.state, desk.system, begun.strategy),
+    )
 
 
 def _train_strategy(desk: _Desk, school: School, plan: BacktestPlan, strategy: str) -> list[Trained]:
@@ -307,7 +282,7 @@ def _lessons(desk: _Desk, strategy: str, symbols: Sequence[str], built: BuiltDat
         promote=desk.request.promote,
         balance=SymbolBalance(section.symbol_balance),
         format=ModelFormat(section.format),
-        traded=frozenset(desk.loaded.config.symbols) or None,
+        traded=frozenset(desk.loaded.config.symbols or _members(desk)) or None,
     )
     if not by_symbol(pattern):
         return [whole]
@@ -328,7 +303,7 @@ def _lessons(desk: _Desk, strategy: str, symbols: Sequence[str], built: BuiltDat
 
 def _plan(desk: _Desk) -> BacktestPlan:
     """The candles, costs and rules of the config, over the last `history.target_days` that there are candles of."""
-    request, loaded = desk.request, all_at_once(desk.loaded)
+    request, loaded = desk.request, _with_members(desk, all_at_once(desk.loaded))
     to_ms = request.now_ms if request.to_ms is None else request.to_ms
     asked = BacktestRequest(from_ms=request.from_ms or 0, to_ms=to_ms, symbols=None, candles=request.candles)
     plan = plan_of(loaded, desk.paths, candles_of(loaded, desk.paths, asked), asked)
@@ -336,6 +311,35 @@ def _plan(desk: _Desk) -> BacktestPlan:
     if request.from_ms is not None:
         return plan
     return replace(plan, start_ms=max(plan.start_ms, plan.end_ms - desk.section.history.target_days * DAY_MS))
+
+
+def _with_members(desk: _Desk, loaded: LoadedConfig) -> LoadedConfig:
+    """Who is in the universe now, or waits to be trained on, is learnt from over its whole past, not since it joined.
+
+    Otherwise a symbol that has just joined would have no entries, and no training would ever cover it.
+    """
+    universe = loaded.config.universe
+    if universe is None:
+        return loaded
+    waiting = waiting_in(desk.paths.state, desk.system, [])
+    always = tuple(dict.fromkeys((*universe.always, *_members(desk), *(each.symbol for each in waiting))))
+    top = universe.top + len(always) - len(universe.always)  # the others keep the places they had
+    changed = universe.model_copy(update={"always": always, "top": top})
+    return replace(loaded, config=loaded.config.model_copy(update={"universe": changed}))
+
+
+def _members(desk: _Desk) -> tuple[str, ...]:
+    """Who is in the universe now, as the daemon remembers it."""
+    memory = _if_readable(lambda: read_universe(desk.paths.state / UNIVERSE_FILE, desk.system), None)
+    return () if memory is None else tuple(symbol for symbol, _ in memory.members)
+
+
+def _if_readable(read: Callable[[], T], otherwise: T) -> T:
+    """A file of the daemon; one that cannot be read holds up no training: what was in it is asked for again."""
+    try:
+        return read()
+    except LivebotError:
+        return otherwise
 
 
 def all_at_once(loaded: LoadedConfig) -> LoadedConfig:

@@ -271,7 +271,7 @@ command("train", example=train.EXAMPLE)(train.train)
 command("compare", example=compare.EXAMPLE)(compare.compare)
 
 models_app = typer.Typer(
-    help="Models: list and show their versions, choose the one in use.",
+    help="Models: list and show, choose the one in use, remove old ones.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -280,6 +280,7 @@ command("list", example=models.EXAMPLES["list"], group=models_app)(models.show_a
 command("show", example=models.EXAMPLES["show"], group=models_app)(models.show)
 command("promote", example=models.EXAMPLES["promote"], group=models_app)(models.promote)
 command("rollback", example=models.EXAMPLES["rollback"], group=models_app)(models.rollback)
+command("prune", example=models.EXAMPLES["prune"], group=models_app)(models.prune)
 command("coverage", example=models.EXAMPLES["coverage"], group=models_app)(models.coverage)
 command("drift", example=drift.EXAMPLE)(drift.drift)
 command("evaluate", example=evaluate.EXAMPLE)(evaluate.evaluate)

@@ -131,10 +131,12 @@ def _made(config: Path, root: Path | None, request: "CompareRequest") -> "Compar
 def _look(config: Path, root: Path | None, diff: tuple[str, str] | None, *, as_json: bool) -> None:
     from livebot.bootstrap.compare import experiments_folder
     from livebot.reporting.document import as_text
-    from livebot.research.experiments import comparison, experiments_in, listing, read
+    from livebot.research.experiments import check_name, comparison, experiments_in, listing, read
 
     folder = experiments_folder(config, root)
     if diff is not None:
+        for each in diff:
+            check_name(each, "--diff")
         found = tuple(read(folder / each) for each in diff)
         text = comparison(*found)
     else:

@@ -13,7 +13,7 @@ import typer
 from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, root_option
 
 if TYPE_CHECKING:
-    from livebot.bootstrap.evaluation import Evaluation
+    from livebot.bootstrap.evaluation import Evaluation, Judged
     from livebot.learning.champion import Showing
 
 EXAMPLE = "livebot evaluate ema_cross --from 2026-01-01"
@@ -47,7 +47,7 @@ def evaluate(
     """Say what a version would have been worth since its training.
 
     In the symbols that it covers, against the strategy without a model, at the costs of the config and at twice those.  A range
-    that its training reaches into is refused.
+    that its training reaches into is refused; entries of the window by which it was judged when it was trained are told.
     """
     from livebot.adapters.clock import SystemClock
     from livebot.bootstrap.evaluation import EvaluationRequest
@@ -76,6 +76,7 @@ def as_tree(found: "Evaluation") -> dict[str, object]:
         "from": _moment(found.start_ms),
         "to": _moment(found.end_ms),
         "entries": found.rows,
+        "tradable": found.costs[0].without.entries,
         "hit_rate": found.hit_rate,
         "hit_rate_without": found.hit_rate_without,
         "metrics": dict(found.metrics),
@@ -83,6 +84,16 @@ def as_tree(found: "Evaluation") -> dict[str, object]:
             {"times": each.times, "model": _tree_of(each.model), "without": _tree_of(each.without)}
             for each in found.costs
         ],
+        "judged": None if found.judged is None else _tree_of_window(found.judged),
+    }
+
+
+def _tree_of_window(judged: "Judged") -> dict[str, object]:
+    return {
+        "from": _moment(judged.start_ms),
+        "to": _moment(judged.end_ms),
+        "entries": judged.rows,
+        "exact": judged.exact,
     }
 
 
@@ -91,7 +102,10 @@ def _tree_of(shown: "Showing") -> dict[str, object]:
         "trades": shown.trades,
         "gain_per_entry": shown.gain_per_entry,
         "gain_per_trade": shown.gain_per_trade,
-        "by_symbol": {symbol: {"trades": trades, "gain": gain} for symbol, (trades, gain) in shown.by_symbol.items()},
+        "by_symbol": {
+            symbol: {"trades": trades, "gain": gain, "standard_error": error}
+            for symbol, (trades, gain, error) in shown.by_symbol.items()
+        },
     }
 
 
@@ -100,13 +114,32 @@ def as_lines(found: "Evaluation") -> list[str]:
     metrics = found.metrics
     hit_rate = "no trade" if found.hit_rate is None else f"{found.hit_rate:.1%} won"
     said = f"AUC {metrics['auc']:.3f}, log-loss {metrics['log_loss']:.4f}, Brier {metrics['brier']:.4f}"
-    by_symbol = found.costs[0].model.by_symbol
+    by_symbol, tradable = found.costs[0].model.by_symbol, found.costs[0].without.entries
     return [
         f"{found.model} on {found.rows:,} entries from {_moment(found.start_ms)} to {_moment(found.end_ms)}",
-        f"  above {found.threshold:.3f}: {hit_rate}, of all entries {found.hit_rate_without:.1%}; {said}",
+        f"  {tradable:,} of them can be traded, one of a symbol at a time, and {found.hit_rate_without:.1%} of those won",
+        f"  above {found.threshold:.3f}: {hit_rate}; {said}",
         *(f"  costs x{each.times}: {_told(each.model)}; without a model {_told(each.without)}" for each in found.costs),
-        *(f"  {symbol}: {trades} trades, {gain:+.4%} each" for symbol, (trades, gain) in by_symbol.items()),
+        *(
+            f"  {symbol}: {trades} trades, {gain:+.4%} each (standard error {error:.4%})"
+            for symbol, (trades, gain, error) in by_symbol.items()
+        ),
+        *_told_window(found),
     ]
+
+
+def _told_window(found: "Evaluation") -> list[str]:
+    """A figure that decided on the use of a version says little of what it is worth afterwards."""
+    judged = found.judged
+    if judged is None:
+        return []
+    until = _moment(judged.end_ms) if judged.exact else f"{_moment(judged.end_ms)} at the latest"
+    told = (
+        f"{judged.rows:,} of these entries lie in the window by which it was judged when it was trained "
+        f"({_moment(judged.start_ms)} to {until}); a version that was chosen by them looks better there than it is: "
+        "--from the end of that window looks at later ones only"
+    )
+    return [f"  note: {told}"]
 
 
 def _told(shown: "Showing") -> str:

@@ -1,4 +1,4 @@
-"""`livebot models list|show|promote|rollback|coverage`: the versions of models, and which of them is used.
+"""`livebot models list|show|promote|rollback|prune|coverage`: the versions of models, and which of them is used.
 
 Rules of this file: results go to stdout; everything heavy is imported when a command runs.
 """
@@ -11,11 +11,13 @@ import typer
 from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, root_option
 
 EXIT_WRONG = 3
+MOST_KEPT = 1_000_000
 EXAMPLES = {
     "list": "livebot models list",
     "show": "livebot models show ema_cross",
     "promote": "livebot models promote ema_cross/20260131T120000Z-0123abcd",
     "rollback": "livebot models rollback ema_cross",
+    "prune": "livebot models prune --yes",
     "coverage": "livebot models coverage --json",
 }
 
@@ -85,6 +87,40 @@ def rollback(
     from livebot.cli.models_view import print_change
 
     print_change(ModelDesk(config, root).rollback(scope), as_json=as_json)
+
+
+def prune(
+    scope: Annotated[
+        str | None, typer.Argument(metavar="SCOPE", help="Such as ema_cross; without it, all.", show_default=False)
+    ] = None,
+    *,
+    config: ConfigOption = DEFAULT_CONFIG,
+    root: Annotated[Path | None, root_option("models/ and signals/")] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=MOST_KEPT,
+            help="Keep the newest N (retrain.keep_versions).",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only named.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove versions that nobody needs any more; without --yes, only say which.
+
+    Kept are the newest of each scope, the one in use, the one before, the challenger, the parents of all these, and those by
+    which a signal was opened that is not closed yet.  A training does the same when it ends.
+    """
+    from livebot.bootstrap.model_commands import ModelDesk
+    from livebot.cli.models_view import print_pruned
+
+    pruned = ModelDesk(config, root).prune(scope, keep, remove=yes)
+    print_pruned(pruned, as_json=as_json)
+    if pruned.problems:
+        raise typer.Exit(EXIT_WRONG)
 
 
 def coverage(*, config: ConfigOption = DEFAULT_CONFIG, root: RootOption = None, as_json: JsonOption = False) -> None:

@@ -15,6 +15,7 @@ from livebot.bootstrap.model_commands import (
     Change,
     Coverage,
     ModelList,
+    Pruned,
     ScopeRow,
     Shown,
     SymbolRow,
@@ -104,6 +105,32 @@ def print_change(change: Change, *, as_json: bool) -> None:
     _say(
         f"a running daemon takes it within {change.poll_s:g} s; `livebot models rollback {change.scope}` takes it back"
     )
+
+
+def print_pruned(found: Pruned, *, as_json: bool) -> None:
+    """What went, or would go."""
+    if as_json:
+        scopes = [
+            {"scope": each.scope, "kept": dict(each.kept), "removable": list(each.removable)} for each in found.scopes
+        ]
+        removed = {scope: list(versions) for scope, versions in found.removed.items()}
+        _print_json({"keep": found.keep, "scopes": scopes, "removed": removed, "problems": list(found.problems)})
+        return
+    for each in found.scopes:
+        for version in each.removable:
+            deed = "removed" if version in found.removed.get(each.scope, ()) else "can be removed"
+            _say(f"{each.scope}/{version}: {deed}")
+    count = sum(len(each.removable) for each in found.scopes)
+    gone = sum(map(len, found.removed.values()))
+    kept = sum(len(each.kept) for each in found.scopes)
+    for problem in found.problems:
+        _say(problem)
+    if not count:
+        _say(f"nothing can be removed: {kept} versions are needed, or among the newest {found.keep} of their scope")
+    elif gone:
+        _say(f"{gone} versions were removed, {kept} are kept")
+    else:
+        _say(f"{count} versions can be removed, {kept} are kept; nothing was removed: --yes does it")
 
 
 def print_coverage(found: Coverage, *, as_json: bool) -> None:

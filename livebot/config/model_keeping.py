@@ -28,6 +28,18 @@ _Gain = Annotated[
         Number(what="a ratio of a trade's notional", example="0.001 is 0.1 %", above=Decimal(-1), below=Decimal(1))
     ),
 ]
+_Margin = Annotated[
+    Decimal,
+    BeforeValidator(
+        Number(what="a ratio of a trade's notional", example="0.0005 is 0.05 %", at_least=0, below=Decimal(1))
+    ),
+]
+_Certainty = Annotated[
+    Decimal,
+    BeforeValidator(
+        Number(what="a ratio", example="0.9 is nine of ten", at_least=Decimal("0.5"), at_most=Decimal("0.9999"))
+    ),
+]
 _Cusum = Annotated[Decimal, BeforeValidator(Number(what="a sum of log-likelihoods", example="5", above=0, at_most=100))]
 _Share = Annotated[
     Decimal, BeforeValidator(Number(what="a ratio", example="0.5 is half of its features", above=0, at_most=1))
@@ -37,10 +49,16 @@ _Share = Annotated[
 class ServingConfig(Section):
     """How the running daemon asks its models.
 
-    Nobody waits for an answer longer than `deadline_ms`: then `on_deadline` vetoes the entry or lets it pass.
+    Nobody waits for an answer longer than `deadline_ms`, counted from the moment at which the strategy decided at the close and
+    until the answer is there, whatever it waited for: the others (`coalesce_ms`), a batch that is out, the model.  Then
+    `on_deadline` vetoes the entry or lets it pass.
     """
 
-    deadline_ms: _Deadline = Field(default=250, description="how long entries of a close wait for their confidence")
+    deadline_ms: _Deadline = Field(
+        default=250,
+        description="how long an entry waits for its confidence, from the strategy's decision at the close to the answer, "
+        "waiting for others included",
+    )
     on_deadline: Literal["veto", "pass"] = Field(
         default="veto", description="what becomes of an entry without an answer in time: veto or pass"
     )
@@ -59,20 +77,32 @@ class ServingConfig(Section):
         description="an entry is refused if more than this share of its features lie outside of what was trained on",
     )
     poll_seconds: Seconds = Field(default=Decimal(30), description="how often models/ is looked at for a new version")
+    hang_seconds: Seconds = Field(
+        default=Decimal(10),
+        description="a model that has not come back for so long is not asked again until it has, and others go on; unset: at "
+        "least twice deadline_ms",
+    )
+    shadow_batches: Count = Field(
+        default=4,
+        description="how many batches may wait for versions in shadow; of what is asked beyond that they are not asked",
+    )
 
     @model_validator(mode="after")
     def _there_is_time_to_answer(self) -> Self:
         if self.coalesce_ms >= self.deadline_ms:
             text = f"{self.coalesce_ms} leaves no time to answer; lower it below deadline_ms ({self.deadline_ms})"
             raise Mismatch(("coalesce_ms", text))
+        if "hang_seconds" in self.model_fields_set and self.hang_seconds * 1000 <= self.deadline_ms:
+            text = f"{self.hang_seconds} is not above deadline_ms ({self.deadline_ms}), so who is late would be given up; raise it"
+            raise Mismatch(("hang_seconds", text))
         return self
 
 
 class RetrainConfig(Section):
     """When `livebot train --if-due` trains, and what a new version has to show before it is used.
 
-    The newest `window_days` are kept from the trial training; a challenger is promoted if its net gain per entry there
-    is above the champion's by `minimum_gain`, and no symbol with `minimum_trades` taken entries is below `symbol_floor`.
+    The newest `window_days` are kept from the training, and there champion and challenger are compared: by the trades that
+    each could have taken, one of a symbol at a time, and by how much more than chance (`certainty`) they differ.
     """
 
     every_hours: Hours | None = Field(
@@ -90,12 +120,27 @@ class RetrainConfig(Section):
     minimum_gain: _Gain = Field(
         default=Decimal(0), description="by how much the challenger's net gain per entry must be above the champion's"
     )
+    certainty: _Certainty = Field(
+        default=Decimal("0.9"),
+        description="how sure a difference must be to be more than chance; 0.5: any difference is",
+    )
+    undecided: Literal["newer", "in_use"] = Field(
+        default="newer", description="who is used where chance alone could have made the difference"
+    )
+    undecided_margin: _Margin = Field(
+        default=Decimal("0.0005"),
+        description="undecided: newer: by how much its lead may be below minimum_gain",
+    )
     maximum_loss_rise: _Gain = Field(
         default=Decimal("0.01"), description="by how much the challenger's log-loss may be above the champion's"
     )
     symbol_floor: _Gain | None = Field(
         default=Decimal("-0.01"),
-        description="no symbol may gain less than this per taken entry; null: a symbol is not judged alone",
+        description="no symbol may gain less than this per taken entry, beyond chance; null: a symbol is not judged alone",
+    )
+    keep_versions: Count | None = Field(
+        default=10,
+        description="the newest versions of a scope that are kept, beside those that are needed; null: all are",
     )
 
 

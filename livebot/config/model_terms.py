@@ -9,7 +9,7 @@ from decimal import Decimal
 from livebot.config.model_keeping import RetrainConfig, ServingConfig
 from livebot.config.models import ModelConfig
 from livebot.core.market import DAY_MS
-from livebot.learning.champion import Floor
+from livebot.learning.champion import Floor, Undecided
 from livebot.learning.drift import DriftTerms
 from livebot.learning.due import RetrainTerms
 from livebot.learning.history_needs import HistoryTerms
@@ -112,10 +112,15 @@ def serving_terms(section: ModelConfig) -> ServingTerms:
 
 def confidence_settings(section: ServingConfig) -> ConfidenceSettings:
     """How models are asked."""
+    hang_s = float(section.hang_seconds)
+    if "hang_seconds" not in section.model_fields_set:
+        hang_s = max(hang_s, 2 * section.deadline_ms / 1000)  # who is late is not given up
     return ConfidenceSettings(
         coalesce_s=section.coalesce_ms / 1000,
         deadline_s=section.deadline_ms / 1000,
         on_deadline=OnDeadline(section.on_deadline),
+        hang_s=hang_s,
+        shadow_batches=section.shadow_batches,
     )
 
 
@@ -137,6 +142,9 @@ def floor_of(section: RetrainConfig) -> Floor:
     return Floor(
         minimum_trades=section.minimum_trades,
         minimum_gain=float(section.minimum_gain),
+        certainty=float(section.certainty),
+        undecided=Undecided(section.undecided),
+        undecided_margin=float(section.undecided_margin),
         maximum_loss_rise=float(section.maximum_loss_rise),
         symbol_floor=_float(section.symbol_floor),
     )

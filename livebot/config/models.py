@@ -244,7 +244,23 @@ def model_problems(
     found = list(_unknown_strategies(section, ids))
     if symbols is not None:
         found += _unknown_symbols(section, symbols)
+    found += _lonely(data, section, symbols)
     return found
+
+
+def _lonely(
+    data: Mapping[str, object], section: Mapping[str, object], symbols: Sequence[str] | None
+) -> Iterator[tuple[Place, str]]:
+    """What the other symbols do cannot be seen where there is one: every entry would lack those features."""
+    universe = data.get("universe")
+    top = universe.get("top") if isinstance(universe, Mapping) else None
+    alone = (symbols is not None and len(set(symbols)) == 1) or (symbols is None and isinstance(top, int) and top == 1)
+    if section.get("features") == "market" and alone:
+        more = "list more under symbols" if symbols is not None else "raise universe.top"
+        yield (
+            ("model", "features"),
+            f"market looks at what the other symbols do, and there is only one: write own, or {more}",
+        )
 
 
 def _unknown_strategies(section: Mapping[str, object], ids: Sequence[str]) -> Iterator[tuple[Place, str]]:

@@ -1,50 +1,76 @@
 """Champion against challenger: what each would have gained on the newest rows that neither was trained on, and who stays.
 
-Rules of this file: values in, values out; the row counts for both or for none; a comparison that lacks rows promotes
-nobody; every verdict says its reasons in numbers.
+Rules of this file: values in, values out; the row counts for both or for none, and a trade only if it could have been taken; a
+comparison that lacks rows promotes nobody; every verdict says its reasons in numbers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
 
+from livebot.core.market import DAY_MS
 from livebot.core.series import Floats
 from livebot.learning.dataset import Dataset, Mask
+from livebot.learning.taking import take
 
 _LEAST = 1e-6  # of a probability whose logarithm is taken
 SYMBOLS_TOLD = 5
+BLOCKS_LEAST = 10  # of time, in a window that is shorter than so many days
+
+
+class Undecided(Enum):
+    """Who is used where chance alone could have made the difference."""
+
+    NEWER = "newer"
+    IN_USE = "in_use"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """What a challenger has to show: the config's `model.retrain`.  Gains are ratios of a trade's notional."""
+    """What a challenger has to show: the config's `model.retrain`.  Gains are ratios of a trade's notional.
+
+    `certainty` is how sure (one-sided, 0.5 to below 1) a difference has to be to be more than chance.
+    """
 
     minimum_trades: int = 20
     minimum_gain: float = 0.0
+    certainty: float = 0.9
+    undecided: Undecided = Undecided.NEWER
+    undecided_margin: float = 0.0005
     maximum_loss_rise: float = 0.01
     symbol_floor: float | None = -0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Showing:
-    """What taking the entries that a model lets through would have brought.
+    """What taking the entries that a model lets through would have brought, one trade of a symbol at a time.
 
-    `taken` (n,) of the window's rows; `gain_per_entry` the net gain over all rows, one that is not taken counting 0;
-    `gain_per_trade` over those taken (None: none); `log_loss` of its confidences (nats); `by_symbol` (trades, gain a trade).
+    `taken` (n,) of the window's rows, and `open_to_all` (n,) those that the strategy alone would have traded, which are
+    what "an entry" is counted by; `gain_per_entry` the net gain of all trades over the number of entries; `gain_per_trade`
+    over those taken (None: none); `log_loss` of its confidences in these entries (nats); `by_symbol` (trades, gain a trade,
+    standard error of that gain, 0 of a single trade).
     """
 
     taken: Mask
+    open_to_all: Mask
     gain_per_entry: float
     gain_per_trade: float | None
     log_loss: float
-    by_symbol: Mapping[str, tuple[int, float]]
+    by_symbol: Mapping[str, tuple[int, float, float]]
 
     @property
     def trades(self) -> int:
         """How many it takes."""
         return int(self.taken.sum())
+
+    @property
+    def entries(self) -> int:
+        """How many the strategy alone would take."""
+        return int(self.open_to_all.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +86,27 @@ def showing(window: Dataset, probabilities: Floats, threshold: float) -> Showing
 
     Raises:
         ValueError: the window has no row.
+        BadInput: a probability is no number.
 
     """
     if not len(window):
         raise ValueError("window: has no row")
-    taken: Mask = probabilities >= threshold
+    taken, everything = _traded(window, probabilities, threshold), _traded(window, np.ones(len(window)), 0.0)
     gains, names = window.gain[taken], window.symbol[taken]
-    by_symbol = {
-        window.symbols[code]: (int((names == code).sum()), float(gains[names == code].mean()))
-        for code in np.unique(names).tolist()
-    }
+    by_symbol = {window.symbols[code]: _mean_of(gains[names == code]) for code in np.unique(names).tolist()}
     return Showing(
         taken=taken,
-        gain_per_entry=float(np.where(taken, window.gain, 0.0).mean()),
+        open_to_all=everything,
+        gain_per_entry=float(gains.sum()) / int(everything.sum()),
         gain_per_trade=float(gains.mean()) if len(gains) else None,
-        log_loss=_log_loss(probabilities, window.win),
+        log_loss=_log_loss(probabilities[everything], window.win[everything]),
         by_symbol=by_symbol,
     )
+
+
+def _mean_of(gains: Floats) -> tuple[int, float, float]:
+    trades = len(gains)
+    return trades, float(gains.mean()), float(gains.std(ddof=1)) / sqrt(trades) if trades > 1 else 0.0
 
 
 def unfiltered(window: Dataset, share_won: float) -> Showing:
@@ -84,58 +114,159 @@ def unfiltered(window: Dataset, share_won: float) -> Showing:
     return showing(window, np.full(len(window), share_won), 0.0)
 
 
+def _traded(window: Dataset, probabilities: Floats, threshold: float) -> Mask:
+    taken: Mask = np.zeros(len(window), dtype=np.bool_)
+    taken[take(window, np.arange(len(window), dtype=np.intp), probabilities, threshold)] = True
+    return taken
+
+
 def _log_loss(probabilities: Floats, won: Mask) -> float:
     bounded = np.clip(probabilities, _LEAST, 1 - _LEAST)
     return float(-np.where(won, np.log(bounded), np.log(1 - bounded)).mean())
 
 
-def judge(window: Dataset, challenger: Showing, incumbent: Showing, floor: Floor, *, first: bool) -> Verdict:
-    """Whether the challenger takes over from the incumbent: the champion, or with `first` the strategy without a model."""
-    against = "the strategy without a model" if first else "the champion"
-    lacking = _lacking(window, challenger, floor)
+# Who takes over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Two showings on one window.
+
+    `first`: the incumbent is the strategy without a model; `replaces`: there is a model in use all the same, which the
+    challenger could not be held against.  `alone` is the challenger in symbols that the model in use does not cover.
+    """
+
+    challenger: Showing
+    incumbent: Showing
+    first: bool
+    replaces: bool = False
+    alone: Showing | None = None
+
+    @property
+    def against(self) -> str:
+        """What the challenger is held against."""
+        return "the strategy without a model" if self.first else "the champion"
+
+    @property
+    def ahead(self) -> float:
+        """By how much the challenger gains more, an entry."""
+        return self.challenger.gain_per_entry - self.incumbent.gain_per_entry
+
+
+def judge(window: Dataset, match: Match, floor: Floor) -> Verdict:
+    """Whether the challenger takes over from the incumbent: the champion, or the strategy without a model.
+
+    Its lead is compared with `minimum_gain`, and is more than chance if it lies above (or below) that by more than
+    `certainty` allows for.  If it is above, it takes over; if below, not.  In between chance could have made the difference:
+    then the newer one is used if its lead is at most `undecided_margin` below `minimum_gain`, or with `undecided: in_use`
+    none is changed.  A first model has nothing older to relieve, and is only used if it is above.
+    """
+    lacking = _lacking(match.challenger, floor)
     if lacking is not None:
         return Verdict(False, (lacking,))
-    ahead = challenger.gain_per_entry - incumbent.gain_per_entry
+    spread = chance_of(window, match.challenger, match.incumbent, floor.certainty)
+    shown, held = match.challenger, match.incumbent
     told = (
-        f"it takes {challenger.trades} of {len(window)} entries and gains {challenger.gain_per_entry:+.4%} an entry, {against} "
-        f"{incumbent.gain_per_entry:+.4%} with {incumbent.trades} (difference {ahead:+.4%}, standard error "
-        f"{_standard_error(window, challenger, incumbent):.4%})"
+        f"it takes {shown.trades} of {shown.entries} entries and gains {shown.gain_per_entry:+.4%} an entry, {match.against} "
+        f"{held.gain_per_entry:+.4%} with {held.trades} (difference {match.ahead:+.4%}; at retrain.certainty "
+        f"{floor.certainty:.0%} chance alone makes {spread:.4%})"
     )
-    failings = [*_failings(challenger, incumbent, floor, ahead, against)]
-    return Verdict(not failings, (told, *failings))
+    promote, why = _by_lead(match, floor, spread)
+    failings = [*_of_loss(match, floor), *_of_symbols(match, floor)]
+    return Verdict(promote and not failings, (told, why, *failings))
 
 
-def _lacking(window: Dataset, challenger: Showing, floor: Floor) -> str | None:
-    for what, rows in (("entries", len(window)), ("entries that it takes", challenger.trades)):
+def _lacking(challenger: Showing, floor: Floor) -> str | None:
+    for what, rows in (
+        ("entries that can be traded one after the other", challenger.entries),
+        ("entries that it takes", challenger.trades),
+    ):
         if rows < floor.minimum_trades:
             return f"the newest window has {rows} {what}, {floor.minimum_trades} are needed to judge it"
     return None
 
 
-def _failings(challenger: Showing, incumbent: Showing, floor: Floor, ahead: float, against: str) -> list[str]:
-    found = []
-    if ahead < floor.minimum_gain:
-        found.append(f"that is less than retrain.minimum_gain ({floor.minimum_gain:+.4%}) above {against}")
-    rise = challenger.log_loss - incumbent.log_loss
-    if rise > floor.maximum_loss_rise:
-        found.append(
-            f"its log-loss is {challenger.log_loss:.4f}, that of {against} {incumbent.log_loss:.4f}: more than "
+def _by_lead(match: Match, floor: Floor, spread: float) -> tuple[bool, str]:
+    wanted = f"retrain.minimum_gain ({floor.minimum_gain:+.4%}) above {match.against}"
+    if match.ahead - spread >= floor.minimum_gain:
+        return True, f"that is at least {wanted}, beyond chance"
+    if match.ahead + spread < floor.minimum_gain:
+        return False, f"that is less than {wanted}, beyond chance"
+    if match.first and not match.replaces:
+        return (
+            False,
+            f"that is not beyond chance {wanted}, which a first model must be; `--promote` uses it all the same",
+        )
+    if floor.undecided is Undecided.IN_USE:
+        return False, f"chance could make it, so the model in use stays (retrain.undecided: {floor.undecided.value})"
+    if match.ahead < floor.minimum_gain - floor.undecided_margin:
+        return False, (
+            f"chance could make it, but it is more than retrain.undecided_margin ({floor.undecided_margin:.4%}) below {wanted}"
+        )
+    return True, f"chance could make it, so the newer one is used (retrain.undecided: {floor.undecided.value})"
+
+
+def _of_loss(match: Match, floor: Floor) -> Iterable[str]:
+    shown, held = match.challenger.log_loss, match.incumbent.log_loss
+    if shown - held > floor.maximum_loss_rise:
+        yield (
+            f"its log-loss is {shown:.4f}, that of {match.against} {held:.4f}: more than "
             f"retrain.maximum_loss_rise ({floor.maximum_loss_rise:g}) above it"
         )
-    if floor.symbol_floor is not None:
-        judged = {name: gain for name, (trades, gain) in challenger.by_symbol.items() if trades >= floor.minimum_trades}
-        below = sorted(name for name, gain in judged.items() if gain < floor.symbol_floor)
-        told = ", ".join(f"{name} ({judged[name]:+.2%} a trade)" for name in below[:SYMBOLS_TOLD])
-        if below:
-            more = f" and {len(below) - SYMBOLS_TOLD} more" if len(below) > SYMBOLS_TOLD else ""
-            found.append(f"below retrain.symbol_floor ({floor.symbol_floor:+.2%}): {told}{more}")
-    return found
 
 
-def _standard_error(window: Dataset, challenger: Showing, incumbent: Showing) -> float:
-    """Of the mean paired difference, rows taken as independent."""
-    differences = window.gain * (challenger.taken.astype(np.float64) - incumbent.taken)
-    return float(differences.std(ddof=1) / sqrt(len(window))) if len(window) > 1 else 0.0
+def _of_symbols(match: Match, floor: Floor) -> Iterable[str]:
+    """Also those that only the challenger covers: it would be the first to trade there.
+
+    Of many symbols some are below it by chance, so it counts only beyond that, at `certainty` for each.
+    """
+    if floor.symbol_floor is None:
+        return
+    shown = {**match.challenger.by_symbol, **({} if match.alone is None else match.alone.by_symbol)}
+    least = max(floor.minimum_trades, 2)
+    below = {
+        name: gain
+        for name, (trades, gain, error) in sorted(shown.items())
+        if trades >= least and gain + student(floor.certainty, trades - 1) * error < floor.symbol_floor
+    }
+    told = ", ".join(f"{name} ({gain:+.2%} a trade)" for name, gain in tuple(below.items())[:SYMBOLS_TOLD])
+    if below:
+        more = f" and {len(below) - SYMBOLS_TOLD} more" if len(below) > SYMBOLS_TOLD else ""
+        yield f"below retrain.symbol_floor ({floor.symbol_floor:+.2%}) beyond chance: {told}{more}"
+
+
+# What chance makes
+
+
+def chance_of(window: Dataset, challenger: Showing, incumbent: Showing, certainty: float) -> float:
+    """By how much the lead an entry is beyond chance, one-sided: Student's t times the standard error of the lead.
+
+    Trades of many symbols at one time are not independent, so what is drawn by chance are days (UTC, by when a trade
+    ended), all symbols together: the sum over days of what the challenger made more has the variance days * s^2.  A window of
+    less than BLOCKS_LEAST days is cut into so many equal parts instead.
+    """
+    more = window.gain * (challenger.taken.astype(np.float64) - incumbent.taken)
+    begin_ms, stop_ms = int(window.close_ms[0]), int(window.end_ms.max()) + 1
+    block_ms = min(DAY_MS, max((stop_ms - begin_ms) // BLOCKS_LEAST, 1))
+    places = (window.end_ms - begin_ms) // block_ms
+    sums = np.bincount(places, weights=more, minlength=BLOCKS_LEAST)
+    error = float(sums.std(ddof=1)) * sqrt(len(sums)) / challenger.entries
+    return student(certainty, len(sums) - 1) * error
+
+
+def student(level: float, freedom: int) -> float:
+    """The quantile of Student's t, to three digits from 9 degrees of freedom on (Abramowitz & Stegun 1964, 26.7.5)."""
+    normal = NormalDist().inv_cdf(level)
+    square = normal * normal
+    return normal * (
+        1
+        + (square + 1) / (4 * freedom)
+        + (5 * square**2 + 16 * square + 3) / (96 * freedom**2)
+        + (3 * square**3 + 19 * square**2 + 17 * square - 15) / (384 * freedom**3)
+    )
+
+
+# The rows
 
 
 def window_start(newest_ms: int, window_ms: int, champion_end_ms: int | None) -> int:

@@ -5,7 +5,7 @@ held is bounded, however long it listens; it reads no clock, no disk and no netw
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -175,6 +175,23 @@ class DriftWatch:
             score_index=score,
             worn=worn,
         )
+
+
+def of_models(models: Collection[str], facts: Iterable[Fact]) -> Iterator[Fact]:
+    """Of facts in the order in which they happened, those of signals that one of these models (`scope/version`) let through.
+
+    A ledger may hold the same hours of a simulated market more than once, under versions that were in use one after the
+    other: in the order of the market's time they would drive each other out of the watch.
+    """
+    followed: set[str] = set()
+    for fact in facts:
+        if isinstance(fact, SignalScheduled | SignalOpening):
+            if fact.model in models:
+                followed.add(fact.signal_id)
+                yield fact
+        elif isinstance(fact, EntryCancelled | SignalClosed) and fact.signal_id in followed:
+            followed.discard(fact.signal_id)
+            yield fact
 
 
 def problems_of(standings: Iterable[ModelStanding]) -> dict[str, str | None]:

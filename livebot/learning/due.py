@@ -23,6 +23,9 @@ TRIGGER_FILE = "drift.json"  # in state/
 MEMORY_FILE = "training.json"  # in models/
 LOCK_FILE = "training.lock"  # in models/
 SYMBOLS_TOLD = 5
+REFUSED = "refused"  # what came of a training that made no version
+UNENDED = "it did not end"
+_BETWEEN = "; "
 _HOUR_MS = 3_600_000
 
 T = TypeVar("T")
@@ -52,7 +55,8 @@ class Trigger:
 class Attempt:
     """The last training of a strategy, whatever came of it.
 
-    `short` are the symbols that it found too little history of, `worn` the models (`scope/version`) that had worn out.
+    `short` are the symbols that it found too little history of, or that waited and that it did not cover for another reason;
+    `worn` the models (`scope/version`) that had worn out.  `outcome` is `outcome_of` what came of it, or UNENDED.
     """
 
     strategy: str
@@ -60,6 +64,16 @@ class Attempt:
     outcome: str
     short: tuple[str, ...] = ()
     worn: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was refused in every scope, or did not end."""
+        return all(part == UNENDED or part.endswith(f": {REFUSED}") for part in self.outcome.split(_BETWEEN))
+
+
+def outcome_of(states: Iterable[tuple[str, str]]) -> str:
+    """What came of each scope (scope, state), in one text."""
+    return _BETWEEN.join(f"{scope}: {state}" for scope, state in states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +104,19 @@ def reasons(  # noqa: PLR0913 - each is a source of its own
     """Why this strategy is to be trained now, in sentences; none: nothing is due.
 
     `newest_ms` is when its newest version was made (None: there is none), `in_use` are its models (`scope/version`).
-    A symbol or a drift waits `pause_ms` after the last training; a symbol that was found short of history then, and a model
-    that wore out and was kept all the same, wait a day.  Moments of triggers are not looked at: a simulated market has its own.
+    A symbol or a drift waits `pause_ms` after the last training, and so does the next try after one that failed; a symbol
+    that was found short of history then, and a model that wore out and was kept all the same, wait a day.  Moments of
+    triggers are not looked at: a simulated market has its own.  What is dated later than now is of a clock that was wrong
+    then, and counts as never.
     """
-    trained_ms = max(
-        (each for each in (newest_ms, None if last is None else last.began_ms) if each is not None), default=None
-    )
+    if last is not None and last.began_ms > now_ms:
+        last = None
+    if last is not None and last.failed:
+        if now_ms - last.began_ms < terms.pause_ms:
+            return ()
+        last = None
+    moments = (newest_ms, None if last is None else last.began_ms)
+    trained_ms = max((each for each in moments if each is not None and each <= now_ms), default=None)
     if trained_ms is None:
         return ("it was never trained",)
     found = []

@@ -24,7 +24,6 @@ from livebot.learning.spec import SymbolEncoding
 DIMENSIONS = 3
 EMBEDDING_ROWS = 200.0
 DEALS = 20
-MOST_CATEGORIES = 255  # as many as scikit-learn's gradient boosting takes
 
 
 def table_of(training: Dataset, encoding: SymbolEncoding, plan: Plan, seed: int) -> SymbolTable:
@@ -65,10 +64,12 @@ def _must_take_categories(plan: Plan, symbols: int) -> None:
             f"model.symbol_encoding index is a code that {plan.name} would take for a quantity: "
             "use one_hot or embedding, or hist_gradient_boosting or lightgbm, which know categories"
         )
-    if symbols > MOST_CATEGORIES:
+    if plan.params.get("categorical_features") is not None:
+        raise BadInput("model.symbol_encoding index sets categorical_features: leave it out of model.estimator.params")
+    if symbols > plan.bins:  # more would be thrown together
         raise BadInput(
-            f"model.symbol_encoding index takes up to {MOST_CATEGORIES} symbols, these are {symbols}: "
-            "use one_hot or embedding"
+            f"model.symbol_encoding index takes up to {plan.bins} symbols, these are {symbols}, and {plan.name} tells no more "
+            "apart with these params: use one_hot or embedding"
         )
 
 

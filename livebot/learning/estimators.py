@@ -21,23 +21,30 @@ from sklearn.exceptions import ConvergenceWarning
 from livebot.core.series import Floats
 from livebot.errors import BadInput
 from livebot.learning.dataset import Mask
+from livebot.learning.predictors.estimators import without_lookup
 from livebot.learning.spec import EstimatorSpec
 
 Classifier = Any  # as scikit-learn has them: no types
 Inputs = Any  # an array, or a sparse matrix
 
-MOST_BINS = 255  # of scikit-learn's histograms
+MOST_BINS = 255  # of scikit-learn's histograms, and LightGBM's default
 _TREES = {"max_leaf": 8, "rows": 40, "rate": 0.03, "count": 200, "ridge": 5.0}
 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """Where the class is, its parameters here, what to do when it is not there, and what it raises besides ValueError."""
+    """Where the class is, its parameters here, what to do when it is not there, and what it raises besides ValueError.
+
+    `bins` is its parameter for how many values, or categories, of a column it tells apart at most; `ours` are names under
+    which it takes a seed or a number of threads besides scikit-learn's.
+    """
 
     path: str
     defaults: Mapping[str, object]
     missing: str = "install livebot anew"
     error: str = "builtins:ValueError"
+    bins: str = ""
+    ours: frozenset[str] = frozenset()
 
 
 _NAMED: dict[str, _Named] = {
@@ -52,6 +59,7 @@ _NAMED: dict[str, _Named] = {
             "l2_regularization": _TREES["ridge"],
             "early_stopping": False,
         },
+        bins="max_bins",
     ),
     "lightgbm": _Named(
         "lightgbm:LGBMClassifier",
@@ -67,6 +75,8 @@ _NAMED: dict[str, _Named] = {
         },
         "it is an extra: pip install 'livebot[lightgbm]'",
         "lightgbm.basic:LightGBMError",
+        bins="max_bin",
+        ours=frozenset({"num_thread", "num_threads", "nthread", "nthreads", "random_seed", "seed"}),
     ),
 }
 # each tree gives a row its leaf, and the leaves are added in the order of the trees: nothing there knows of other rows
@@ -94,12 +104,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A classifier that can be made and fitted: its class, the parameters, and what its library raises for unfit ones."""
+    """A classifier that can be made and fitted: its class, the parameters, and what its library raises for unfit ones.
+
+    `bins`: the most values of a column that it tells apart.
+    """
 
     name: str
     kind: Any
     params: Mapping[str, object]
     error: type[Exception] = ValueError
+    bins: int = MOST_BINS
 
     @property
     def linear(self) -> bool:
@@ -114,7 +128,8 @@ class Plan:
     @property
     def whole(self) -> bool:
         """Whether its answer about a row is the same in every batch, to the last bit."""
-        return str(self.kind.__name__) in _ROW_BY_ROW
+        library = str(self.kind.__module__).partition(".")[0]  # a class of the same name elsewhere may do as it likes
+        return library in {"sklearn", "lightgbm"} and str(self.kind.__name__) in _ROW_BY_ROW
 
     def fitted(self, inputs: Inputs, win: Mask, weight: Floats, category: int | None = None) -> Classifier:
         """A classifier fitted to `inputs` (n, m), dense or sparse; `category` is the column that holds codes, if any.
@@ -130,17 +145,33 @@ class Plan:
             params["categorical_features"] = [category]
         try:
             estimator = self.kind(**params)
-            if self.name == "hist_gradient_boosting":
-                inputs = snapped(inputs, max(int(str(params.get("max_bins", MOST_BINS))), 2))
+            if self.name == "hist_gradient_boosting" and _codes_only_in(category, params):
+                inputs = snapped(inputs, self.bins, category)
             with warnings.catch_warnings():
                 if self.linear:  # `Line.settled` says it
                     warnings.simplefilter("ignore", ConvergenceWarning)
                 estimator.fit(inputs, win.astype(np.int64), sample_weight=weight, **told)
+            self._must_give_probabilities(estimator, inputs[:1])
+        except BadInput:
+            raise
         except (TypeError, ValueError, self.error) as error:
-            raise BadInput(f"model.estimator {self.name} cannot be trained: {_first_line(error)}") from error
+            raise BadInput(f"model.estimator {self.name} cannot be trained: {_told(error)}") from error
+        if category is not None and self.name == "hist_gradient_boosting":
+            without_lookup(estimator, inputs, category)
+        return estimator
+
+    def _must_give_probabilities(self, estimator: Classifier, row: Inputs) -> None:
         if not hasattr(estimator, "predict_proba"):
             raise BadInput(f"model.estimator {self.name} gives no probabilities with these params (no predict_proba)")
-        return estimator
+        if self.name in _NAMED:
+            return
+        classes = np.asarray(getattr(estimator, "classes_", (0, 1))).tolist()
+        shape = np.shape(estimator.predict_proba(row))
+        if classes != [0, 1] or shape != (1, 2):
+            raise BadInput(
+                f"model.estimator {self.name} gives no probabilities that can be read: of a row predict_proba has to give "
+                f"one of class 0 (lost) and one of class 1 (won); its classes_ are {classes}, and it gave an array {shape}"
+            )
 
     def line(self, inputs: Floats, win: Mask, weight: Floats) -> Line:
         """A linear model of `inputs` (n, m), which are standardised for the fit.
@@ -156,21 +187,26 @@ class Plan:
         return Line(weights=weights, intercept=intercept, settled=settled(estimator))
 
 
-def snapped(inputs: Floats, bins: int) -> Floats:
+def snapped(inputs: Floats, bins: int, category: int | None = None) -> Floats:
     """Each value replaced by the nearest of up to `bins` quantiles of its column; columns with no more values as they are.
 
-    The trees see no more than that anyway: scikit-learn then cuts half way between these values, so rows come to the same
-    side of a cut in the fit as they do later by their own values.  Done here because 1.9 sorts a column anew for each
-    weighted quantile: with weights, binning took longer than the trees (18 of 21 s for 140,000 rows of 41).
+    So is column `category`, whose codes stand for something each.  The trees see no more than that anyway: scikit-learn then
+    cuts half way between these values, so rows come to the same side of a cut in the fit as they do later by their own
+    values.  Done here because 1.9 sorts a column anew for each weighted quantile: with weights, binning took longer than the
+    trees (18 of 21 s for 140,000 rows of 41).
     """
     near = np.array(inputs, order="F")  # columns are worked on one by one, here and in the binning
-    ranks = (np.arange(bins) + 0.5) / bins * len(near)
-    for column in near.T:
-        ordered = np.sort(column)
+    ranks = ((np.arange(bins) + 0.5) / bins * len(near)).astype(np.intp)
+    for place, column in enumerate(near.T):
+        if place == category:
+            continue
+        order = np.argsort(column)  # neighbours then share a value: to look up row by row takes three times as long
+        ordered = column[order]
         if np.count_nonzero(ordered[1:] != ordered[:-1]) < bins:
             continue
-        values = np.unique(ordered[ranks.astype(np.intp)])
-        column[:] = values[np.searchsorted((values[1:] + values[:-1]) / 2, column)]
+        values = np.unique(ordered[ranks])
+        ends = np.searchsorted(ordered, (values[1:] + values[:-1]) / 2, side="right")
+        column[order] = np.repeat(values, np.diff(ends, prepend=0, append=len(ordered)))
     return near
 
 
@@ -180,9 +216,20 @@ def settled(estimator: Classifier) -> bool:
 
 
 def moments(inputs: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Weighted mean and standard deviation of each column; 1 for one that does not vary."""
-    mean = np.average(inputs, axis=0, weights=weight)
-    deviation = np.sqrt(np.average((inputs - mean) ** 2, axis=0, weights=weight))
+    """Weighted mean and standard deviation of each column; 1 for one that does not vary.
+
+    Raises:
+        BadInput: numbers so large that their squares are none.
+
+    """
+    with np.errstate(over="ignore"):
+        mean = np.average(inputs, axis=0, weights=weight)
+        deviation = np.sqrt(np.average((inputs - mean) ** 2, axis=0, weights=weight))
+    if not np.isfinite(deviation).all():
+        places = ", ".join(map(str, np.flatnonzero(~np.isfinite(deviation)) + 1))
+        raise BadInput(
+            f"inputs number {places} hold what is too large to be standardised, up to {np.abs(inputs).max():.0e}"
+        )
     still = deviation <= np.finfo(np.float64).eps * 10 * np.maximum(np.abs(mean), 1.0)
     return mean, np.where(still, 1.0, deviation)
 
@@ -200,15 +247,34 @@ def plan_of(spec: EstimatorSpec, seed: int) -> Plan:
         raise BadInput(
             f"model.estimator.name {spec.name!r} is unknown: it is one of {known}, or package.module:Class of a classifier"
         )
-    named = named or _Named(spec.name, {}, "is its package installed?")
+    named = named or _Named(
+        spec.name, {}, "is its package installed?", error="builtins:Exception"
+    )  # of the operator's own: any
     kind = _classifier(spec.name, named)
-    params = {**named.defaults, **spec.params}
+    given = {name: value for name, value in spec.params.items() if name not in named.ours}
+    params = {**named.defaults, **given}
     accepted = _parameters(kind.__init__)
     fixed: dict[str, object] = {"random_state": seed, "n_jobs": 1}
     params |= {name: value for name, value in fixed.items() if name in accepted}
     if spec.name == "logistic_regression":
         params.pop("n_jobs", None)  # deprecated there, and without effect
-    return Plan(name=spec.name, kind=kind, params=params, error=_class_at(spec.name, named.error, named.missing))
+    return Plan(
+        name=spec.name,
+        kind=kind,
+        params=params,
+        error=_class_at(spec.name, named.error, named.missing),
+        bins=_bins(params.get(named.bins)),
+    )
+
+
+def _bins(wanted: object) -> int:
+    """What is no number of bins is the library's to refuse."""
+    return max(wanted, 2) if isinstance(wanted, int) else MOST_BINS
+
+
+def _codes_only_in(category: int | None, params: Mapping[str, object]) -> bool:
+    """Whether no other column holds codes: those that the operator names himself are snapped by nobody."""
+    return params.get("categorical_features") == (None if category is None else [category])
 
 
 def _classifier(name: str, named: _Named) -> Classifier:
@@ -234,5 +300,6 @@ def _parameters(function: object) -> frozenset[str]:
     return frozenset(signature(function).parameters) if callable(function) else frozenset()
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
+def _told(error: Exception) -> str:
+    line = str(error).strip().split("\n", 1)[0]
+    return line if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: {line}"

@@ -23,9 +23,12 @@ from livebot.learning.estimators import plan_of
 from livebot.learning.modes import Scored, Task, listed, scored
 from livebot.learning.predictor import Fitted
 from livebot.learning.predictors.calibrated import CalibratedPredictor
-from livebot.learning.spec import HybridForm, TrainingMode, TrainingSpec
+from livebot.learning.spec import HybridForm, SymbolBalance, TrainingMode, TrainingSpec
 from livebot.learning.threshold import best_threshold
 from livebot.learning.time_split import split
+from livebot.learning.weights import weighted
+
+FEW_TO_CALIBRATE = 30  # with fewer rows the threshold is one of a handful of outcomes, and that is told
 
 
 def fit(dataset: Dataset, spec: TrainingSpec, jobs: int = 1) -> Fitted:
@@ -49,6 +52,28 @@ def fit(dataset: Dataset, spec: TrainingSpec, jobs: int = 1) -> Fitted:
         return _finished(done, training, later, spec, notes)
 
 
+def weighed(dataset: Dataset, spec: TrainingSpec, balance: SymbolBalance) -> Dataset:
+    """The same rows, of which those that the spec learns from are weighed among themselves (1 on average) and others by 0.
+
+    A row is as unique as it is among the rows that are learned from: what symbols of other models wanted at the same time
+    takes nothing from it, nor does another symbol's row where each symbol has its own model.
+    """
+    learned = np.isin(dataset.symbol, [dataset.symbols.index(symbol) for symbol in _wanted(dataset, spec)[0]])
+    across = spec.mode is not TrainingMode.PER_SYMBOL
+    weight = np.zeros(len(dataset))
+    weight[learned] = weighted(dataset.rows(learned), balance, across_symbols=across).weight
+    return replace(dataset, weight=weight)
+
+
+def _wanted(dataset: Dataset, spec: TrainingSpec) -> tuple[list[str], list[str]]:
+    """The symbols to learn from that have rows, and those that have none."""
+    there = present(dataset)
+    wanted = list(there if spec.symbols is None else spec.symbols)
+    if spec.mode is TrainingMode.SINGLE_SYMBOL:
+        wanted = wanted[:1]
+    return [each for each in wanted if each in set(there)], [each for each in wanted if each not in set(there)]
+
+
 def _finished(done: Scored, training: Dataset, later: Dataset, spec: TrainingSpec, notes: tuple[str, ...]) -> Fitted:
     names = later.symbol_names.tolist()
     logits = done.scores.logits(later.features, later.side, names)
@@ -68,7 +93,7 @@ def _finished(done: Scored, training: Dataset, later: Dataset, spec: TrainingSpe
         threshold=threshold,
         metrics=_metrics(training, later, logits, confidence, threshold),
         calibrators=calibrators,
-        notes=(*notes, *done.notes, *further),
+        notes=(*notes, *done.notes, *further, *_scarce(later)),
     )
 
 
@@ -78,18 +103,13 @@ def _chosen(dataset: Dataset, spec: TrainingSpec) -> tuple[Dataset, tuple[str, .
         raise BadInput(
             "there are no rows to train on: the strategy wanted no entry in this time, or none had an outcome"
         )
-    there = present(dataset)
-    wanted = list(there if spec.symbols is None else spec.symbols)
-    if spec.mode is TrainingMode.SINGLE_SYMBOL:
-        wanted = wanted[:1]
-    lacking = [symbol for symbol in wanted if symbol not in set(there)]
-    if len(lacking) == len(wanted):
+    wanted, lacking = _wanted(dataset, spec)
+    if not wanted:
         raise BadInput(
-            f"there are no rows of {listed(lacking) or 'any symbol'} to train on; there are of {listed(there)}"
+            f"there are no rows of {listed(lacking) or 'any symbol'} to train on; there are of {listed(present(dataset))}"
         )
-    codes = [dataset.symbols.index(symbol) for symbol in wanted if symbol not in lacking]
     notes = (f"without any rows, so not covered: {listed(lacking)}",) if lacking else ()
-    return dataset.rows(np.isin(dataset.symbol, codes)), notes
+    return dataset.rows(np.isin(dataset.symbol, [dataset.symbols.index(symbol) for symbol in wanted])), notes
 
 
 def _evenly(part: Dataset) -> Dataset:
@@ -106,6 +126,14 @@ def _must_be_numbers(dataset: Dataset) -> None:
             if count
         ]
         raise BadInput(f"features that are no numbers cannot be learned from: {', '.join(named)}")
+    for name, sound in (
+        ("gain", np.isfinite(dataset.gain)),
+        ("weight", (dataset.weight > 0) & np.isfinite(dataset.weight)),
+    ):
+        if not sound.all():
+            raise BadInput(
+                f"{np.count_nonzero(~sound)} of {len(dataset)} rows have a {name} that nothing can be learned from"
+            )
 
 
 def _must_suffice(rows: Dataset, minimum: int, what_for: str) -> None:
@@ -129,6 +157,13 @@ def _covered(done: Scored, training: Dataset, spec: TrainingSpec) -> tuple[tuple
     if spec.fallback_to_shared:
         return tuple(sorted(there)), (f"{which}: judged by what all symbols share",)
     return tuple(sorted(done.own)), (f"{which}: not covered, since model.fallback_to_shared is off",)
+
+
+def _scarce(later: Dataset) -> tuple[str, ...]:
+    if len(later) >= FEW_TO_CALIBRATE:
+        return ()
+    told = f"only {len(later)} rows calibrate and set the threshold, which says little of the future"
+    return (f"{told}: give a longer history, or raise model.calibration_share",)
 
 
 def _metrics(

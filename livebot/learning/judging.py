@@ -4,8 +4,8 @@ Rules of this file: nothing is read and nothing is remembered; one call of a pre
 does wrong is a refusal of those who asked, and never an exception.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from math import isfinite
 from struct import Struct
@@ -16,7 +16,7 @@ from livebot.core.series import Floats
 from livebot.errors import Rejected
 from livebot.learning.dataset import Mask
 from livebot.learning.loaded import LoadedModel
-from livebot.model_ports import Judgement, Question
+from livebot.model_ports import Judgement, Question, Shadow
 
 MISSING, UNCOVERED, STALE = "model_missing", "model_uncovered", "model_stale"
 UNLIKE, THRESHOLD, FAILED = "model_unlike", "model_threshold", "model_failed"
@@ -85,22 +85,60 @@ def judged(questions: Sequence[Question], scopes: Sequence[Scope], terms: Servin
     for group in places.values():
         scope = scopes[group[0]]
         if scope.model is None:
-            _without_model(scope, group, terms, answers)
+            _without_model(scope, questions, group, terms, answers)
         else:
             _Batch(scope, scope.model, [questions[place] for place in group], group, answers).answer(terms, now_ms)
     return answers
 
 
-def _without_model(scope: Scope, group: Sequence[int], terms: ServingTerms, answers: Answers) -> None:
+def shadows_of(
+    questions: Sequence[Question], scopes: Sequence[Scope]
+) -> tuple[list[tuple[Shadow, ...]], list[tuple[str, str]]]:
+    """What the challenger of each question's scope says of it, if it can, and (model, sentence) of those that failed."""
+    told: list[tuple[Shadow, ...]] = [()] * len(questions)
+    faults: list[tuple[str, str]] = []
+    places: dict[int, list[int]] = {}
+    for place, scope in enumerate(scopes):
+        places.setdefault(id(scope), []).append(place)
+    for group in places.values():
+        model = scopes[group[0]].challenger
+        if model is None:
+            continue
+        try:
+            for place, confidence in _in_shadow(model, [questions[place] for place in group], group):
+                told[place] = ((model.name, confidence),)
+        except Rejected as error:
+            faults.append((model.name, str(error)))
+    return told, faults
+
+
+def _in_shadow(model: LoadedModel, questions: Sequence[Question], places: Sequence[int]) -> Iterable[tuple[int, float]]:
+    """Raises Rejected as LoadedModel.probabilities."""
+    features, sound = _evidence(questions, len(model.manifest.feature_names))
+    rows = [
+        row
+        for row, question in enumerate(questions)
+        if sound[row] and (model.manifest.shared or question.symbol in model.covered)
+    ]
+    if not rows:
+        return ()
+    signs = np.asarray([questions[row].side.sign for row in rows], dtype=np.int8)
+    said = model.probabilities(features[rows], signs, [questions[row].symbol for row in rows])
+    return zip((places[row] for row in rows), _floats(said), strict=True)
+
+
+def _without_model(
+    scope: Scope, questions: Sequence[Question], group: Sequence[int], terms: ServingTerms, answers: Answers
+) -> None:
     answers.uncovered += group
     if terms.untrained is Untrained.PASS and scope.unusable is None:
         return
-    text = scope.unusable or (
-        f"there is no model in use in {scope.name}; train one (livebot train), or promote one (livebot models promote)"
-    )
-    refusal = Judgement(refused=(MISSING, text))
     for place in group:
-        answers.judgements[place] = refusal
+        text = scope.unusable or (
+            f"there is no model in use in {scope.name}, which would judge {questions[place].symbol}; train one (livebot train), "
+            "or promote one (livebot models promote)"
+        )
+        answers.judgements[place] = Judgement(refused=(MISSING, text))
 
 
 class _Batch:
@@ -120,19 +158,15 @@ class _Batch:
 
     def answer(self, terms: ServingTerms, now_ms: int) -> None:
         asked = self._within_training(self._fresh(self._covered(terms), terms, now_ms), terms)
-        shadows = self._shadows()
         threshold = self._model.manifest.threshold if terms.threshold is None else terms.threshold
         try:
-            said = self._said(self._model, asked) if asked else []
+            said = self._said(asked) if asked else []
         except Rejected as error:
             self._answers.faults.append((self._model.name, str(error)))
             for row in asked:
                 self._refuse(row, FAILED, str(error))
             said, asked = [], []
         self._decide(asked, said, threshold)
-        for row, seen in shadows.items():
-            place = self._places[row]
-            self._answers.judgements[place] = replace(self._answers.judgements[place], shadows=(seen,))
 
     def _covered(self, terms: ServingTerms) -> list[int]:
         """The rows whose symbol the model answers for."""
@@ -152,7 +186,7 @@ class _Batch:
         text = f"model {self._model.name} was not trained on {symbol}"
         if terms.untrained is Untrained.FALLBACK:
             text += " and has no shared part to fall back on"
-        return f"{text}; it waits for training (livebot train --if-due)"
+        return f"{text}; {symbol} waits for training (livebot train --if-due)"
 
     def _fresh(self, asked: list[int], terms: ServingTerms, now_ms: int) -> list[int]:
         end_ms = self._model.manifest.train_end_ms
@@ -205,29 +239,11 @@ class _Batch:
                 text = f"model {name}: confidence {confidence:.3f} is below {threshold:.3f}"
                 judgements[places[row]] = Judgement(confidence=confidence, model=name, refused=(THRESHOLD, text))
 
-    def _shadows(self) -> dict[int, tuple[str, float]]:
-        """By row, what the challenger says of it, if it can."""
-        model = self._scope.challenger
-        if model is None or len(model.manifest.feature_names) != self._features.shape[1]:
-            return {}
-        shared = model.manifest.shared
-        rows = [
-            row
-            for row, question in enumerate(self._questions)
-            if self._sound[row] and (shared or question.symbol in model.covered)
-        ]
-        try:
-            said = self._said(model, rows) if rows else []
-        except Rejected as error:
-            self._answers.faults.append((model.name, str(error)))
-            return {}
-        return {row: (model.name, confidence) for row, confidence in zip(rows, said, strict=True)}
-
-    def _said(self, model: LoadedModel, rows: list[int]) -> list[float]:
+    def _said(self, rows: list[int]) -> list[float]:
         symbols = [self._questions[row].symbol for row in rows]
         if len(rows) == len(self._questions):
-            return _floats(model.probabilities(self._features, self._signs, symbols))
-        return _floats(model.probabilities(self._features[rows], self._signs[rows], symbols))
+            return _floats(self._model.probabilities(self._features, self._signs, symbols))
+        return _floats(self._model.probabilities(self._features[rows], self._signs[rows], symbols))
 
     def _refuse(self, row: int, code: str, text: str) -> None:
         self._answers.judgements[self._places[row]] = Judgement(model=self._model.name, refused=(code, text))

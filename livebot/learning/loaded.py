@@ -1,11 +1,13 @@
 """A model that passed every check and may be asked.
 
 Rules of this file: OpenMP and BLAS work on one thread while it answers (a row on all threads was measured to stall for seconds
-beside other work); what comes back is checked before anybody acts on it.
+beside other work); what comes back is checked before anybody acts on it; a version answers one caller at a time, and who asks
+while it has not come back from another is refused at once, so that nobody queues before a model that hangs.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -27,6 +29,12 @@ class LoadedModel:
     low: Floats
     high: Floats
     threads: ThreadpoolController
+    _turn: Lock = field(default_factory=Lock, init=False, repr=False)
+
+    @property
+    def asking(self) -> bool:
+        """Whether somebody waits for its answer right now."""
+        return self._turn.locked()
 
     @property
     def name(self) -> str:
@@ -37,9 +45,20 @@ class LoadedModel:
         """How likely each row is to win, (n,), as Predictor.probabilities; each between 0 and 1.
 
         Raises:
-            Rejected: the predictor failed, or what it gave is not n probabilities.
+            Rejected: the predictor failed, what it gave is not n probabilities, or it has not come back from another caller.
 
         """
+        if not self._turn.acquire(blocking=False):
+            raise Rejected(
+                f"model {self.name} has not come back from what it was asked before; it is asked again when it has, or when "
+                f"another version takes its place (livebot models rollback {self.manifest.scope})"
+            )
+        try:
+            return self._checked(features, side, symbols)
+        finally:
+            self._turn.release()
+
+    def _checked(self, features: Floats, side: Signs, symbols: Sequence[str]) -> Floats:
         try:
             with self.threads.limit(limits=1):
                 given = np.asarray(self.predictor.probabilities(features, side, symbols), dtype=np.float64)

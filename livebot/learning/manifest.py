@@ -16,6 +16,7 @@ from livebot.adapters.state_files.json_text import json_of, tree_of
 from livebot.core.market import Timeframe
 from livebot.errors import BadInput
 from livebot.learning.scopes import check_scope, check_version
+from livebot.learning.sealing import digest_of
 from livebot.learning.spec import SymbolEncoding, TrainingMode
 
 SCHEMA = 1
@@ -32,7 +33,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
-Moment = Annotated[int, Field(ge=0, le=1 << 53)]
+Moment = Annotated[int, Field(ge=0, le=253_402_300_799_999)]  # the end of the year 9999, beyond which nothing is shown
 Plain = str | int | float | bool | None
 
 
@@ -67,6 +68,12 @@ class Bins(_Part):
 
     edges: Annotated[tuple[Finite, ...], Field(min_length=BINS - 1, max_length=BINS - 1)]
     shares: Annotated[tuple[Ratio, ...], Field(min_length=BINS, max_length=BINS)]
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if list(self.edges) != sorted(self.edges):
+            raise ValueError("edges: they fall")
+        return self
 
 
 class ReliabilityBin(_Part):
@@ -154,6 +161,10 @@ class Manifest(_Part):
                 raise ValueError(f"{name}: {found} of them for {width} features")
         if any(len(row.features) != width or row.side == 0 for row in self.golden):
             raise ValueError(f"golden: a row has not {width} features, or no side")
+        if any(low > high for low, high in self.bounds):
+            raise ValueError("bounds: the least usual value of a feature is above its greatest")
+        if digest_of(self.feature_set.encode()) != self.feature_digest:
+            raise ValueError("feature_digest: it is not that of feature_set")
         if self.train_end_ms < self.train_start_ms:
             raise ValueError("train_end_ms lies before train_start_ms")
         return self

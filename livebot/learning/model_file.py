@@ -50,6 +50,7 @@ _SKOPS_TYPES: Final = frozenset(
         "lightgbm.sklearn.LGBMClassifier",
         "livebot.learning.predictors.calibrated.CalibratedPredictor",
         "livebot.learning.predictors.calibrated.Calibration",
+        "livebot.learning.predictors.estimators.CodesFirst",
         "livebot.learning.predictors.estimators.EstimatorScores",
         "livebot.learning.predictors.linear.LinearScores",
         "livebot.learning.predictors.symbol_rows.SymbolTable",

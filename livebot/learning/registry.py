@@ -7,9 +7,8 @@ unpickled, and by its golden rows before anybody may ask it.  All of it blocks: 
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from livebot.adapters.state_files.durable_files import SCRATCH_SUFFIX, fatal_of
@@ -26,6 +25,7 @@ from livebot.learning.predictor import Fitted
 from livebot.learning.registry_lock import registry_lock
 from livebot.learning.scopes import PARTS_MAX, POINTERS, check_scope, check_version, is_part, is_version
 from livebot.learning.sealing import read_inside, same_digest, seal, unseal
+from livebot.learning.version_checks import feature_problem, time_problem
 from livebot.learning.whole_files import make_folders, replace_file, write_file
 
 MANIFEST = "manifest.json"
@@ -61,6 +61,7 @@ class Registry:
 
         Raises:
             BadInput: there are more than SCOPES_MAX.
+            Fatal: a folder cannot be read.
 
         """
         found = []
@@ -73,9 +74,15 @@ class Registry:
         return tuple(sorted(found))
 
     def versions(self, scope: str) -> tuple[str, ...]:
-        """The versions of a scope, oldest first; whether each is whole only `load` says.  Raises BadInput: no scope."""
+        """The versions of a scope, oldest first; whether each is whole only `load` says.
+
+        Raises:
+            BadInput: no scope.
+            Fatal: the folder cannot be read.
+
+        """
         folder = self.folder.joinpath(*check_scope(scope).split("/"))
-        return tuple(name for name in self._layer.folders(folder) if is_version(name))
+        return tuple(name for name in self._folders(folder) if is_version(name))
 
     def current(self, scope: str) -> str | None:
         """The version in use, None if there is none.  Raises BadInput: the pointer cannot be read."""
@@ -137,7 +144,7 @@ class Registry:
         problem = (
             library_problem(manifest.libraries)
             or feature_problem(manifest, feature_set)
-            or _time_problem(manifest, judged_from_ms)
+            or time_problem(manifest, judged_from_ms)
         )
         if problem is not None:
             raise BadInput(f"model {scope}/{version}: {problem}")
@@ -184,13 +191,24 @@ class Registry:
         """
         model = self.load(scope, version, feature_set)
         with self._changing():
-            before = self._known(scope, CURRENT)
-            if before != version:
-                self._point(scope, {PREVIOUS: before, CURRENT: version})
-            if self._known(scope, CHALLENGER) == version:
-                with suppress(Fatal):  # the version is in use: that it also answers in its own shadow does no harm
-                    self._unpoint(scope, CHALLENGER)
+            self._use(scope, version)
         return model
+
+    def relieve(self, scope: str, version: str, champion: str | None, feature_set: FeatureSet | None = None) -> None:
+        """Promote a version that was held against `champion` (None: none was in use), if that is still in use.
+
+        Raises:
+            Rejected: another one is in use by now.
+            BadInput, Fatal, Transient: as `promote`.
+
+        """
+        self.load(scope, version, feature_set)
+        with self._changing():
+            by_now = self._known(scope, CURRENT)
+            if by_now != champion:
+                told = f"{by_now or 'none'} is in use by now, and it was held against {champion or 'none'}"
+                raise Rejected(f"model {scope}/{version} does not take over: {told}")
+            self._use(scope, version)
 
     def rollback(self, scope: str, feature_set: FeatureSet | None = None) -> LoadedModel:
         """Use the previous version again, after every check of `load`; a second one goes forth again.
@@ -218,7 +236,30 @@ class Registry:
             if version is None:
                 self._unpoint(scope, CHALLENGER)
             else:
+                self.manifest(scope, version)
                 self._point(scope, {CHALLENGER: version})
+
+    def remove(self, scope: str, versions: Iterable[str]) -> tuple[str, ...]:
+        """Remove versions for good, but those that a pointer names by now; returns which were.
+
+        A kill leaves each of them whole, or a scratch folder that the next change sweeps away.
+
+        Raises:
+            BadInput: a pointer cannot be read, so that nobody knows what is needed; nothing was removed.
+            Fatal: one cannot be removed; those before it are.
+            Transient: another process is changing the registry.
+
+        """
+        folder = self.folder.joinpath(*check_scope(scope).split("/"))
+        removed = []
+        with self._changing():
+            needed = {self.pointed(scope, name) for name in POINTERS}
+            for version in map(check_version, versions):
+                target = folder / version
+                if version not in needed and target.is_dir() and not target.is_symlink():
+                    self._remove(folder, version)
+                    removed.append(version)
+        return tuple(removed)
 
     # ------------------------------------------------------------------ inside
 
@@ -230,6 +271,15 @@ class Registry:
         except BadInput as error:
             raise BadInput(f"model {manifest.name}: {error}") from error
         return model
+
+    def _use(self, scope: str, version: str) -> None:
+        self.manifest(scope, version)  # it may have been removed while it was looked at
+        before = self._known(scope, CURRENT)
+        if before != version:
+            self._point(scope, {PREVIOUS: before, CURRENT: version})
+        if self._known(scope, CHALLENGER) == version:
+            with suppress(Fatal):  # the version is in use: that it also answers in its own shadow does no harm
+                self._unpoint(scope, CHALLENGER)
 
     def _write(self, manifest: Manifest, model: bytes, sealed: bytes) -> None:
         layer, folder = self._layer, self.folder.joinpath(*manifest.scope.split("/"))
@@ -251,6 +301,17 @@ class Registry:
                 with suppress(OSError):
                     self._sweep(folder)
                 raise fatal_of("write", target, error) from error
+
+    def _remove(self, folder: Path, version: str) -> None:
+        """In one step it is no version any more, and only then its files go."""
+        scratch = folder / f"{version}{SCRATCH_SUFFIX}"
+        try:
+            self._sweep(folder)
+            self._layer.rename(folder / version, scratch)
+            self._layer.fsync_folder(folder)
+            shutil.rmtree(scratch)
+        except OSError as error:
+            raise fatal_of("remove", folder / version, error) from error
 
     def _sweep(self, folder: Path) -> None:
         """Remove what somebody who was killed left half written; nobody else writes while the lock is held."""
@@ -313,6 +374,12 @@ class Registry:
         except BadInput:
             return None
 
+    def _folders(self, folder: Path) -> list[str]:
+        try:
+            return self._layer.folders(folder)
+        except OSError as error:
+            raise fatal_of("read", folder, error) from error
+
     def _parts(self, scope: str, version: str) -> tuple[str, ...]:
         return (*check_scope(scope).split("/"), check_version(version))
 
@@ -324,38 +391,9 @@ class Registry:
 
     def _below(self, parts: tuple[str, ...], depth: int) -> Iterator[str]:
         folder = self.folder.joinpath(*parts)
-        inner = self._layer.folders(folder)
+        inner = self._folders(folder)
         if parts and (any(map(is_version, inner)) or not set(POINTERS).isdisjoint(self._layer.files(folder))):
             yield "/".join(parts)
         for name in inner if depth else ():
             if is_part(name) and not (folder / name).is_symlink():
                 yield from self._below((*parts, name), depth - 1)
-
-
-def feature_problem(manifest: Manifest, feature_set: FeatureSet | None) -> str | None:
-    """What differs between a model's features and those that the caller computes; None if nothing does."""
-    if feature_set is None or feature_set.digest == manifest.feature_digest:
-        return None
-    theirs, ours = manifest.feature_set.splitlines(), feature_set.text.splitlines()
-    pairs = [(one, other) for one, other in zip(theirs, ours, strict=False) if one != other]
-    if pairs:
-        first = f"the first that differs is {pairs[0][0]!r}, here {pairs[0][1]!r}"
-    else:
-        first = f"it has {len(theirs) - 1} features, and here there are {len(ours) - 1}"
-    return (
-        f"it was trained on the features {manifest.feature_set_name}, and the strategy is given {feature_set}: {first}; "
-        "train it anew, or set model.features and the strategy's timeframe as they were"
-    )
-
-
-def _time_problem(manifest: Manifest, judged_from_ms: int | None) -> str | None:
-    if judged_from_ms is None or manifest.train_end_ms < judged_from_ms:
-        return None
-    return (
-        f"its training reaches {_moment(manifest.train_end_ms)}, and it was to be judged from {_moment(judged_from_ms)} on: it has "
-        "seen what it would be judged by"
-    )
-
-
-def _moment(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"

@@ -26,7 +26,7 @@ def registry_lock(folder: Path, wait_s: float = WAIT_S) -> Iterator[None]:
 
     Raises:
         Transient: somebody else holds it for longer than `wait_s`.
-        Fatal: the file cannot be made.
+        Fatal: the file cannot be made, or the filesystem has no locks.
 
     """
     path = folder / FILE_NAME
@@ -35,7 +35,10 @@ def registry_lock(folder: Path, wait_s: float = WAIT_S) -> Iterator[None]:
     except OSError as error:
         raise fatal_of("lock", path, error) from error
     try:
-        _wait(descriptor, folder, monotonic() + wait_s)
+        try:
+            _wait(descriptor, folder, monotonic() + wait_s)
+        except OSError as error:
+            raise fatal_of("lock", path, error) from error
         yield
     finally:
         os.close(descriptor)

@@ -18,7 +18,7 @@ POINTERS = ("current", "previous", "challenger")
 _STRATEGY, _SYMBOL = "{strategy}", "{symbol}"
 _FIELD = re.compile(r"\{[^}]*\}")
 _PART = re.compile(r"[^\W_](?:[^\W_]|[._$+&@!'-])*|\$[^\W_](?:[^\W_]|[._$+&@!'-])*")
-_VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+_VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 
 
 def check_pattern(pattern: str) -> str:

@@ -1,10 +1,12 @@
 """The models in use: which version of which scope, what changed since the last look, and the answers they give.
 
 Rules of this file: `look` reads the disk and `judge` never does; what is in use is one reference, replaced as a whole, so that
-a batch is answered by one version from its first row to its last; a version that fails its checks changes nothing.
+a batch is answered by one version from its first row to its last; a version that fails its checks changes nothing; nobody
+passes without a confidence because models could not be looked at.
 
-`look` is called every so often in a thread (the first time before anybody trades), `judge` in another, each by one caller at a
-time.  Neither knows the clock: both are told the market's time.
+`look` is called every so often in a thread (the first time before anybody trades), `judge` in another and `shadows` in a
+third, each by one caller at a time; who asked may give up a caller that does not come back (`give_up`) and ask anew in another
+thread.  None knows the clock: they are told the market's time.
 """
 
 from collections import deque
@@ -16,11 +18,11 @@ from types import MappingProxyType
 from livebot.errors import LivebotError
 from livebot.features.feature_set import FeatureSet
 from livebot.learning.coverage import TrainingQueue, Waiting
-from livebot.learning.judging import Scope, ServingTerms, Untrained, judged
+from livebot.learning.judging import Scope, ServingTerms, Untrained, judged, shadows_of
 from livebot.learning.loaded import LoadedModel
 from livebot.learning.registry import CHALLENGER, CURRENT, Registry
 from livebot.learning.scopes import by_symbol, check_pattern, is_version, pattern_of_scopes, scope_of
-from livebot.model_ports import Judgement, Question
+from livebot.model_ports import Judgement, Question, Shadow
 
 __all__ = [
     "ModelServing", "NoteKind", "ScopeStatus", "ServedStrategy", "ServingNote", "ServingTerms", "Untrained",
@@ -61,7 +63,11 @@ class ServingNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeStatus:
-    """A scope as operators see it.  Times are UTC ms; `uncovered` symbols wait for training."""
+    """A scope as operators see it.  Times are UTC ms.
+
+    `uncovered` symbols wait for training, and those of them that open nothing meanwhile are `blocked`; `symbols_own`: it is one
+    symbol's, not that of all; `unusable`: one should decide here, and failed its checks.
+    """
 
     scope: str
     strategy: str
@@ -73,10 +79,13 @@ class ScopeStatus:
     covered: tuple[str, ...]
     uncovered: tuple[str, ...]
     problems: tuple[str, ...]
+    blocked: tuple[str, ...] = ()
+    symbols_own: bool = False
+    unusable: bool = False
 
 
 class ModelServing:
-    """All models of a daemon; implements model_ports.Confidences."""
+    """All models of a daemon; implements model_ports.Confidences and model_ports.Shadows."""
 
     def __init__(
         self,
@@ -85,7 +94,7 @@ class ModelServing:
         served: Sequence[ServedStrategy],
         queue: TrainingQueue | None = None,
     ) -> None:
-        """Nothing is read: until the first `look` every question is answered as without a model.
+        """Nothing is read: until the first `look` every question is refused.
 
         Raises:
             BadInput: a pattern or a strategy's id makes no scope.
@@ -101,6 +110,10 @@ class ModelServing:
         self._wanting: deque[Waiting] = deque(maxlen=UNCOVERED_MAX)
         self._faults: deque[tuple[str, str]] = deque(maxlen=UNCOVERED_MAX)  # model, sentence
         self._told: dict[tuple[str, str], str] = {}  # (scope, what) -> the problem that stands, told once
+        self._unknown = dict.fromkeys(self._served, _NOT_LOOKED)  # by strategy: why nobody knows which models it has
+        self._judging: Sequence[Scope] = ()  # of the batch that `judge` was asked about last
+        self._shadowing: Sequence[Scope] = ()  # the same of `shadows`
+        self._stuck: tuple[LoadedModel, ...] = ()  # that were given up
 
     # ------------------------------------------------------------------ asked by the daemon
 
@@ -114,15 +127,57 @@ class ModelServing:
         places = [place for place, question in enumerate(questions) if question.strategy in self._served]
         asked = [questions[place] for place in places]
         where = [self._scope_of(each.strategy, each.symbol, scopes) for each in asked]
+        self._judging = where
         answers = judged(asked, where, self._terms, now_ms)
         for row in answers.uncovered:
             each = asked[row]
             self._wanting.append(Waiting(strategy=each.strategy, symbol=each.symbol, since_ms=now_ms))
-        self._faults.extend(answers.faults)
+        self._remember_faults(answers.faults)
         if len(places) == len(questions):
             return tuple(answers.judgements)
         given = dict(zip(places, answers.judgements, strict=True))
         return tuple(given.get(place, _PASSES) for place in range(len(questions)))
+
+    def shadowed(self, strategy: str) -> bool:
+        """Whether a challenger answers in any scope of this strategy."""
+        return any(scope.strategy == strategy and scope.challenger is not None for scope in self._scopes.values())
+
+    def shadows(self, questions: Sequence[Question]) -> tuple[tuple[Shadow, ...], ...]:
+        """What the challenger of each question's scope says of it, if it can."""
+        scopes = self._scopes
+        places = [place for place, question in enumerate(questions) if question.strategy in self._served]
+        asked = [questions[place] for place in places]
+        self._shadowing = where = [self._scope_of(each.strategy, each.symbol, scopes) for each in asked]
+        told, faults = shadows_of(asked, where)
+        self._remember_faults(faults)
+        given = dict(zip(places, told, strict=True))
+        return tuple(given.get(place, ()) for place in range(len(questions)))
+
+    def give_up(self, *, shadow: bool = False) -> str | None:
+        """Nobody waits any longer for the `judge` (or `shadows`) that is under way; which model it stands at, if any.
+
+        That one is not asked again until it has come back.
+        """
+        models = [
+            scope.challenger if shadow else scope.model for scope in (self._shadowing if shadow else self._judging)
+        ]
+        for model in models:
+            if model is not None and model.asking:
+                self._stuck = (*(each for each in self._stuck if each is not model and each.asking), model)
+                return model.name
+        return None
+
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """The models in use that somebody waits for right now."""
+        models = [model for scope in self._scopes.values() for model in (scope.model, scope.challenger)]
+        return tuple(model.name for model in models if model is not None and model.asking)
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """The models in use that were given up and have not come back."""
+        used = {id(model) for scope in self._scopes.values() for model in (scope.model, scope.challenger)}
+        return tuple(model.name for model in self._stuck if model.asking and id(model) in used)
 
     def look(self, now_ms: int) -> tuple[ServingNote, ...]:
         """Take into use what the registry names by now, let go of symbols that are covered by now; blocking.
@@ -132,9 +187,18 @@ class ModelServing:
         """
         notes: list[ServingNote] = []
         scopes = dict(self._scopes)
+        known = []
         for served in self._served.values():
-            for name in self._scopes_of(served, notes):
+            names, why = self._scopes_of(served, notes)
+            if why is None:
+                known.append(served.strategy)
+            elif served.strategy in self._unknown:
+                self._unknown[served.strategy] = why
+            for name in names:
                 held = scopes.get(name) or Scope(name=name, strategy=served.strategy)
+                if name == self._shared[served.strategy] and not self._asks_shared(served):
+                    scopes[name] = held
+                    continue
                 model = self._taken(name, CURRENT, served, held.model, notes)
                 scopes[name] = replace(
                     held,
@@ -143,6 +207,8 @@ class ModelServing:
                     unusable=self._told.get((name, CURRENT)) if model is None else None,
                 )
         self._scopes = MappingProxyType(scopes)
+        for strategy in known:
+            self._unknown.pop(strategy, None)
         self._tell_faults(notes)
         self._look_at_queue(notes)
         return tuple(notes)
@@ -173,7 +239,18 @@ class ModelServing:
             covered=() if known is None else tuple(sorted(known.symbols)),
             uncovered=uncovered,
             problems=tuple(text for (of, _), text in self._told.copy().items() if of == scope.name),
+            blocked=tuple(symbol for symbol in uncovered if self._opens_nothing(scope.strategy, symbol)),
+            symbols_own=scope.name != self._shared[scope.strategy],
+            unusable=scope.unusable is not None,
         )
+
+    def _opens_nothing(self, strategy: str, symbol: str) -> bool:
+        """Of a symbol that no model was trained on."""
+        scope = self._scope_of(strategy, symbol, self._scopes)
+        if self._terms.untrained is Untrained.PASS:
+            return scope.model is None and scope.unusable is not None
+        alone = scope.model is None or not scope.model.manifest.shared
+        return alone or self._terms.untrained is Untrained.BLOCK
 
     def _scope_of(self, strategy: str, symbol: str, scopes: Mapping[str, Scope]) -> Scope:
         """Where a symbol's questions go: its own scope, else (if one may fall back) that of all of them."""
@@ -187,21 +264,26 @@ class ModelServing:
             if own is not None and own.model is not None:
                 return own
             if self._terms.untrained is not Untrained.FALLBACK:
-                return own or Scope(name=name, strategy=strategy)
-        return scopes.get(shared) or Scope(name=shared, strategy=strategy)
+                return own or Scope(name=name, strategy=strategy, unusable=self._unknown.get(strategy))
+        return scopes.get(shared) or Scope(name=shared, strategy=strategy, unusable=self._unknown.get(strategy))
 
-    def _scopes_of(self, served: ServedStrategy, notes: list[ServingNote]) -> tuple[str, ...]:
+    def _asks_shared(self, served: ServedStrategy) -> bool:
+        return not by_symbol(served.pattern) or self._terms.untrained is Untrained.FALLBACK
+
+    def _scopes_of(self, served: ServedStrategy, notes: list[ServingNote]) -> tuple[tuple[str, ...], str | None]:
+        """The scopes of a strategy, and why these may not be all."""
         shared = self._shared[served.strategy]
         if not by_symbol(served.pattern):
-            return (shared,)
+            return (shared,), None
         like = pattern_of_scopes(served.pattern, served.strategy)
         try:
             found = tuple(scope for scope in self._registry.scopes() if like.fullmatch(scope) and scope != shared)
         except (LivebotError, OSError) as error:
-            self._tell(notes, NoteKind.REFUSED, shared, "scopes", str(error))
-            return (shared,)
+            text = f"which models {served.strategy} has cannot be seen: {error}"
+            self._tell(notes, NoteKind.REFUSED, shared, "scopes", f"{text}; those in use go on")
+            return (shared,), text
         self._mended(shared, "scopes")
-        return (shared, *found)
+        return (shared, *found), None
 
     def _taken(
         self, scope: str, pointer: str, served: ServedStrategy, held: LoadedModel | None, notes: list[ServingNote]
@@ -219,12 +301,19 @@ class ModelServing:
                 held = self._registry.load(scope, version, served.feature_set)
                 deed = "decides from now on" if pointer == CURRENT else "answers in shadow from now on"
                 notes.append(ServingNote(NoteKind.LOADED, scope, f"model {held.name} {deed}", version))
+            elif version is not None and held is not None and version not in self._registry.versions(scope):
+                self._tell(notes, NoteKind.GONE, scope, pointer, _REMOVED.format(name=held.name), version)
+                return held
         except (LivebotError, OSError) as error:
             still = f"{held.name} goes on" if held is not None else "none is in use"
             self._tell(notes, NoteKind.REFUSED, scope, pointer, f"{error}; {still}", version)
             return held
         self._mended(scope, pointer)
         return held
+
+    def _remember_faults(self, faults: Sequence[tuple[str, str]]) -> None:
+        stuck = self.stuck  # of these it is told as long as it lasts, and not as long as the version is in use
+        self._faults.extend(each for each in faults if each[0] not in stuck)
 
     def _tell_faults(self, notes: list[ServingNote]) -> None:
         """Each fault stands as long as the version that failed is in use."""
@@ -276,4 +365,9 @@ class ModelServing:
 
 
 _PASSES = Judgement()
+_NOT_LOOKED = "the models have not been looked at yet"
 _GONE = "`current` names no version any more; {name} goes on until the daemon stops"
+_REMOVED = (
+    "the folder of {name} is gone: it goes on from memory, and a restart would find none; put it back, or promote another "
+    "(livebot models list)"
+)

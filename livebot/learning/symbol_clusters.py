@@ -47,12 +47,13 @@ def clusters_of(training: Dataset, spec: TrainingSpec) -> SymbolClusters:
 
 
 def _turnover(spec: TrainingSpec) -> Mapping[str, float]:
-    return {symbol: float(np.log(value)) for symbol, value in spec.turnover.items() if value > 0}
+    return {symbol: float(np.log(value)) for symbol, value in spec.turnover.items() if 0 < value < np.inf}
 
 
 def _volatility(training: Dataset) -> Mapping[str, float]:
     names = [(code, training.symbols[code]) for code in np.unique(training.symbol).tolist()]
-    return {name: float(np.log(np.median(training.risk[training.symbol == code]))) for code, name in names}
+    usual = {name: float(np.median(training.risk[training.symbol == code])) for code, name in names}
+    return {name: float(np.log(value)) for name, value in usual.items() if 0 < value < np.inf}
 
 
 def _nearest(measure: Mapping[str, float], fitted_on: list[str], spec: TrainingSpec) -> dict[str, str]:

@@ -12,25 +12,26 @@ import numpy as np
 from livebot.backtest.plan import BacktestPlan
 from livebot.core.market import DAY_MS
 from livebot.core.series import Floats
-from livebot.errors import BadInput, LivebotError
+from livebot.errors import BadInput, LivebotError, Rejected
 from livebot.learning.building import BuiltDataset, build_dataset
-from livebot.learning.champion import Floor, Showing, Verdict, judge, showing, split, unfiltered, window_start
+from livebot.learning.champion import Floor, Match, Showing, Verdict, judge, showing, split, unfiltered, window_start
 from livebot.learning.dataset import Dataset
 from livebot.learning.description import Description
-from livebot.learning.fitting import fit
+from livebot.learning.due import REFUSED
+from livebot.learning.fitting import fit, weighed
 from livebot.learning.history_needs import HistoryTerms
 from livebot.learning.loaded import LoadedModel
 from livebot.learning.manifest import ModelFormat, Plain
 from livebot.learning.predictor import Fitted
 from livebot.learning.registry import Registry
 from livebot.learning.spec import SymbolBalance, TrainingSpec
-from livebot.learning.weights import weighted
 
-CURRENT, CHALLENGER, SAVED, REFUSED = "current", "challenger", "saved", "refused"
+CURRENT, CHALLENGER, SAVED = "current", "challenger", "saved"
 
 Tell = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
 
 LOST_TOLD = 10  # symbols, by name
+WINDOW_START, WINDOW_END = "window_start_ms", "window_end_ms"  # in a manifest's label: what decided on its use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,22 +122,24 @@ def learn(school: School, lesson: Lesson, built: BuiltDataset, plan: BacktestPla
 
 def _learn(school: School, lesson: Lesson, built: BuiltDataset, plan: BacktestPlan, short: tuple[str, ...]) -> Trained:
     dataset, registry = built.dataset, school.registry
-    champion, notes = _champion(registry, lesson.scope, dataset)
+    in_use = _in_use(registry, lesson.scope, dataset)
+    champion = in_use.model
     start_ms = window_start(
         built.end_ms, lesson.window_ms, None if champion is None else champion.manifest.train_end_ms
     )
     older, window = split(dataset, start_ms)
     if not len(older):
         raise BadInput(f"no row of {lesson.strategy} ended before the newest window begins: give a longer history")
-    training = weighted(older, lesson.balance)
+    training = weighed(older, lesson.spec, lesson.balance)
     spec = replace(lesson.spec, turnover=turnover_of(plan, start_ms)) if not lesson.spec.turnover else lesson.spec
     school.tell(f"{lesson.strategy}: training on {len(training)} entries", 0, 1)
     fitted = fit(training, spec, school.jobs)
-    version = registry.save(fitted, training, _description(school, lesson, spec, built, plan, short))
+    about = _description(school, lesson, spec, built, plan, short, start_ms)
+    version = registry.save(fitted, training, about)
     challenger = registry.load(lesson.scope, version, dataset.feature_set, judged_from_ms=start_ms)
     check_parity(challenger, fitted, dataset)
-    verdict = verdict_of(window, training, challenger, champion, lesson)
-    state = _install(registry, lesson, version, verdict, dataset)
+    verdict = verdict_of(window, training, challenger, in_use, lesson)
+    state, told = _install(registry, lesson, version, verdict, in_use, dataset)
     school.tell(f"{lesson.strategy}: done", 1, 1)
     return Trained(
         strategy=lesson.strategy,
@@ -148,21 +151,49 @@ def _learn(school: School, lesson: Lesson, built: BuiltDataset, plan: BacktestPl
         rows=len(training),
         window_rows=len(window),
         metrics=fitted.metrics,
-        told=(*notes, *verdict.reasons, *fitted.notes, *built.notes, *_dropped(dataset)),
+        told=(*in_use.notes, *verdict.reasons, *told, *fitted.notes, *built.notes, *_dropped(dataset)),
     )
 
 
-def _champion(registry: Registry, scope: str, dataset: Dataset) -> tuple[LoadedModel | None, tuple[str, ...]]:
-    """The model in use; one that cannot be used (any more) defends nothing, and that is told."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InUse:
+    """What a scope names as in use: `model` None if it names none, or one that cannot be loaded (any more).
+
+    `named` says whether there is anything in that place, `version` is what it names, and `covered` are the symbols of that, both
+    as far as they can be read.
+    """
+
+    model: LoadedModel | None = None
+    named: bool = False
+    version: str | None = None
+    covered: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def _in_use(registry: Registry, scope: str, dataset: Dataset) -> InUse:
+    """The model in use; one that cannot be used (any more) defends nothing but its symbols, and that is told."""
+    version: str | None = None
+    covered: frozenset[str] = frozenset()
     try:
         version = registry.current(scope)
-        return (None, ()) if version is None else (registry.load(scope, version, dataset.feature_set), ())
+        if version is None:
+            return InUse()
+        covered = frozenset(registry.manifest(scope, version).symbols)
+        model = registry.load(scope, version, dataset.feature_set)
     except BadInput as error:
-        return None, (f"the model in use could not be compared with: {error}",)
+        told = f"the model in use could not be compared with: {error}"
+        return InUse(named=True, version=version, covered=covered, notes=(told,))
+    return InUse(model=model, named=True, version=version, covered=covered)
 
 
 def _description(
-    school: School, lesson: Lesson, spec: TrainingSpec, built: BuiltDataset, plan: BacktestPlan, short: tuple[str, ...]
+    school: School,
+    lesson: Lesson,
+    spec: TrainingSpec,
+    built: BuiltDataset,
+    plan: BacktestPlan,
+    short: tuple[str, ...],
+    start_ms: int,
 ) -> Description:
     label: dict[str, Plain] = {
         "barriers": "the signal's own stop, target and expiry; management is left out",
@@ -170,6 +201,8 @@ def _description(
         "slippage": str(plan.fills.slippage),
         "latency_ms": plan.latency_ms,
         "window_ms": lesson.window_ms,
+        WINDOW_START: start_ms,
+        WINDOW_END: built.end_ms,
     }
     fees = next(iter(plan.instruments.values()), None)
     if fees is not None:
@@ -212,34 +245,45 @@ def check_parity(model: LoadedModel, fitted: Fitted, dataset: Dataset) -> None:
         raise BadInput(f"model {model.name} answers otherwise after it was read back from its file; it is not used")
 
 
-def verdict_of(
-    window: Dataset, training: Dataset, challenger: LoadedModel, champion: LoadedModel | None, lesson: Lesson
-) -> Verdict:
+def verdict_of(window: Dataset, training: Dataset, challenger: LoadedModel, in_use: InUse, lesson: Lesson) -> Verdict:
     """Whether the challenger may take over, judged on the rows of the window whose symbols both of them cover.
 
-    One that no longer covers a symbol would end the trading there, however well it does elsewhere.
+    One that no longer covers a symbol would end the trading there, however well it does elsewhere.  In symbols that it alone
+    covers there is nothing to hold it against but the floor of a symbol.
     """
-    lost = () if champion is None else sorted(champion.covered - challenger.covered)
-    lost = [symbol for symbol in lost if lesson.traded is None or symbol in lesson.traded]
+    lost = sorted(
+        each for each in in_use.covered - challenger.covered if lesson.traded is None or each in lesson.traded
+    )
     if lost:
         told = ", ".join(lost[:LOST_TOLD]) + (f" and {len(lost) - LOST_TOLD} more" if len(lost) > LOST_TOLD else "")
         return Verdict(
             False, (f"it does not cover {told}, which the model in use does: `--promote` uses it all the same",)
         )
+    champion = in_use.model
     shared = challenger.covered if champion is None else challenger.covered & champion.covered
     if champion is not None and not shared:
         champion, shared = None, challenger.covered  # they have nothing in common that could be compared
-    rows = window.rows(np.isin(window.symbol_names, sorted(shared)))
+    rows, others = _of_symbols(window, shared), _of_symbols(window, challenger.covered - shared)
     if not len(rows):
         return Verdict(
             False, ("the newest window has no entries in a symbol that it covers, so nothing shows what it is worth",)
         )
-    incumbent = (
-        unfiltered(rows, float(np.average(training.win, weights=training.weight)))
-        if champion is None
-        else _showing(rows, champion, lesson)
+    match = Match(
+        challenger=_showing(rows, challenger, lesson),
+        incumbent=(
+            unfiltered(rows, float(np.average(training.win, weights=training.weight)))
+            if champion is None
+            else _showing(rows, champion, lesson)
+        ),
+        first=champion is None,
+        replaces=in_use.named,
+        alone=_showing(others, challenger, lesson) if len(others) else None,
     )
-    return judge(rows, _showing(rows, challenger, lesson), incumbent, lesson.floor, first=champion is None)
+    return judge(rows, match, lesson.floor)
+
+
+def _of_symbols(window: Dataset, symbols: frozenset[str]) -> Dataset:
+    return window.rows(np.isin(window.symbol_names, sorted(symbols)))
 
 
 def _showing(rows: Dataset, model: LoadedModel, lesson: Lesson) -> Showing:
@@ -251,14 +295,25 @@ def _probabilities(model: LoadedModel, rows: Dataset) -> Floats:
     return model.probabilities(rows.features, rows.side, rows.symbol_names.tolist())
 
 
-def _install(registry: Registry, lesson: Lesson, version: str, verdict: Verdict, dataset: Dataset) -> str:
+def _install(
+    registry: Registry, lesson: Lesson, version: str, verdict: Verdict, in_use: InUse, dataset: Dataset
+) -> tuple[str, tuple[str, ...]]:
+    """What the version is from now on, and what there is to say of that."""
     if lesson.promote is False:
-        return SAVED
-    if verdict.promote or lesson.promote:
+        return SAVED, ()
+    told: tuple[str, ...] = ()
+    if lesson.promote:
         registry.promote(lesson.scope, version, dataset.feature_set)
-        return CURRENT
+        return CURRENT, told
+    if verdict.promote:
+        try:
+            registry.relieve(lesson.scope, version, in_use.version, dataset.feature_set)
+        except Rejected as error:  # somebody chose another one while this was trained
+            told = (str(error),)
+        else:
+            return CURRENT, told
     registry.challenge(lesson.scope, version, dataset.feature_set)
-    return CHALLENGER
+    return CHALLENGER, told
 
 
 def _dropped(dataset: Dataset) -> tuple[str, ...]:

@@ -120,27 +120,25 @@ def by_count(stage: Stage, arm: Confident, wanted: npt.NDArray[np.intp]) -> Conf
     return Confident(confidence=arm.confidence, threshold=np.array(thresholds))
 
 
+def tied_share(stage: Stage, arm: Confident) -> float:
+    """Of the rows wanted by the thresholds, the share that stands in a tie at the lowest confidence wanted in its fold.
+
+    A threshold takes such rows all or none; a row that is alone there is in no tie.  0 where none is wanted.
+    """
+    wanted = arm.confidence >= arm.threshold[stage.fold]
+    if not wanted.any():
+        return 0.0
+    tied = 0
+    for place in range(stage.folds):
+        said = arm.confidence[wanted & (stage.fold == place)]
+        lowest = int(np.count_nonzero(said == said.min(initial=np.inf)))
+        tied += lowest if lowest > 1 else 0
+    return tied / int(np.count_nonzero(wanted))
+
+
 def account(stage: Stage, rows: Rows, cost_multiple: float) -> Outcome:
     """What these trades made."""
     return book(stage.dataset, rows, stage.days, stage.fraction, cost_multiple)
-
-
-def beats_random(stage: Stage, all_taken: Rows, mine: Outcome, draws: int, seed: int) -> float | None:
-    """The share of random filters with as many trades in each fold that made less; None where there is nothing to draw.
-
-    They draw among all entries, as an arm does: to pass one over frees the symbol for a later one.  `all_taken` are what the
-    strategy itself trades.  Averages a trade are compared: how many a filter takes is by chance as many.
-    """
-    if not len(mine) or len(mine) >= len(all_taken):
-        return None
-    random = np.random.default_rng(seed)
-    drawn = Confident(confidence=random.uniform(size=len(stage.rows)), threshold=np.full(stage.folds, ALL))
-    threshold = by_count(stage, drawn, counts(stage, mine.rows)).threshold[stage.fold]
-    gain, least, below = stage.dataset.gain, float(mine.gain.mean()), 0
-    for _ in range(draws):
-        rows = take(stage.dataset, stage.rows, random.uniform(size=len(stage.rows)), threshold)
-        below += bool(len(rows)) and float(gain[rows].mean()) < least
-    return below / draws
 
 
 def added(outcome: Outcome, keys: npt.NDArray[np.generic]) -> Mapping[str, float]:

@@ -1,7 +1,8 @@
 """The arms of a comparison: every way to organise models over symbols, beside no model at all and chance.
 
-Rules of this file: an arm differs from another only in what its sentence says; estimators have one set of parameters each, and
-nothing is searched for, so that no arm gets more tries than another; the order is that of simplicity, in which ties are decided.
+Rules of this file: an arm differs from another only in what its sentence says; estimators have one set of parameters each, the
+config's for the one that it names, and nothing is searched for, so that no arm gets more tries than another; the order is that of
+simplicity, in which ties are decided.
 """
 
 from collections.abc import Iterable, Mapping
@@ -182,24 +183,49 @@ ARMS: tuple[Arm, ...] = (
         cost=24.0,
     ),
 )
-_BY_NAME: Mapping[str, Arm] = {arm.name: arm for arm in ARMS}
 UNFILTERED, RANDOM, SINGLE = "no_filter", "random", "single_lr"
+LIGHTGBM = "lightgbm"
+_BOOSTED_END, _OWN_END = "_gb", "_own"
 
 
-def arms_named(names: Iterable[str] | None) -> tuple[Arm, ...]:
-    """These arms in the order of simplicity, and always the two without a model; None: all.
+def arms_of(estimator: str = LINEAR) -> tuple[Arm, ...]:
+    """All arms there are beside a config with this estimator, in the order of simplicity.
+
+    One that is neither of the two shipped first has its own arms, one a way of organising models: named `..._lightgbm`, or
+    `..._own` for a class path.
+    """
+    if estimator in (LINEAR, BOOSTING):
+        return ARMS
+    end, native = (f"_{LIGHTGBM}", True) if estimator == LIGHTGBM else (_OWN_END, False)
+    return ARMS + tuple(
+        replace(
+            arm,
+            name=arm.name.removesuffix(_BOOSTED_END) + end,
+            sentence=arm.sentence.removesuffix(_BOOSTED) + f"; {estimator}",
+            estimator=estimator,
+        )
+        for arm in ARMS
+        if arm.estimator == BOOSTING and (native or arm.encoding is not _ENCODING.INDEX)
+    )
+
+
+def arms_named(names: Iterable[str] | None, estimator: str = LINEAR) -> tuple[Arm, ...]:
+    """These arms in the order of simplicity, and always the two without a model; None: all of `arms_of` the estimator.
 
     Raises:
         BadInput: there is no arm of that name, or none of them is a model.
 
     """
+    there = arms_of(estimator)
     if names is None:
-        return ARMS
+        return there
     wanted = set(names)
-    unknown = sorted(wanted - set(_BY_NAME))
+    unknown = sorted(wanted - {arm.name for arm in there})
     if unknown:
-        raise BadInput(f"--arms: there is no arm {', '.join(unknown)}; choose among {', '.join(_BY_NAME)}")
-    chosen = tuple(arm for arm in ARMS if arm.special is not None or arm.name in wanted)
+        raise BadInput(
+            f"--arms: there is no arm {', '.join(unknown)}; choose among {', '.join(arm.name for arm in there)}"
+        )
+    chosen = tuple(arm for arm in there if arm.special is not None or arm.name in wanted)
     if not any(arm.trained for arm in chosen):
         raise BadInput(
             "--arms: name at least one arm with a model, such as one_hot_lr; the two without are always there"
@@ -207,6 +233,11 @@ def arms_named(names: Iterable[str] | None) -> tuple[Arm, ...]:
     return chosen
 
 
+_SIMPLICITY: Mapping[str, int] = {
+    arm.name: place for place, arm in enumerate(dict.fromkeys((*ARMS, *arms_of(LIGHTGBM), *arms_of(f"{_OWN_END}:any"))))
+}
+
+
 def simplicity(name: str) -> int:
     """Its place in the order of simplicity, 0 the simplest.  Raises KeyError: no such arm."""
-    return ARMS.index(_BY_NAME[name])
+    return _SIMPLICITY[name]

@@ -39,9 +39,10 @@ def compute(
         Fatal: a result could not be written; what was written before stands, and counts when it is run again.
 
     """
-    digests = (data_digest(study.dataset), code_digest(study.fit))
+    data = data_digest(study.dataset)
+    code = {name: code_digest(study.fit, (name,)) for name in {arm.estimator for arm in study.trained_arms}}
     pieces = pieces_of(study, plan)
-    keys = {piece: key_of(key_parts(study, plan, piece, digests)) for piece in pieces}
+    keys = {piece: key_of(key_parts(study, plan, piece, (data, code[piece.arm.estimator]))) for piece in pieces}
     scores: dict[tuple[Kind, int, str], FoldScores] = {}
     missing = []
     for piece in pieces:

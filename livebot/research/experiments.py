@@ -46,10 +46,10 @@ class Experiment:
         return self.folder.name
 
 
-def check_name(name: str) -> None:
-    """Refuse what cannot be a folder's name.  Raises BadInput."""
+def check_name(name: str, option: str = "--name") -> None:
+    """Refuse what cannot be a folder's name.  Raises BadInput: naming the option that it was given with."""
     if not _NAME.fullmatch(name):
-        raise BadInput(f"--name {name!r}: write at most 64 of a-z, A-Z, 0-9, _, . and -, the first a letter or digit")
+        raise BadInput(f"{option} {name!r}: write at most 64 of a-z, A-Z, 0-9, _, . and -, the first a letter or digit")
 
 
 def register(folder: Path, registration: Tree, now_ms: int, calls: FileCalls) -> Experiment:

@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from enum import Enum
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,6 +25,21 @@ _SEAL = "seal"  # the key inside, so that a file under another's name is not tak
 def key_of(parts: Mapping[str, object]) -> str:
     """The sha256 of these parts, in hexadecimal; they are what JSON can hold, floats by their shortest text."""
     return sha256(json.dumps(parts, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def plain(value: object) -> object:
+    """As JSON knows it; what it does not know by its text."""
+    match value:
+        case Mapping():
+            return {str(name): plain(each) for name, each in sorted(value.items(), key=lambda item: str(item[0]))}
+        case list() | tuple():
+            return [plain(each) for each in value]
+        case Enum():
+            return plain(value.value)
+        case bool() | int() | float() | str() | None:
+            return value
+        case _:
+            return repr(value)
 
 
 class FoldCache:

@@ -4,17 +4,13 @@ Rules of this file: nothing of a test row but its features, side and symbol is s
 that cannot be trained on a fold says why and takes nothing there; the same inputs give the same bytes in any process.
 """
 
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from inspect import getsource
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
-import sklearn
 from threadpoolctl import threadpool_limits
 
 from livebot.core.series import Floats
@@ -23,6 +19,7 @@ from livebot.learning.dataset import Dataset, Mask
 from livebot.learning.predictor import Fitted
 from livebot.learning.spec import TrainingSpec
 from livebot.research.fold_cache import Arrays
+from livebot.research.versions import libraries_of, source_digest
 
 Fit = Callable[[Dataset, TrainingSpec], Fitted]  # raises BadInput: these rows cannot be trained on
 
@@ -142,30 +139,7 @@ def data_digest(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def code_digest(fit: Fit) -> str:
+def code_digest(fit: Fit, estimators: Sequence[str] = ()) -> str:
     """Of the source of what trains and asks, and of the versions of the libraries that do, in hexadecimal."""
-    digest = blake2b(digest_size=20)
-    digest.update(f"numpy {np.__version__} scikit-learn {sklearn.__version__}\n".encode())
-    for name, module in sorted(_modules_of(run_fold, fit).items()):
-        digest.update(name.encode())
-        digest.update(getsource(module).encode())
-    return digest.hexdigest()
-
-
-def _modules_of(*functions: Callable[..., object]) -> dict[str, ModuleType]:
-    """The modules of ours that these functions' modules use, by name, however far down."""
-    found: dict[str, ModuleType] = {}
-    waiting = [function.__module__ for function in functions]
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found[name] = sys.modules[name]
-        used = (each.__name__ if isinstance(each, ModuleType) else _home(each) for each in vars(found[name]).values())
-        waiting += [each for each in used if each.startswith(_OURS)]
-    return found
-
-
-def _home(value: object) -> str:
-    name = getattr(value, "__module__", "")
-    return name if isinstance(name, str) else ""
+    text = f"{source_digest((run_fold, fit), _OURS)} {libraries_of(estimators)}"
+    return blake2b(text.encode(), digest_size=20).hexdigest()

@@ -17,8 +17,11 @@ from livebot.core.market import DAY_MS
 from livebot.core.series import Floats, Times
 from livebot.errors import BadInput
 from livebot.learning.dataset import Dataset, Signs
+from livebot.learning.taking import take
 from livebot.reporting.run_record import EquityCurve
 from livebot.research.folds import Rows, Span
+
+__all__ = ["ALL", "Outcome", "book", "daily_sums", "days_of", "equal_fraction", "matching_threshold", "outcome", "take"]
 
 ALL = 0.0  # a threshold that every confidence reaches
 
@@ -52,41 +55,6 @@ class Outcome:
         """The account at each midnight from the first day's beginning to the last one's end; begins at 1."""
         times = np.append(self.days, self.days[-1] + DAY_MS)
         return EquityCurve(ts_ms=times, equity=np.concatenate(([1.0], np.cumprod(1 + self.returns))))
-
-
-def take(dataset: Dataset, rows: Rows, confidences: Floats, threshold: float | Floats) -> Rows:
-    """The rows that are traded, rising: confident enough, while their symbol had no open trade.
-
-    `rows` rise; `confidences` (len(rows),); `threshold` is one for all or one a row (each fold has its own).  A trade is open
-    from its close_ms to its end_ms, both included.
-
-    Raises:
-        BadInput: shapes differ, rows do not rise, or a confidence is no number.
-
-    """
-    if confidences.shape != rows.shape or np.shape(threshold) not in {(), rows.shape}:
-        raise BadInput(
-            f"{len(rows)} rows were given with confidences of shape {confidences.shape} and thresholds of {np.shape(threshold)}"
-        )
-    if len(rows) and (np.diff(rows) <= 0).any():
-        raise BadInput("the rows to trade do not rise: an account lives them in the order of time")
-    if not np.isfinite(confidences).all():
-        raise BadInput(f"row {int(rows[np.argmin(np.isfinite(confidences))])} has no number as its confidence")
-    wanted = rows[confidences >= threshold]
-    free_ms = [-1] * len(dataset.symbols)  # each symbol's trade was open up to and including this
-    taken = []
-    lives = zip(
-        wanted.tolist(),
-        dataset.symbol[wanted].tolist(),
-        dataset.close_ms[wanted].tolist(),
-        dataset.end_ms[wanted].tolist(),
-        strict=True,
-    )
-    for row, symbol, close_ms, end_ms in lives:
-        if close_ms > free_ms[symbol]:
-            free_ms[symbol] = end_ms
-            taken.append(row)
-    return np.array(taken, dtype=np.intp)
 
 
 def days_of(dataset: Dataset, rows: Rows, span: Span) -> Times:
@@ -129,13 +97,14 @@ def book(dataset: Dataset, taken: Rows, days: Times, fraction: float, cost_multi
         gain=gain,
         fraction=fraction,
         days=days,
-        returns=_daily(ended, gain, days, fraction),
+        returns=daily_sums(ended, fraction * gain, days),
     )
 
 
-def _daily(ended: Times, gain: Floats, days: Times, fraction: float) -> Floats:
+def daily_sums(ended: Times, amounts: Floats, days: Times) -> Floats:
+    """What fell on each day, (days,), of amounts that came at these times."""
     places = (ended - days[0]) // DAY_MS if len(days) else ended
-    return np.bincount(places, weights=fraction * gain, minlength=len(days)).astype(np.float64)
+    return np.bincount(places, weights=amounts, minlength=len(days)).astype(np.float64)
 
 
 def outcome(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from livebot.reporting.document import Block, Document, Pairs, Sentences, Table
 from livebot.reporting.shown import day, minute, percent, ratio, signed_percent, signed_ratio
+from livebot.research.arms import RANDOM
 from livebot.research.decision import difference
 from livebot.research.experiments import Tree
 from livebot.research.results import ArmResult, Evenness, Figures, Forecast, Part, Results, Side
@@ -33,6 +34,7 @@ def document(title: str, results: Results, registration: Tree, registered_ms: in
 def blocks(results: Results, registration: Tree, registered_ms: int) -> Iterator[Block]:
     """All of it, in the order in which it is read."""
     yield decision(results)
+    yield rule(registration)
     yield registered(registration, registered_ms)
     yield from tables(results, registration)
 
@@ -40,6 +42,11 @@ def blocks(results: Results, registration: Tree, registered_ms: int) -> Iterator
 def decision(results: Results) -> Sentences:
     """What was found."""
     return Sentences("Decision", (results.decision.sentence, *results.decision.more))
+
+
+def rule(registration: Tree) -> Sentences:
+    """By what it was decided, as it was registered."""
+    return Sentences("The rule, as registered before the first fold", tuple(registration["rule"]))
 
 
 def registered(registration: Tree, registered_ms: int) -> Pairs:
@@ -57,28 +64,33 @@ def registered(registration: Tree, registered_ms: int) -> Pairs:
             "mean daily net return less that of the baseline, times 365; own threshold, 1x costs",
         ),
         ("Baseline", f"{judging['baseline']}; second: {judging['second_baseline']}"),
-        (
-            "An arm is better by",
-            (
-                f"{signed_percent(judging['margin'])} a year, interval above 0, better than "
-                f"{percent(judging['beats_random'], 0)} of random filters with as many trades; ties go to the simpler arm"
-            ),
-        ),
-        (
-            "Interval",
-            f"{percent(judging['confidence'], 0)}, paired stationary block bootstrap of {judging['resamples']:,} draws",
-        ),
         ("Folds", f"walk-forward: {folds}"),
         ("Paths", "none" if paths is None else f"{paths['tested']} of {paths['groups']} groups of time tested at once"),
         ("Search", "none: each estimator has one set of parameters, every arm the same threshold rule"),
-        ("Strategy", f"{registration['strategy']}, {registration['features']}"),
+        ("Strategy", f"{registration['strategy']}, {_params(registration['strategy_params'])}"),
+        ("Features", str(registration["features"])),
+        ("Estimators", "; ".join(_estimators(registration["arms"]))),
         ("Symbols", ", ".join(registration["symbols"])),
         ("Unseen symbols", ", ".join(registration["unseen"]) or "none"),
         ("Period", f"{day(registration['from_ms'])} to {day(registration['to_ms'])}"),
         ("Seed", str(registration["seed"])),
-        ("Data and code", f"{registration['data'][:12]} and {registration['code'][:12]}"),
+        ("Data", f"{registration['data'][:12]}, of candles {registration['candles'][:12]}"),
+        (
+            "Code",
+            f"{registration['code'][:12]} trains, {registration['judge'][:12]} judges; {_params(registration['libraries'])}",
+        ),
     )
     return Pairs("Registered before the first fold", items)
+
+
+def _params(values: Tree) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "nothing set"
+
+
+def _estimators(arms: Tree) -> list[str]:
+    """Each once, with the parameters that the config gives it."""
+    found = {arm["estimator"]: arm["params"] for arm in arms.values() if "estimator" in arm}
+    return [f"{name} ({_params(params)})" if params else name for name, params in found.items()]
 
 
 def tables(results: Results, registration: Tree) -> Iterator[Block]:
@@ -87,10 +99,12 @@ def tables(results: Results, registration: Tree) -> Iterator[Block]:
     second = str(registration["judging"]["second_baseline"])
     arms = results.arms
     yield money("Arms by their own thresholds, 1x costs", {arm.name: arm.threshold.figures for arm in arms})
+    yield by_rule("The rule, arm by arm", results, baseline)
     yield against(f"Against {baseline} and {second}, a year", arms, baseline, second)
     doubled = {arm.name: (arm.threshold.doubled, _cells(arm.threshold, baseline, doubled=True)) for arm in arms}
     yield _with_difference("The same trades at 2x costs", doubled, baseline)
-    yield money("At a matched trade count, 1x costs", {arm.name: arm.matched.figures for arm in arms})
+    matched = {arm.name: (arm.matched.figures, _cells(arm.matched, RANDOM)) for arm in arms}
+    yield _with_difference("At a matched trade count, 1x costs, against random filters with as many", matched, RANDOM)
     yield forecasts("Forecasts of all entries tested", {arm.name: arm.forecast for arm in arms})
     yield stability(arms)
     yield from _other_stage("Symbols that no model has seen", {arm.name: arm.unseen for arm in arms}, baseline)
@@ -101,7 +115,9 @@ def tables(results: Results, registration: Tree) -> Iterator[Block]:
         yield parts(f"{title}: what it added to the equity", {arm.name: arm.cuts.get(what, {}) for arm in arms})
     yield over_time(arms)
     yield from _importance(results)
-    yield Sentences("Not significant: the interval holds 0", results.not_significant or ("Nothing.",))
+    yield Sentences(
+        "Not significant: the interval of all arms at once holds 0", results.not_significant or ("Nothing.",)
+    )
     yield Pairs("Arms", tuple((arm.name, arm.sentence) for arm in arms))
     yield Pairs("Luck", _luck(results))
     yield Sentences("Notes", (*results.notes, *_refused(arms)) or ("None.",))
@@ -127,21 +143,40 @@ def _money(figures: Figures) -> tuple[str, ...]:
     )
 
 
+def by_rule(title: str, results: Results, baseline: str) -> Table:
+    """Each arm that may win against each condition; the intervals are those of all arms at once."""
+    columns = (f"vs {baseline}", "interval", "p of chance", "Overfitting", "Deflated")
+    rows = tuple(
+        (
+            arm.name,
+            *_cells(arm.threshold, baseline),
+            "n/a" if arm.chance is None else f"{arm.chance:.4f}",
+            percent(results.overfitting, 0),
+            percent(arm.deflated, 1),
+            ", ".join(results.decision.lacking[arm.name]) or "nothing: confirmed",
+        )
+        for arm in results.arms
+        if arm.name in results.decision.lacking
+    )
+    return Table(title, ("Arm", *columns, "Does not meet"), frozenset(columns), rows)
+
+
 def against(title: str, arms: Sequence[ArmResult], *baselines: str) -> Table:
-    """Differences with their intervals, and the share of random filters with as many trades that are worse."""
-    columns = ["Beats random", *(column for name in baselines for column in (f"vs {name}", "interval"))]
+    """Differences with the intervals of each arm alone, and the share of random filters with as many entries that are worse."""
+    columns = ["Beats random", *(column for name in baselines for column in (f"vs {name}", "interval of it alone"))]
     rows = []
     for arm in arms:
-        cells = [cell for name in baselines for cell in _cells(arm.threshold, name)]
+        cells = [cell for name in baselines for cell in _cells(arm.threshold, name, alone=True)]
         rows.append((arm.name, percent(arm.beats_random, 1), *cells))
     return Table(title, ("Arm", *columns), frozenset(columns), tuple(rows))
 
 
-def _cells(side: Side, name: str, *, doubled: bool = False) -> tuple[str, str]:
+def _cells(side: Side, name: str, *, doubled: bool = False, alone: bool = False) -> tuple[str, str]:
     found = difference(side, name, doubled=doubled)
     if found is None:
         return "n/a", "n/a"
-    return signed_percent(found.yearly, 1), f"[{signed_percent(found.low, 1)}, {signed_percent(found.high, 1)}]"
+    low, high = (found.low, found.high) if alone else (found.joint_low, found.joint_high)
+    return signed_percent(found.yearly, 1), f"[{signed_percent(low, 1)}, {signed_percent(high, 1)}]"
 
 
 def forecasts(title: str, found: Mapping[str, Forecast | None]) -> Table:
@@ -232,7 +267,7 @@ def over_time(arms: Sequence[ArmResult]) -> Table:
 
 
 def shown_arm(results: Results) -> ArmResult | None:
-    """The model whose features and reliability are shown: the winner, else the nearest to the margin."""
+    """The model whose features and reliability are shown: the winner, else the one that made most."""
     models = [arm for arm in results.arms if arm.forecast is not None]
     if results.decision.winner is not None:
         return results.arm(results.decision.winner)
@@ -258,7 +293,7 @@ def _luck(results: Results) -> tuple[tuple[str, str], ...]:
     return (
         (
             "Trials on this data and strategy",
-            f"{results.trials:,}, of this and earlier experiments and sweeps, by the ledger",
+            f"{results.trials:,}, each once, of this and earlier experiments and sweeps, by the ledger",
         ),
         (
             "Probability of overfitting",

@@ -11,7 +11,7 @@ from livebot.reporting.script_page import FOOTER, script_page
 from livebot.reporting.shown import clean, day
 from livebot.research.decision import difference
 from livebot.research.experiments import Tree
-from livebot.research.report import decision, registered, shown_arm, tables, top_features
+from livebot.research.report import decision, registered, rule, shown_arm, tables, top_features
 from livebot.research.results import ArmResult, Results
 
 _LINES = 6  # arms drawn over time
@@ -28,8 +28,11 @@ def page(title: str, results: Results, registration: Tree, registered_ms: int) -
             f"<header><h1>{_html(title)}</h1><p>{_html(period)}</p></header>",
             _block(decision(results)),
             _chart(
-                "forest", "Gain over the baseline, a year, with its interval", "Each arm's difference with its interval"
+                "forest",
+                "Gain over the baseline, a year, with the interval of all arms at once",
+                "Each arm's difference with its interval",
             ),
+            _block(rule(registration)),
             html_of(registered(registration, registered_ms)),
             _chart("folds", "What the arms added, fold by fold (sum so far)", "Sums of gains over time, a line an arm"),
             _chart(
@@ -51,7 +54,7 @@ def data_of(results: Results, baseline: str) -> dict[str, object]:
     features = [] if arm is None else top_features(arm)
     return {
         "forest": [
-            {"name": _html(each.name), "yearly": found.yearly, "low": found.low, "high": found.high}
+            {"name": _html(each.name), "yearly": found.yearly, "low": found.joint_low, "high": found.joint_high}
             for each in results.arms
             if (found := difference(each.threshold, baseline)) is not None
         ],

@@ -45,12 +45,17 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Mean daily net return less that of `against`, a year; with its interval.  `sharpe` is the difference of the Sharpe ratios."""
+    """Mean daily net return less that of `against`, a year; `sharpe` is the difference of the Sharpe ratios.
+
+    `low` to `high` is the interval of this arm alone, `joint_low` to `joint_high` the one that holds for all arms at once.
+    """
 
     against: str
     yearly: float
     low: float
     high: float
+    joint_low: float
+    joint_high: float
     sharpe: float | None
 
 
@@ -99,10 +104,12 @@ class Part:
 class ArmResult:
     """Everything of one arm.
 
-    `threshold` takes what its own threshold takes, `matched` the share that all arms take; `cuts` by what is cut and part;
-    `unseen` of symbols that no model was trained on, `turnover` while symbols come and go; `paths` the Sharpe ratio
-    along each combinatorial path; `beats_random` the share of random filters with as many trades that it does better than;
-    `deflated` the deflated Sharpe ratio; `importance` of each feature, by the rise of the log loss; `refused` folds and why.
+    `threshold` takes what its own threshold takes, `matched` the share that all arms take, held against the average of random
+    filters that take as much; `cuts` by what is cut and part; `unseen` of symbols that no model was trained on, `turnover` while
+    symbols come and go; `paths` the Sharpe ratio along each combinatorial path; `beats_random` the share of random filters with
+    as many entries that it does better than; `chance` the probability that the best of all arms would be as good against them
+    without any skill; `deflated` the deflated Sharpe ratio; `importance` of each feature, by the rise of the log loss; `refused`
+    folds and why.
     """
 
     name: str
@@ -119,6 +126,7 @@ class ArmResult:
     turnover: Side | None
     paths: tuple[float | None, ...]
     beats_random: float | None
+    chance: float | None
     deflated: float | None
     folds: tuple[FoldLine, ...]
     importance: Mapping[str, float]
@@ -127,14 +135,16 @@ class ArmResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """`verdict` a few words, `sentence` the decision for readers; `winner` the arm, None if none is better than the baseline.
+    """`verdict` a few words, `sentence` the decision for readers; `winner` the arm, None if none is confirmed.
 
-    `more` are the other answers: against the second baseline, at matched counts, at double costs, on unseen symbols.
+    `lacking` says of each arm that may win which conditions of the rule it does not meet; `more` are the other answers:
+    against the second baseline, at matched counts, at double costs, on unseen symbols.
     """
 
     verdict: str
     sentence: str
     winner: str | None
+    lacking: Mapping[str, tuple[str, ...]]
     more: tuple[str, ...]
 
 

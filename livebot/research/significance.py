@@ -1,10 +1,10 @@
-"""Whether a difference between two arms is more than luck: paired by day, resampled in blocks, deflated by the trials made.
+"""Whether differences between arms are more than luck: paired by day, resampled in blocks, deflated by the trials made.
 
 Rules of this file: days are resampled whole, with all symbols of a day together, because symbols move together; the same
 seed gives the same interval; nothing is tested that was not said before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,20 +14,22 @@ from livebot.backtest.sweep.figures import daily_moments
 from livebot.backtest.trials_luck import deflated_sharpe
 from livebot.core.series import Floats
 from livebot.errors import BadInput
+from livebot.learning.dataset import Mask
 from livebot.reporting.equity_figures import DAYS_A_YEAR, sharpe
 from livebot.reporting.figure import Figure, NotAvailable
-from livebot.research.outcomes import Outcome
-
-Statistic = Callable[[Floats], Floats]  # (draws, days, columns) -> (draws,)
 
 MINIMUM_DAYS = 60  # fewer hold too few blocks for an interval to mean anything
+_LEAST_SPREAD = (
+    0.5  # of a draw, against that of all: a column of few days that differ from 0 would widen everybody's interval
+)
+_CELLS = 4_000_000  # days times columns that are drawn at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootstrapTerms:
     """`block_days` is the average length of a block: longer than what days have in common with those before them.
 
-    None: as long as the data ask for (see `bootstrap_interval`).
+    None: as long as the data ask for (see `joint_intervals`).
     """
 
     draws: int = 2000
@@ -39,25 +41,6 @@ class BootstrapTerms:
         """Raise BadInput for terms that make no interval."""
         if self.draws < 1 or not 0 < self.level < 1 or (self.block_days is not None and self.block_days < 1):
             raise BadInput("a bootstrap takes at least one draw, a level between 0 and 1 and blocks of at least a day")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """`estimate` of the sample, and where `level` of the resampled ones lie; `below_zero` is the share of them at or below 0."""
-
-    estimate: float
-    low: float
-    high: float
-    level: float
-    below_zero: float
-    days: int
-    block_days: float
-    draws: int
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether both ends are on the same side of 0."""
-        return self.low > 0 or self.high < 0
 
 
 def stationary_indices(days: int, terms: BootstrapTerms, block_days: float) -> npt.NDArray[np.intp]:
@@ -101,58 +84,65 @@ def usual_block(values: Floats) -> float:
     return float(np.clip(length, 1.0, days / 5))
 
 
-def bootstrap_interval(columns: Floats, statistic: Statistic, terms: BootstrapTerms) -> Interval | NotAvailable:
-    """The percentile interval of a statistic of days: `columns` (days, columns), all columns of a day drawn together.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JointIntervals:
+    """Of several columns' means, each (columns,): `low` and `high` of a column alone, `joint_low` and `joint_high` of all at once.
 
-    `statistic` takes (draws, days, columns) and gives (draws,).  Not available for fewer than MINIMUM_DAYS days.  Without
-    a block length given it is the longest that a column asks for, and at least the cube root of the days: estimated lengths
-    are short on short series, and intervals then too narrow.  Of 400 days of noise an interval of 95 % holds the mean in 92 to
-    93 %, in 90 % if each day keeps half of the one before (measured): read a bound near 0 with that in mind.
+    All joint intervals together hold all true means with probability `level`; each of the others holds its own.
+    """
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+    joint_low: Floats
+    joint_high: Floats
+
+
+def joint_intervals(columns: Floats, family: Mask, terms: BootstrapTerms) -> JointIntervals | NotAvailable:
+    """Intervals of the means of `columns` (days, columns), the same days drawn for all; for fewer than MINIMUM_DAYS none.
+
+    The joint ones are as many spreads wide as the largest error among `family` (columns,) in all but 1 - level of the draws: a
+    single step.  H. White, "A Reality Check for Data Snooping", Econometrica 68 (2000); J. Romano, M. Wolf, "Stepwise Multiple
+    Testing as Formalized Data Snooping", Econometrica 73 (2005), whose first step this is.  An error counts in units of the
+    spread that its own draw shows (F. Götze, H. Künsch, Annals of Statistics 24, 1996): in units of one spread for all
+    draws 10 intervals of 95 % held all 10 truths in 87 to 92 of 100 studies of 250 days of noise, so in 95 (measured).
+
+    Without a block length given it is the longest that a column asks for, and at least the cube root of the days: estimated
+    lengths are short on short series.  The interval of one column alone is that of plain percentiles and somewhat narrow: of
+    400 days of noise it holds the mean in 92 to 93 %, in 90 % if each day keeps half of the one before (measured).
     """
     days = len(columns)
     if days < MINIMUM_DAYS:
         return NotAvailable(f"fewer than {MINIMUM_DAYS} days")
     block = terms.block_days or max(days ** (1 / 3), *(usual_block(column) for column in columns.T))
-    drawn = statistic(columns[stationary_indices(days, terms, block)])
-    low, high = np.quantile(drawn, ((1 - terms.level) / 2, (1 + terms.level) / 2))
-    return Interval(
-        estimate=float(statistic(columns[None])[0]),
-        low=float(low),
-        high=float(high),
-        level=terms.level,
-        below_zero=float(np.mean(drawn <= 0)),
-        days=days,
-        block_days=float(block),
-        draws=terms.draws,
-    )
+    means, own = _means_and_spreads(columns, stationary_indices(days, terms, block))
+    estimate, spread = columns.mean(axis=0), means.std(axis=0)
+    low, high = np.quantile(means, ((1 - terms.level) / 2, (1 + terms.level) / 2), axis=0)
+    moving = family & (spread > np.finfo(np.float64).eps * np.abs(columns).max(axis=0))
+    units = np.where(moving, np.maximum(own, _LEAST_SPREAD * spread), np.inf)
+    errors = (np.abs(means - estimate) / units).max(axis=1, initial=0.0)
+    wide = float(np.quantile(errors, terms.level, method="higher")) * spread
+    return JointIntervals(estimate=estimate, low=low, high=high, joint_low=estimate - wide, joint_high=estimate + wide)
 
 
-def paired(first: Outcome, second: Outcome) -> Floats:
-    """The daily returns of two arms side by side, (days, 2).
-
-    Raises:
-        BadInput: they are not of the same days, so that no day could be paired.
-
-    """
-    if not np.array_equal(first.days, second.days):
-        raise BadInput(
-            "two arms are compared day by day, and theirs are not the same days; give both the same rows and span"
-        )
-    return np.column_stack((first.returns, second.returns))
-
-
-def mean_difference(first: Outcome, second: Outcome, terms: BootstrapTerms) -> Interval | NotAvailable:
-    """How much more `first` made than `second` a year: 365 times the average daily difference, as a fraction of equity.
-
-    Raises BadInput as `paired` does.
-    """
-    both = paired(first, second)
-    return bootstrap_interval(both[:, :1] - both[:, 1:], _yearly_mean, terms)
-
-
-def _yearly_mean(drawn: Floats) -> Floats:
-    means: Floats = DAYS_A_YEAR * drawn[:, :, 0].mean(axis=1)
-    return means
+def _means_and_spreads(columns: Floats, drawn: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """The mean of each column in each draw, (draws, columns), and the spread of that mean by the sums of the draw's own blocks."""
+    days, width = columns.shape
+    part = max(1, _CELLS // (days * width))
+    means, spreads = [], []
+    for first in range(0, len(drawn), part):
+        places = drawn[first : first + part]
+        begins = np.ones(places.shape, dtype=np.bool_)
+        begins[:, 1:] = (np.diff(places, axis=1) - 1) % days != 0
+        values = columns[places]
+        mean = values.mean(axis=1)
+        values -= mean[:, None]
+        sums = np.add.reduceat(values.reshape(-1, width), np.flatnonzero(begins), axis=0)
+        blocks = begins.sum(axis=1)
+        squares = np.add.reduceat(sums**2, np.cumsum(blocks) - blocks, axis=0)
+        means.append(mean)
+        spreads.append(np.sqrt(squares) / days)
+    return np.concatenate(means), np.concatenate(spreads)
 
 
 def deflated(returns: Floats, others: Sequence[float], trials: int) -> Figure:

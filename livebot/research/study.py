@@ -19,9 +19,11 @@ from livebot.learning.spec import SymbolBalance, TrainingMode, TrainingSpec
 from livebot.learning.weights import weighted
 from livebot.research.arms import Arm
 from livebot.research.combinatorial import Combinatorial, CombinatorialTerms, combinatorial
+from livebot.research.fold_cache import plain
 from livebot.research.fold_run import Fit, FoldWork
 from livebot.research.folds import Fold, Span, WalkTerms, audit, tested_span, walk_forward
 from livebot.research.held_out import staggered_listings, turnover_folds, unseen_folds
+from livebot.research.rule import JudgingTerms
 
 LEAST_EVENTS = 50  # of a symbol over the whole time; with fewer nothing can be said of it
 _LEAST_TURNOVER_SYMBOLS = 3
@@ -43,34 +45,14 @@ class DailyTurnover:
     days: Times
     amount: Floats
 
-    def average(self, first_ms: int, stop_ms: int) -> dict[str, float]:
-        """Of the days in [first, stop), by symbol; 0 where there is none."""
-        inside = self.amount[(self.days >= first_ms) & (self.days < stop_ms)]
+    def average(self, first_ms: int, stop_ms: int, without: Sequence[Span] = ()) -> dict[str, float]:
+        """Of the days in [first, stop) but for those that begin `without`, by symbol; 0 where there is none."""
+        wanted = (self.days >= first_ms) & (self.days < stop_ms)
+        for begin, end in without:
+            wanted &= (self.days < begin) | (self.days >= end)
+        inside = self.amount[wanted]
         means = inside.mean(axis=0) if len(inside) else np.zeros(len(self.symbols))
         return dict(zip(self.symbols, means.tolist(), strict=True))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgingTerms:
-    """How arms are judged; fixed before the first fold.
-
-    The primary metric is the mean daily net return less the baseline's, times 365 (a year, not compounded), at 1x costs and
-    by each model's own threshold.  An arm is better than another if the difference is at least `margin` and the lower end
-    of its interval (`confidence`, paired block bootstrap of `resamples`) above 0.  It is decided for if it also trades, and does
-    better than `beats_random` of `random_draws` random filters with as many trades: whoever takes fewer of the trades of
-    a losing strategy loses less, which is no skill.  Where trade counts are matched, each fold takes `take_share` of what
-    the strategy itself trades there.
-    """
-
-    baseline: str = "no_filter"
-    second_baseline: str = "single_lr"
-    margin: float = 0.02
-    confidence: float = 0.95
-    resamples: int = 2_000
-    take_share: float = 0.5
-    random_draws: int = 200
-    beats_random: float = 0.95
-    cost_multiples: tuple[float, float] = (1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -227,10 +209,10 @@ def _weighed(study: Study, fold: Fold, spec: TrainingSpec) -> Dataset:
 
 
 def spec_of(study: Study, fold: Fold, arm: Arm) -> TrainingSpec:
-    """How an arm is trained on a fold; what clusters go by is that of the fold's train window."""
+    """How an arm is trained on a fold; what clusters go by is that of the fold's train window, never of days it tests."""
     closed = study.dataset.close_ms[fold.train]
     first_ms, stop_ms = (int(closed[0]), int(closed[-1]) // DAY_MS * DAY_MS) if len(closed) else (0, 0)
-    amounts = study.turnover.average(first_ms, stop_ms)
+    amounts = study.turnover.average(first_ms, stop_ms, fold.test_spans)
     symbols = study.base.symbols or study.seen
     return replace(arm.spec(study.base), symbols=symbols, turnover={each: amounts[each] for each in study.seen})
 
@@ -241,7 +223,7 @@ def key_parts(study: Study, plan: Plan, piece: Piece, digests: Sequence[str]) ->
     spec = asdict(spec_of(study, fold, piece.arm))
     return {
         "digests": list(digests),
-        "spec": {name: value.value if isinstance(value, Enum) else value for name, value in spec.items()},
+        "spec": plain(spec),
         "untrained": piece.arm.untrained,
         "importance": piece.kind is Kind.WALK,
         "seed": study.seed,

@@ -21,19 +21,20 @@ def enter(
     key: TrialKey,
     arms: Sequence[ArmResult],
     returns: Floats,
-    how: Mapping[str, object],
+    how: Callable[[str], Mapping[str, object]],
     now_ms: Callable[[], int],
 ) -> tuple[tuple[ArmResult, ...], int]:
     """Enter the arms and say how much of each is luck: the arms with `deflated`, and how many trials there are.
 
-    `key` is that of the strategy and its data, `returns` (days, arms) are daily ones; `how` is what else the arms depend on.
+    `key` is that of the strategy and its data, `returns` (days, arms) are daily ones; `how` says of an arm everything that its
+    trades depend on: who has the same is the same trial, entered before, and who differs in anything is another one.
 
     Raises:
         BadInput, Fatal: the ledger cannot be used.
 
     """
     for place, arm in enumerate(arms):
-        named = replace(key, params=json.dumps({"arm": arm.name, **how, "params": key.params}, sort_keys=True))
+        named = replace(key, params=json.dumps({"experiment": how(arm.name), "params": key.params}, sort_keys=True))
         if ledger.find(named) is None:
             figures = _figures(arm, returns[:, place])
             ledger.add(Trial(key=named, made_ms=now_ms(), seconds=0.0, figures=figures))

@@ -167,10 +167,15 @@ class RoundSettings:
 class ConfidenceSettings:
     """How models are asked.
 
-    The first question of a close waits `coalesce_s` for the others; nobody waits for an answer longer than `deadline_s`
-    (None: however long it takes, in a market whose time waits for us), and `on_deadline` says what happens then.
+    The first question of a close waits `coalesce_s` for the others.  `deadline_s` is all that an entry waits, from the
+    strategy's decision at the close to the answer: for the others, for a batch that is out, and for the model (None: however
+    long it takes, in a market whose time waits for us); `on_deadline` says what happens then.  A model that has not come
+    back after `hang_s` is given up.  `shadow_batches` may wait for versions in shadow, what is asked beyond that is not
+    asked of them.
     """
 
     coalesce_s: float = 0.02
     deadline_s: float | None = 0.25
     on_deadline: OnDeadline = OnDeadline.VETO
+    hang_s: float = 10.0
+    shadow_batches: int = 4

@@ -85,6 +85,7 @@ def test_every_state_reads_back_equal(state):
     assert written == STATE.to_json(again)
 
 
+@pytest.mark.untraced
 @given(FACTS)
 def test_every_fact_reads_back_as_its_own_kind(fact):
     """The kind stands in the JSON, because the type hint only says Fact."""

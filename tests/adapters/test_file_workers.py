@@ -102,6 +102,22 @@ async def test_what_comes_then_is_done_when_whoever_waits_has_been_told():
     assert done.is_set()
 
 
+async def test_who_leaves_waits_for_what_ends_and_no_longer_than_it_says_for_what_does_not():
+    """What had been asked for is done where it can be; nothing is taken afterwards, and nothing is waited for at the end."""
+    workers, begun, free, done = ThreadWorkers(1, "test"), threading.Event(), threading.Event(), []
+    workers.submit(lambda: (begun.set(), free.wait(20)))
+    workers.submit(lambda: done.append(1))
+    assert begun.wait(20)
+    assert not workers.leave(0.05)
+    assert not workers.ended
+    with pytest.raises(RuntimeError, match="let go"):
+        workers.submit(lambda: None)
+    workers.close()  # has nothing left to wait for
+    free.set()
+    assert workers.leave(20)
+    assert (done, workers.ended) == ([1], True)
+
+
 async def test_an_error_is_told_and_what_comes_then_is_done_all_the_same():
     """And the thread is there for the next one."""
     workers = ThreadWorkers(1, "test")

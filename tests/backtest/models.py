@@ -6,6 +6,8 @@ from functools import cache
 from hashlib import blake2s
 from typing import Any
 
+import numpy as np
+
 from livebot.backtest.plan import BacktestPlan
 from livebot.core.entry import Entry
 from livebot.features.catalogue import change, ratio
@@ -75,3 +77,13 @@ def judged(plan: BacktestPlan, confidences: Whimsical | None = None) -> Backtest
         for each in plan.strategies
     )
     return replace(plan, strategies=runs, confidences=confidences or Whimsical())
+
+
+@dataclass
+class NotInPairs:
+    """A model that fails whenever it is asked about two rows at once; else the first feature decides."""
+
+    def probabilities(self, features: Any, side: Any, symbols: Sequence[str]) -> Any:
+        if len(features) == 2:
+            raise ArithmeticError("two are too many")
+        return 1 / (1 + np.exp(-features[:, 0]))

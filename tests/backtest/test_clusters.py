@@ -103,6 +103,7 @@ def test_symbols_that_move_together_share_a_limit_as_long_as_they_do(skip: bool)
     assert any(f"1 held two or more symbols ({SECOND} with 2) and 1 one" in note for note in result.notes)
 
 
+@pytest.mark.untraced
 def test_looking_at_every_minute_gives_the_same_facts() -> None:
     assert run(limited()).facts == run(limited(skip=False)).facts
 
@@ -129,6 +130,7 @@ def decided(result: BacktestResult, up_to_ms: int) -> list[object]:
     return [*verdicts, *facts]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("at", [3 * HOUR - 1, 3 * HOUR, 3 * HOUR + 1, 4 * HOUR + 7])
 def test_what_comes_later_changes_nothing_that_was_decided(at: int) -> None:
     whole = turning()

@@ -12,7 +12,7 @@ from tests.backtest.files import write_candles
 from tests.backtest.plans import SYMBOLS
 from tests.backtest.test_clusters import turning
 from tests.backtest.test_same_as_daemon import OFF, compare
-from tests.process.daemons import Root
+from tests.process.daemons import Launcher, Root
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300), pytest.mark.untraced]
 
@@ -49,9 +49,9 @@ def config_of(folder: Path, scene: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_the_same_facts(tmp_path: Path, scene: str) -> None:
+def test_the_same_facts(tmp_path: Path, scene: str, launcher: Launcher) -> None:
     root = Root(tmp_path / "root", config_of(tmp_path / "data", scene))
-    facts = compare(root)
+    facts = compare(root, launcher)
     assert len(facts) > 200
     with LedgerReader(root.ledger) as reader:
         codes = [decision.code for decision in reader.decisions()]

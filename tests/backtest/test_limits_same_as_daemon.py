@@ -8,7 +8,7 @@ import pytest
 
 from livebot.adapters.ledger.ledger_reader import LedgerReader
 from tests.backtest.test_same_as_daemon import OFF, PLAN, SYMBOLS, compare_all, small_config
-from tests.process.daemons import Root
+from tests.process.daemons import Launcher, Root
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
@@ -60,7 +60,7 @@ SCENES: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("scene", SCENES)
-def test_the_same_is_denied(tmp_path: Path, scene: str) -> None:
+def test_the_same_is_denied(tmp_path: Path, scene: str, launcher: Launcher) -> None:
     """Decision by decision, and so fact by fact."""
     limits, expected = SCENES[scene]
     config = small_config(tmp_path / "data", "limits")
@@ -72,7 +72,7 @@ def test_the_same_is_denied(tmp_path: Path, scene: str) -> None:
     ]
     config["risk"] = {**OFF, "exits": PLAN, "sizing": SIZING, "limits": NONE | limits}
     root = Root(tmp_path / "root", config)
-    result = compare_all(root)
+    result = compare_all(root, launcher)
     with LedgerReader(root.ledger) as reader:
         told = {(each.close_ms, each.symbol, each.strategy): each for each in reader.decisions()}
     ours = {(each.close_ms, each.symbol, each.strategy): each for each in result.verdicts}

@@ -59,6 +59,7 @@ def test_without_rounds_the_first_symbol_gets_it():
     assert told(first) != told(run(contest()))
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("scorer", [None, smallest])
 def test_the_order_of_symbols_and_strategies_decides_nothing(scorer):
     """As long as the symbols do not lose together: whose loss is told first is another matter."""

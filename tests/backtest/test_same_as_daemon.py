@@ -23,8 +23,7 @@ from livebot.core.series import CandleSeries
 from livebot.core.signal import CancelReason
 from tests.backtest.files import write_candles
 from tests.backtest.plans import candles
-from tests.process import daemons
-from tests.process.daemons import CHECKOUT, Root
+from tests.process.daemons import CHECKOUT, Launcher, Root
 from tests.process.truth import facts_in
 
 DATA = CHECKOUT.parent / "shared" / "data" / "perp_1m"
@@ -127,14 +126,14 @@ yaml.SafeDumper.add_representer(
 )
 
 
-def compare(root: Root) -> list[Fact]:
+def compare(root: Root, launcher: Launcher) -> list[Fact]:
     """Run both; the facts of the backtest, once they are found to be those of the daemon."""
-    return list(compare_all(root).facts)
+    return list(compare_all(root, launcher).facts)
 
 
-def compare_all(root: Root) -> BacktestResult:
+def compare_all(root: Root, launcher: Launcher) -> BacktestResult:
     """Run both; the backtest, once its facts are found to be those of the daemon."""
-    with daemons.start(root, measured=False) as daemon:
+    with launcher.start(root) as daemon:
         assert daemon.wait(240) == 0, daemon.tail()
     live = facts_in(root.ledger)
     result = run(prepare(root.config, None, BacktestRequest()).plan)
@@ -163,9 +162,9 @@ def by_key(facts: Iterable[dict[str, Any]]) -> Facts:
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("scene", SCENES)
-def test_candles_by_chance(tmp_path: Path, scene: str) -> None:
+def test_candles_by_chance(tmp_path: Path, launcher: Launcher, scene: str) -> None:
     """With portfolio limits, losses, trailing, partial targets, averaging, resting entries and other symbols."""
-    facts = compare(Root(tmp_path / "root", small_config(tmp_path / "data", scene)))
+    facts = compare(Root(tmp_path / "root", small_config(tmp_path / "data", scene)), launcher)
     assert sum(isinstance(fact, SignalClosed) for fact in facts) > 5
     taken_back = any(getattr(fact, "reason", None) is CancelReason.TRADING_STATE for fact in facts)
     assert taken_back or scene != "resting_losses"
@@ -196,7 +195,7 @@ ROUNDS: dict[str, dict[str, Any]] = {
 @pytest.mark.untraced
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("scene", ROUNDS)
-def test_rounds_in_which_there_is_too_little_for_all(tmp_path: Path, scene: str, seed: int) -> None:
+def test_rounds_in_which_there_is_too_little_for_all(tmp_path: Path, launcher: Launcher, scene: str, seed: int) -> None:
     """The same strategies get what there is, by rank, and the others are denied the same way."""
     config = small_config(tmp_path / "data", "limits")
     confident = {"confident": True, "seed": seed}
@@ -209,7 +208,7 @@ def test_rounds_in_which_there_is_too_little_for_all(tmp_path: Path, scene: str,
     config["exchange"]["simulator"]["start"] = "2026-01-01T01:07Z"
     config["risk"] = OFF | ROUNDS[scene]
     root = Root(tmp_path / "root", config)
-    result = compare_all(root)
+    result = compare_all(root, launcher)
     with LedgerReader(root.ledger) as reader:
         told = {(each.close_ms, each.symbol, each.strategy): each for each in reader.decisions()}
     ours = {(each.close_ms, each.symbol, each.strategy): each for each in result.verdicts}
@@ -229,7 +228,7 @@ def rounds_in(root: Root) -> list[dict[str, Any]]:
 
 
 @pytest.mark.untraced
-def test_hourly_candles(tmp_path: Path) -> None:
+def test_hourly_candles(tmp_path: Path, launcher: Launcher) -> None:
     """A folder of longer candles, played minute by minute: nothing is known before an hour has closed."""
     config = small_config(tmp_path / "data", "plain")
     for place, symbol in enumerate(SYMBOLS):
@@ -240,7 +239,7 @@ def test_hourly_candles(tmp_path: Path) -> None:
         {"class": "tests.backtest.whims:Whim", "params": {"rarity": 2, "timeframe": "1h", "minutes": 200}}
     ]
     config["exchange"]["simulator"] |= {"candles": str(tmp_path / "tried_1h"), "start": "2026-01-01T08:00Z"}
-    facts = compare(Root(tmp_path / "root", config))
+    facts = compare(Root(tmp_path / "root", config), launcher)
     assert sum(isinstance(fact, SignalClosed) for fact in facts) > 5
 
 
@@ -249,7 +248,7 @@ BLOCK = 40  # minutes for which two of them have most of the volume
 
 
 @pytest.mark.untraced
-def test_a_universe_that_changes(tmp_path: Path) -> None:
+def test_a_universe_that_changes(tmp_path: Path, launcher: Launcher) -> None:
     """Symbols come and go by their volume, and some of them leave while something is open there."""
     config = small_config(tmp_path / "unused", "managed")
     for place, base in enumerate(BASES):
@@ -259,7 +258,7 @@ def test_a_universe_that_changes(tmp_path: Path) -> None:
     config["universe"] = {"top": 2, "refresh_minutes": 30, "hysteresis": {"rank": 0, "minimum_stay_minutes": 0}}
     config["exchange"]["simulator"]["candles"] = str(tmp_path / "data")
     root = Root(tmp_path / "root", config)
-    facts = compare(root)
+    facts = compare(root, launcher)
     members = prepare(root.config, None, BacktestRequest()).plan.members
     # An entry decided at the very close at which its symbol leaves may still be on its way when the daemon looks.
     leaves = {(symbol, stop_ms) for symbol, spans in members.items() for _, stop_ms in spans}
@@ -287,7 +286,7 @@ def is_member(spans: tuple[tuple[int, int], ...], close_ms: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="the folder shared/data/perp_1m is not there")
 @pytest.mark.parametrize("scene", ["shipped", "managed"])
-def test_a_day_of_real_candles(tmp_path: Path, scene: str) -> None:
+def test_a_day_of_real_candles(tmp_path: Path, launcher: Launcher, scene: str) -> None:
     """With the strategies, sizes and limits of the shipped config."""
-    facts = compare(Root(tmp_path / "root", real_config(scene)))
+    facts = compare(Root(tmp_path / "root", real_config(scene)), launcher)
     assert sum(isinstance(fact, SignalClosed) for fact in facts) > 20

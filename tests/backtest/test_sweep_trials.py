@@ -80,8 +80,11 @@ def test_trials_count_that_saw_some_of_the_same_data(tmp_path):
         ledger.add(trial(params="before", from_ms=0, to_ms=1_000))
         ledger.add(trial(params="elsewhere", symbols=("CCC",)))
         ledger.add(trial(params="another", strategy="pkg:Other"))
+        ledger.add(trial(params="both", strategy="pkg:Class, pkg:Other"))
         found = [each.key.params for each in ledger.made_on(key())]
-    assert found == ["same", "overlapping", "one symbol"]
+        both = [each.key.params for each in ledger.made_on(key(strategy="pkg:Other, pkg:Third"))]
+    assert found == ["same", "overlapping", "one symbol", "both"]
+    assert both == ["another", "both"]
 
 
 def test_two_processes_may_write_at_once(tmp_path):

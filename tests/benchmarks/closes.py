@@ -74,14 +74,17 @@ class WatchedStore:
 
 
 class WatchedFeed:
-    """The simulator's CandleFeed, which lets a number of closes pass and keeps the time of each."""
+    """The simulator's CandleFeed, which lets a number of closes of a timeframe pass and keeps the time of each."""
 
-    def __init__(self, feed: SimulatedFeed, activity: Activity, store: WatchedStore, closes: int) -> None:
+    def __init__(
+        self, feed: SimulatedFeed, activity: Activity, store: WatchedStore, closes: int, timeframe: Timeframe
+    ) -> None:
         self._feed = feed
         self._activity = activity
         self._store = store
         self._closes = closes
-        self._came = self._came_cpu = 0.0
+        self._timeframe = timeframe
+        self._came = self._came_cpu = self._came_all_cpu = 0.0
         self._close_ms = 0
         self._before = (0, 0)
         self.lag = LagProbe()
@@ -98,26 +101,28 @@ class WatchedFeed:
 
     async def run(self) -> None:
         watching = asyncio.create_task(self.lag.run())
-        minutes = (WARM_CLOSES + self._closes) * TIMEFRAME.ms // Timeframe.M1.ms
+        minutes = (WARM_CLOSES + self._closes) * self._timeframe.ms // Timeframe.M1.ms
         await self._feed._clock.drive(self._push, quiesce=self._all_done, minutes=minutes)
         watching.cancel()
 
     async def _push(self, minute: Minute) -> None:
         self._close_ms = minute.close_ms
         self._before = (self._store.saves, self._store.intents)
+        self._came_all_cpu = time.process_time()
         self._came, self._came_cpu = time.perf_counter(), time.thread_time()
         await self._feed._push(minute)
 
     async def _all_done(self) -> None:
         await self._activity.idle()
-        done, done_cpu = time.perf_counter(), time.thread_time()
-        if self._close_ms % TIMEFRAME.ms == 0:
+        done, done_cpu, done_all_cpu = time.perf_counter(), time.thread_time(), time.process_time()
+        if self._close_ms % self._timeframe.ms == 0:
             decided = max(LastCall.at, self._store.last_intent, self._came)
             self.rows.append(
                 {
                     "all_done": (done - self._came) * 1000,
                     "decided": (decided - self._came) * 1000,
                     "cpu": (done_cpu - self._came_cpu) * 1000,
+                    "all_cpu": (done_all_cpu - self._came_all_cpu) * 1000,
                     "saves": self._store.saves - self._before[0],
                     "intents": self._store.intents - self._before[1],
                 }
@@ -129,17 +134,22 @@ class WatchedFeed:
 
 def measure(folder: Path, strategy: str, closes: int) -> dict[str, Any]:
     """Run the daemon in this process."""
+    config = write_config(folder, SYMBOLS, STRATEGIES[strategy], speed=0, latency_ms=0)
+    return watch(config, folder, closes, TIMEFRAME)
+
+
+def watch(config: Path, folder: Path, closes: int, timeframe: Timeframe) -> dict[str, Any]:
+    """Run the daemon of a config in this process, for so many closes of this timeframe."""
     feeds: list[WatchedFeed] = []
 
     def watched(parts: SystemParts) -> System:
         store = WatchedStore(parts.store)
         assert isinstance(parts.feed, SimulatedFeed)
-        feeds.append(WatchedFeed(parts.feed, parts.activity, store, closes))
+        feeds.append(WatchedFeed(parts.feed, parts.activity, store, closes, timeframe))
         return System(replace(parts, store=store, feed=feeds[0]))
 
     vars(daemon)["System"] = watched
     setattr(EmaCross, "decide", _noted(EmaCross.decide))  # noqa: B010 - mypy forbids the plain way
-    config = write_config(folder, SYMBOLS, STRATEGIES[strategy], speed=0, latency_ms=0)
     bootstrap.run_daemon(config, folder, seconds=None, screen=None, log_level="error")
     (feed,) = feeds
     rows = feed.rows[WARM_CLOSES:]

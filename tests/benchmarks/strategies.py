@@ -51,6 +51,16 @@ class TenAtOnce(EmaCross):
         return None if view.close_ms // MINUTE_MS % 40 else _entry(view, minutes=8)
 
 
+class Wants(EmaCross):
+    """Every symbol wants in at every close at which it holds nothing."""
+
+    name = "wants"
+
+    def decide(self, view: View) -> Entry | None:
+        super().decide(view)
+        return _entry(view, minutes=_STAYS_MINUTES)
+
+
 class Keeps(EmaCross):
     """All open at the first close, one after another as the venue takes them, and stay for days."""
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from livebot.cli.app import app
 from livebot.cli.data_progress import ComparisonProgress
+from livebot.history.whole_file import sole_writer
 from livebot.research.progress import Standing
 from tests.backtest.plans import candles
 
@@ -56,13 +57,13 @@ def market(tmp_path_factory):
     return folder
 
 
-def arguments(root, market, *more):
-    (root / "config.yaml").write_text(CONFIG)
+def arguments(root, market, *more, model=""):
+    (root / "config.yaml").write_text(CONFIG.replace("model: {", f"model: {{{model}"))
     return ["compare", "--config", str(root / "config.yaml"), "--candles", str(market), *map(str, more)]
 
 
-def compare(root, market, *more, code=0):
-    result = CliRunner().invoke(app, arguments(root, market, *more))
+def compare(root, market, *more, code=0, model=""):
+    result = CliRunner().invoke(app, arguments(root, market, *more, model=model))
     assert result.exit_code == code, result.output
     return result.output if code else result.stdout
 
@@ -110,7 +111,7 @@ def test_again_it_takes_what_is_there_and_counts_no_trial_twice(done, market):
 def test_another_registration_under_the_name_is_refused(done, market):
     root, _ = done
     said = compare(root, market, *SMALL, "--margin", "0.1", "--name", "one", code=2)
-    assert "experiment one was registered with something else" in said and "judging.margin differ" in said
+    assert "experiment one was registered with something else" in said and "judging.margin, rule differ" in said
 
 
 def test_experiments_are_listed_and_held_side_by_side(done, market):
@@ -119,6 +120,44 @@ def test_experiments_are_listed_and_held_side_by_side(done, market):
     assert "both were registered alike" in compare(root, market, "--diff", "one", "one")
     assert [each["name"] for each in json.loads(compare(root, market, "--list", "--json"))] == ["one"]
     assert "cannot be read" in compare(root, market, "--diff", "one", "two", code=2)
+
+
+@pytest.mark.parametrize("pair", [("../one", "one"), ("one", "/etc"), ("one", "..")])
+def test_what_is_no_name_of_an_experiment_is_not_looked_for(done, market, pair):
+    root, _ = done
+    (root / "state" / "one").mkdir(exist_ok=True)
+    (root / "state" / "one" / "registration.json").write_bytes((folder_of(root) / "registration.json").read_bytes())
+    said = compare(root, market, "--diff", *pair, code=2)
+    assert "--diff" in said and "write at most 64 of" in said
+
+
+def test_an_estimator_of_the_config_has_arms_of_its_own_beside_the_others(tmp_path, market):
+    model = "estimator: {name: 'sklearn.ensemble:ExtraTreesClassifier', params: {n_estimators: 3}}, "
+    more = (*SMALL[4:], "--arms", "single_own", "--name", "own", "--json")
+    told = json.loads(compare(tmp_path, market, *more, model=model))
+    assert [arm["name"] for arm in told["arms"]] == ["no_filter", "random", "single_own"]
+    registered = json.loads((folder_of(tmp_path, "own") / "registration.json").read_text())["registration"]
+    assert registered["arms"]["single_own"]["params"] == {"n_estimators": 3}
+    assert "sklearn.ensemble" in registered["libraries"]
+
+
+def test_an_estimator_that_is_not_there_is_refused_before_anything_is_computed(tmp_path, market):
+    more = (*SMALL[4:], "--arms", "single_own", "--name", "own")
+    said = compare(tmp_path, market, *more, model="estimator: {name: 'no.such:Thing'}, ", code=2)
+    assert "no.such:Thing cannot be imported" in said and not folder_of(tmp_path, "own").exists()
+
+
+def test_two_runs_of_one_name_at_once_register_one(tmp_path, market):
+    (folder_of(tmp_path)).mkdir(parents=True)
+    with sole_writer(folder_of(tmp_path) / "registration.json"):
+        compare(tmp_path, market, *SMALL, "--name", "one", code=3)
+    assert not (folder_of(tmp_path) / "registration.json").exists()
+
+
+def test_one_symbol_makes_no_market(tmp_path, market):
+    more = ("--symbols", "AAA/USDT", "--arms", "single_lr")
+    said = compare(tmp_path, market, *more, model="features: market, ", code=2)
+    assert "beside AAA/USDT there is no other symbol to make a market" in said.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +191,7 @@ def test_a_symbol_with_few_events_is_refused_by_name(tmp_path, market):
     assert "too few entries" in result.output or "no row" in result.output or "wanted" in result.output
 
 
+@pytest.mark.untraced
 @pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.timeout(300)

@@ -11,18 +11,24 @@ import pytest
 from typer.testing import CliRunner
 
 from livebot.adapters.state_files.durable_files import DurableFiles
+from livebot.adapters.state_files.root_lock import RootLock
+from livebot.adapters.state_files.signal_store import FileSignalStore
 from livebot.adapters.state_files.universe_store import FileUniverseStore
 from livebot.bootstrap.loading import load
 from livebot.bootstrap.model_commands import ModelDesk
 from livebot.bootstrap.models import evidence_set
 from livebot.cli.app import app
+from livebot.core.inputs import SymbolState
+from livebot.core.signal import Opening
 from livebot.core.universe_memory import UniverseMemory
 from livebot.features.model_features import model_features
 from livebot.learning.coverage import TrainingQueue, Waiting, queue_path
 from livebot.learning.dataset import Dataset
+from livebot.learning.due import LOCK_FILE
 from livebot.learning.fitting import fit
 from livebot.learning.registry import Registry
 from livebot.learning.spec import SymbolEncoding, TrainingMode, TrainingSpec
+from tests.core.examples import SIGNAL
 from tests.learning.predictors_for_tests import START_MS, dataset, description
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -286,6 +292,79 @@ def test_a_scope_for_each_symbol():
     assert (rows_of["ETH/USDT"]["scope"], rows_of["ETH/USDT"]["covered"]) == ("ema_cross/ETH-USDT", False)
 
 
-@pytest.mark.parametrize("name", ["list", "show", "promote", "rollback", "coverage"])
+def opened(symbol: str, version: str) -> None:
+    """A signal that was opened by this version and is not closed."""
+    signal = replace(SIGNAL, model=f"ema_cross/{version}")
+    state = SymbolState(
+        system="demo", strategy="ema_cross", symbol=symbol, sequence=1, number=1, signal=Opening(signal=signal)
+    )
+
+    async def save():
+        files = DurableFiles()
+        await FileSignalStore(Path("signals").resolve(), "demo", files).save(state)
+        await files.close()
+
+    asyncio.run(save())
+
+
+def test_old_versions_are_named_and_go_only_if_that_is_said():
+    made = [saved(number) for number in range(5)]
+    call("promote", f"ema_cross/{made[1]}")
+    opened("BTC/USDT", made[2])
+    text = call("prune", "--keep", "1")
+    assert f"ema_cross/{made[0]}: can be removed" in text
+    assert "2 versions can be removed, 3 are kept; nothing was removed: --yes does it" in text
+    assert registry().versions("ema_cross") == tuple(made)
+    tree = json.loads(call("prune", "ema_cross", "--keep", "1", "--yes", "--json"))
+    assert tree["removed"] == {"ema_cross": [made[0], made[3]]}
+    assert tree["scopes"][0]["kept"] == {made[4]: "among the newest", made[2]: "an open signal", made[1]: "current"}
+    assert registry().versions("ema_cross") == (made[1], made[2], made[4])
+    assert "nothing can be removed: 3 versions are needed" in call("prune", "--yes", "--keep", "1")
+    saved(7)
+    assert "were removed" not in call("prune", "--yes")  # retrain.keep_versions: 10
+    assert f"ema_cross/{made[4]}: removed" in call("prune", "--yes", "--keep", "1")
+
+
+def test_without_a_number_nothing_is_ever_removed():
+    Path("config.yaml").write_text(CONFIG.replace("none}", "none, retrain: {keep_versions: null}}"))
+    saved()
+    assert "all versions are kept; say how many with --keep" in call("prune", code=2)
+
+
+def test_nothing_goes_while_a_signals_file_cannot_be_read():
+    """It may be of an open one."""
+    made = [saved(number) for number in range(3)]
+    opened("BTC/USDT", made[0])
+    (path,) = Path("signals").glob("*/*.json")
+    path.write_bytes(b"torn")
+    assert "cannot be read" in call("prune", "--keep", "1", "--yes", code=2)
+    assert registry().versions("ema_cross") == tuple(made)
+
+
+def test_a_scope_that_cannot_be_looked_at_is_told_and_the_others_go_on():
+    made = [saved(number) for number in range(3)]
+    saved(scope="elsewhere")
+    Path("models/elsewhere/current").write_text("nonsense")
+    text = call("prune", "--keep", "1", "--yes", code=3)
+    assert "elsewhere: " in text
+    assert "no version of it is removed" in text
+    assert registry().versions("ema_cross") == (made[2],)
+
+
+def test_nothing_is_removed_while_a_training_is_under_way():
+    made = [saved(number) for number in range(3)]
+    with RootLock(Path("models") / LOCK_FILE, Path("models")):
+        assert "another training is under way" in call("prune", "--keep", "1", "--yes", code=3)
+    assert registry().versions("ema_cross") == tuple(made)
+
+
+def test_a_version_folder_that_is_named_after_no_moment_is_listed_and_can_go():
+    saved()
+    Path("models/ema_cross/00000000T000000Z-01234567").mkdir()
+    assert "manifest.json is missing" in call("list")
+    assert "00000000T000000Z-01234567: removed" in call("prune", "--keep", "1", "--yes")
+
+
+@pytest.mark.parametrize("name", ["list", "show", "promote", "rollback", "prune", "coverage"])
 def test_every_command_has_an_example(name):
     assert f"Example: livebot models {name}" in call(name, "--help")

@@ -10,18 +10,27 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from livebot.adapters.ledger.ledger import SqlLedger
+from livebot.adapters.state_files.durable_files import DurableFiles
 from livebot.adapters.state_files.file_layer import SystemFiles
-from livebot.bootstrap.training import made_at
+from livebot.adapters.state_files.universe_store import FileUniverseStore
+from livebot.bootstrap import training
+from livebot.bootstrap.evaluation import judged_of
+from livebot.bootstrap.training_due import made_at
 from livebot.cli.app import app
 from livebot.core.facts import Fact
 from livebot.core.market import DAY_MS
+from livebot.core.universe_memory import UniverseMemory
+from livebot.errors import Fatal
 from livebot.learning.coverage import TrainingQueue, Waiting, queue_path
+from livebot.learning.description import described
 from livebot.learning.due import LOCK_FILE, Trigger, write_triggers
 from livebot.learning.registry import Registry
 from tests.backtest.command import CONFIG, HONEST, prepare
+from tests.learning.predictors_for_tests import START_MS, dataset, description, fitted
 from tests.learning.test_drift import closed, signal
 
 HOURS = 2_600
+HOUR_MS = 3_600_000
 MODEL = """
 model:
   training_mode: multi_symbol
@@ -104,6 +113,23 @@ def test_one_symbol_alone_does_not_take_over_from_a_model_of_all(root, candles):
     assert f"it does not cover {whole['covered'][1]}" in " ".join(alone["told"])
 
 
+def test_a_symbol_that_left_the_universe_holds_no_version_back(root, candles):
+    text = (root / "config.yaml").read_text()
+    (root / "config.yaml").write_text(text.replace("symbols: [AAA/USDT, BBB/USDT]\n", "universe: {}\n"))
+    assert trained(root, candles, "--promote")["covered"] == ["AAA/USDT", "BBB/USDT"]
+    asyncio.run(remember(root / "state", UniverseMemory(asked_ms=1, members=(("AAA/USDT", 1),))))
+    time.sleep(1.1)  # a version has its second in its name
+    alone = trained(root, candles, "--symbol", "AAA/USDT")
+    assert "it does not cover" not in " ".join(alone["told"])
+
+
+async def remember(state: Path, memory: UniverseMemory) -> None:
+    """As the daemon does."""
+    files = DurableFiles()
+    await FileUniverseStore(state, "demo", files).save(memory)
+    await files.close()
+
+
 def test_each_symbol_in_a_scope_of_its_own(root, candles):
     text = (
         (root / "config.yaml")
@@ -146,6 +172,126 @@ def test_a_symbol_that_waits_and_a_model_that_wears_out_are_due(root, candles):
     time.sleep(1.1)
     said = ask(root, candles, "--if-due").stdout
     assert "no model covers CCC/USDT; it wears out" in said
+
+
+def patient(root: Path, more: str = "") -> None:
+    """A symbol or drift may train at once."""
+    text = (root / "config.yaml").read_text().replace("window_days: 10", f"window_days: 10, pause_hours: 0.0001{more}")
+    (root / "config.yaml").write_text(text)
+
+
+def waits(root: Path, symbol: str) -> None:
+    (root / "state").mkdir(exist_ok=True)
+    TrainingQueue(queue_path(root / "state"), "demo").update(
+        [Waiting(strategy="ema_cross", symbol=symbol, since_ms=1)], lambda _each: False
+    )
+
+
+def test_a_symbol_that_no_training_covers_is_not_trained_for_again_and_again(root, candles):
+    """There are no candles of it; a day later it is tried again."""
+    patient(root)
+    trained(root, candles)
+    waits(root, "CCC/USDT")
+    time.sleep(1.1)
+    assert "no model covers CCC/USDT" in ask(root, candles, "--if-due").stdout
+    time.sleep(1.1)
+    assert "nothing is due" in ask(root, candles, "--if-due").stdout
+
+
+def test_a_symbol_that_the_config_does_not_train_on_is_told_and_trains_nothing(root, candles):
+    """The default trains on one symbol: each hour another one would wait, and nothing would ever come of it."""
+    text = (root / "config.yaml").read_text().replace("training_mode: multi_symbol", "training_mode: single_symbol")
+    (root / "config.yaml").write_text(text)
+    patient(root)
+    trained(root, candles)
+    waits(root, "BBB/USDT")
+    time.sleep(1.1)
+    said = ask(root, candles, "--if-due").stdout
+    assert "no training will cover BBB/USDT, for which entries wait: model.training_mode is single_symbol" in said
+    assert "nothing is due" in said
+    several = text.replace(
+        "training_mode: single_symbol", "training_mode: multi_symbol\n  multi_symbol_symbols: [AAA/USDT]"
+    )
+    (root / "config.yaml").write_text(several)
+    assert "model.multi_symbol_symbols does not name them" in ask(root, candles, "--if-due").stdout
+
+
+def test_a_training_that_was_killed_is_not_begun_again_at_once(root, candles, monkeypatch):
+    """Such as one that memory does not suffice for: each hour it would take it from the daemon."""
+    with monkeypatch.context() as killed:
+        killed.setattr("livebot.bootstrap.training.learn", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        ask(root, candles, "--if-due", code=130)
+    assert registry(root).scopes() == ()
+    assert "nothing is due" in ask(root, candles, "--if-due").stdout
+    patient(root)
+    time.sleep(1.1)
+    assert "in use from now on" in ask(root, candles, "--if-due").stdout
+
+
+def test_what_cannot_be_remembered_is_told_with_what_was_trained(root, candles, monkeypatch):
+    real, calls = training.remember_attempt, []
+
+    def second_fails(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise Fatal("cannot write training.json: No space left on device")
+        real(*args)
+
+    monkeypatch.setattr(training, "remember_attempt", second_fails)
+    said = ask(root, candles).stdout
+    assert "No space left on device; that ema_cross was trained is not remembered" in said
+    assert "in use from now on" in said
+
+
+def test_a_pointer_that_names_nothing_holds_up_no_training(root, candles):
+    """Which is what mends it."""
+    patient(root, ", every_hours: 0.0001")
+    trained(root, candles)
+    (root / "models" / "ema_cross" / "current").write_text("nonsense")
+    time.sleep(1.1)
+    said = ask(root, candles, "--if-due").stdout
+    assert "current names no version" in said
+    assert "in use from now on" in said
+
+
+def test_folders_that_are_named_after_no_moment_or_a_later_one_hold_up_no_training(root, candles):
+    for name in ("20261399T999999Z-01234567", "99991231T235959Z-01234567"):
+        (root / "models" / "ema_cross" / name).mkdir(parents=True)
+    assert "it was never trained" in ask(root, candles, "--if-due").stdout
+    assert "nothing is due" in ask(root, candles, "--if-due").stdout
+    (root / "models" / "training.json").unlink()  # then the versions alone say when
+    assert "nothing is due" in ask(root, candles, "--if-due").stdout
+
+
+def test_old_versions_go_when_a_training_ends(root, candles):
+    patient(root, ", keep_versions: 1")
+    made = []
+    for _ in range(3):
+        made.append(trained(root, candles, "--promote", "--seed", str(len(made)))["version"])
+        time.sleep(1.1)
+    assert registry(root).versions("ema_cross") == tuple(made)  # in use, the one before, and its parent
+    report = json.loads(ask(root, candles, "--json", "--promote", "--seed", "9").stdout)
+    assert report["notes"] == ["ema_cross: 1 old versions were removed (retrain.keep_versions: 1)"]
+    assert made[0] not in registry(root).versions("ema_cross")
+
+
+def test_versions_that_cannot_be_removed_fail_no_training(root, candles, monkeypatch):
+    patient(root, ", keep_versions: 1")
+    for seed in range(4):
+        if seed == 3:
+            monkeypatch.setattr(
+                "livebot.learning.registry.shutil.rmtree", lambda _: (_ for _ in ()).throw(OSError(30, "no"))
+            )
+        report = json.loads(ask(root, candles, "--json", "--promote", "--seed", str(seed)).stdout)
+        time.sleep(1.1)
+    assert "old versions were not all removed: cannot remove" in report["notes"][0]
+    assert report["trained"][0]["state"] == "current"
+    monkeypatch.undo()
+    (root / "signals" / "ema_cross").mkdir(parents=True)
+    (root / "signals" / "ema_cross" / "AAA-USDT.json").write_bytes(b"torn")
+    report = json.loads(ask(root, candles, "--json", "--promote", "--seed", "9").stdout)
+    assert "old versions were not removed: " in report["notes"][0]
+    assert report["trained"][0]["state"] == "current"
 
 
 def test_a_damaged_file_of_the_daemon_is_told_and_the_rest_goes_on(root, candles):
@@ -191,6 +337,7 @@ def test_a_folder_that_cannot_be_written_is_told(root, candles):
 
 def test_the_moment_of_a_version_is_in_its_name():
     assert made_at("19700102T000000Z-01234567") == DAY_MS
+    assert made_at("20261399T999999Z-01234567") is None
 
 
 # ---------------------------------------------------------------- drift
@@ -256,11 +403,35 @@ def test_a_version_is_held_against_the_strategy_alone_at_once_and_twice_the_cost
     assert tree["model"] == f"ema_cross/{version}"
     assert [each["times"] for each in tree["costs"]] == [1, 2]
     once, twice = tree["costs"]
-    assert once["without"]["trades"] == tree["entries"] >= once["model"]["trades"]
+    assert once["without"]["trades"] == tree["tradable"] < tree["entries"]
+    assert 0 < once["model"]["trades"] <= tree["entries"]
     assert twice["without"]["gain_per_entry"] < once["without"]["gain_per_entry"]
     manifest = registry(root).manifest("ema_cross", version)
     assert f"{datetime.fromtimestamp(manifest.train_end_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC" < tree["from"]
     assert "without a model" in evaluate(root, candles, f"ema_cross/{version}").stdout
+
+
+def test_entries_by_which_a_version_was_judged_are_told(root, candles):
+    """All there are after its training are those of its window, until there are newer candles."""
+    version = trained(root, candles)["version"]
+    label = registry(root).manifest("ema_cross", version).label
+    tree = json.loads(evaluate(root, candles, "ema_cross", "--json").stdout)
+    told = {
+        name: f"{datetime.fromtimestamp(label[key] / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+        for name, key in (("from", "window_start_ms"), ("to", "window_end_ms"))
+    }
+    assert tree["judged"] == {**told, "entries": tree["entries"], "exact": True}
+    said = evaluate(root, candles, "ema_cross").stdout
+    assert f"note: {tree['entries']} of these entries lie in the window by which it was judged" in said
+
+
+def test_of_a_version_that_does_not_say_by_what_it_was_judged_the_widest_window_is_told():
+    manifest = described(fitted(), dataset(), description(START_MS + 500 * HOUR_MS), b"m")
+    rows = dataset(600)
+    found = judged_of(manifest, rows)
+    assert (found.start_ms, found.end_ms, found.exact) == (manifest.train_end_ms, manifest.created_ms, False)
+    assert found.rows == int(((rows.close_ms >= found.start_ms) & (rows.close_ms < found.end_ms)).sum()) > 0
+    assert judged_of(manifest, dataset(300)) is None
 
 
 def test_a_range_that_the_training_reaches_into_is_refused(root, candles):

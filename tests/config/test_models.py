@@ -23,7 +23,7 @@ from livebot.config.model_terms import (
 )
 from livebot.config.models import ModelConfig
 from livebot.core.market import DAY_MS
-from livebot.learning.champion import Floor
+from livebot.learning.champion import Floor, Undecided
 from livebot.learning.drift import DriftTerms
 from livebot.learning.due import RetrainTerms
 from livebot.learning.history_needs import HistoryTerms
@@ -109,8 +109,10 @@ def test_one_symbol_is_the_chosen_or_the_first():
 def test_every_key_of_serving_retraining_and_drift_becomes_a_term():
     section = section_of(
         "{threshold: 0.6, serving: {deadline_ms: 500, on_deadline: pass, coalesce_ms: 50, untrained: fallback, "
-        "expiration_hours: 48, out_of_distribution: 0.5}, retrain: {every_hours: null, new_symbols: false, on_drift: false, "
-        "pause_hours: 2, minimum_trades: 30, minimum_gain: 0.001, maximum_loss_rise: 0.02, symbol_floor: null}, drift: "
+        "expiration_hours: 48, out_of_distribution: 0.5, hang_seconds: 3.5, shadow_batches: 7}, "
+        "retrain: {every_hours: null, new_symbols: false, on_drift: false, "
+        "pause_hours: 2, minimum_trades: 30, minimum_gain: 0.001, certainty: 0.8, undecided: in_use, "
+        "undecided_margin: 0.002, maximum_loss_rise: 0.02, symbol_floor: null, keep_versions: 3}, drift: "
         "{trades: 900, minimum_trades: 90, stability: 0.2, cusum: 4, hit_rate_fall: 0.05, calibration_error: 0.1, symbols: 50}}"
     )
     hour_ms = DAY_MS // 24
@@ -118,14 +120,21 @@ def test_every_key_of_serving_retraining_and_drift_becomes_a_term():
         untrained=Untrained.FALLBACK, expiration_ms=48 * hour_ms, out_of_distribution=0.5, threshold=0.6
     )
     assert confidence_settings(section.serving) == ConfidenceSettings(
-        coalesce_s=0.05, deadline_s=0.5, on_deadline=OnDeadline.PASS
+        coalesce_s=0.05, deadline_s=0.5, on_deadline=OnDeadline.PASS, hang_s=3.5, shadow_batches=7
     )
     assert retrain_terms(section.retrain) == RetrainTerms(
         every_ms=None, new_symbols=False, on_drift=False, pause_ms=2 * hour_ms
     )
     assert floor_of(section.retrain) == Floor(
-        minimum_trades=30, minimum_gain=0.001, maximum_loss_rise=0.02, symbol_floor=None
+        minimum_trades=30,
+        minimum_gain=0.001,
+        certainty=0.8,
+        undecided=Undecided.IN_USE,
+        undecided_margin=0.002,
+        maximum_loss_rise=0.02,
+        symbol_floor=None,
     )
+    assert section.retrain.keep_versions == 3
     assert drift_terms(section) == DriftTerms(
         trades=900,
         minimum_trades=90,
@@ -136,6 +145,13 @@ def test_every_key_of_serving_retraining_and_drift_becomes_a_term():
         symbols=50,
     )
     assert drift_terms(section_of("{drift: {enabled: false}}")) is None
+
+
+@pytest.mark.parametrize(("deadline_ms", "hang_s"), [(250, 10.0), (30_000, 60.0)])
+def test_who_is_late_is_not_given_up_whatever_the_deadline(deadline_ms, hang_s):
+    """A config of before keeps loading."""
+    section = section_of(f"{{serving: {{deadline_ms: {deadline_ms}}}}}")
+    assert confidence_settings(section.serving).hang_s == hang_s
 
 
 def test_judged_are_all_strategies_or_those_that_are_named():
@@ -221,6 +237,10 @@ def test_the_package_of_an_estimator_of_your_own_is_the_top_one():
             "model.serving.coalesce_ms: 250 leaves no time to answer; lower it below deadline_ms (250)",
         ),
         (
+            "{serving: {hang_seconds: 0.25}}",
+            "model.serving.hang_seconds: 0.25 is not above deadline_ms (250), so who is late would be given up; raise it",
+        ),
+        (
             "{history: {minimum_days: 800}}",
             "model.history.minimum_days: 800 is above target_days (730), so no symbol would do; lower it",
         ),
@@ -268,6 +288,21 @@ def test_the_package_of_an_estimator_of_your_own_is_the_top_one():
 )
 def test_what_cannot_be_is_refused_with_one_sentence(text, sentence):
     assert of(text) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("symbols", "more"),
+    [("symbols: [BTC/USDT:USDT]", "list more under symbols"), ("universe: {top: 1}", "raise universe.top")],
+)
+def test_what_the_others_do_is_not_asked_where_there_are_none(symbols, more):
+    """Every entry would lack those features, and be refused or skipped for it."""
+    text = MINIMAL.replace("symbols: [BTC/USDT:USDT, ETH/USDT:USDT]", symbols)
+    sentence = f"market looks at what the other symbols do, and there is only one: write own, or {more}"
+    (complaint,) = complaints(f"{text}model: {{features: market}}\n")
+    assert complaint.endswith(f": model.features: {sentence}")
+    assert complaints(f"{text}model: {{features: own}}\n") == []
+    for others in (MINIMAL, MINIMAL.replace("symbols: [BTC/USDT:USDT, ETH/USDT:USDT]", "universe: {top: 2}")):
+        assert complaints(f"{others}model: {{features: market}}\n") == []
 
 
 def test_with_a_universe_symbols_may_be_any():

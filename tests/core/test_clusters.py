@@ -75,6 +75,7 @@ def plain(one: np.ndarray, other: np.ndarray, minimum: int) -> float:
     return math.fsum((x - mean_x) * (y - mean_y) for x, y in both) / math.sqrt(xx * yy)
 
 
+@pytest.mark.untraced
 @given(
     st.integers(2, 7),
     st.integers(3, 40),

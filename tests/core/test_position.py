@@ -32,6 +32,7 @@ def close_to(exact, value):
     return abs(exact - Fraction(value)) <= Fraction(1, 10**12)
 
 
+@pytest.mark.untraced
 @given(SIDES, TRADES, PRICES)
 def test_profit_is_what_the_fills_brought_in_less_what_they_cost(side, trades, price):
     """Realised plus unrealised PnL is money in less money out with the rest valued at the price, in any order."""

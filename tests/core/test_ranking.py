@@ -87,6 +87,7 @@ def test_equals_stand_in_the_order_of_symbol_and_strategy():
     assert keys(ranked(wishes)) == [("b", "AAA"), ("a", "BBB"), ("b", "BBB"), ("a", "BTC/USDT"), ("c", "BTC/USDT")]
 
 
+@pytest.mark.untraced
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.sampled_from("XYZ"), st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0])),

@@ -535,6 +535,7 @@ def test_a_candidate_is_approved_exactly_if_nothing_would_be_over_a_limit(usage,
     assert (breaches(usage, limits, candidate) == set()) is isinstance(judge(usage, limits, candidate), Approved)
 
 
+@pytest.mark.untraced
 @given(LIMITS, st.lists(CANDIDATES, max_size=30))
 def test_however_many_ask_together_no_limit_is_passed(limits, candidates):
     """I5 over a round: each approval is reserved before the next one is judged."""

@@ -245,6 +245,7 @@ def scene_of(scene: dict[str, dict[str, object]]) -> list[Listing]:
     return [listing(base, **facts) for base, facts in scene.items()]
 
 
+@pytest.mark.untraced
 @given(STORY, st.randoms(use_true_random=False))
 @settings(max_examples=150, deadline=None)
 def test_any_story_keeps_the_promises(story, random) -> None:

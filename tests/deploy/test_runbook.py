@@ -146,6 +146,7 @@ def logged() -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.untraced
 def test_every_event_of_the_log_is_logged_with_the_fields_that_are_named():
     seen = 0
     for line in code():

@@ -146,6 +146,7 @@ def test_live_and_arrays_give_the_same_bits_on_real_candles_through_gaps_restart
 # No look ahead
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("feature", OWN, ids=IDS)
 @settings(max_examples=4, deadline=None)
 @given(cut=some.integers(1, 899), by=some.sampled_from([0.01, 0.5, 3.0, 1e6]))

@@ -254,6 +254,7 @@ def assert_same_bits(features, series, timeframe, opened_on, **late):
             assert np.array_equal(got, values[later], equal_nan=True), (symbol, name)
 
 
+@pytest.mark.untraced
 @settings(max_examples=10, deadline=None)
 @given(
     seed=some.integers(0, 10_000),

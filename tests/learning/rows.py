@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from livebot.core.market import Timeframe
+from livebot.features.catalogue import rsi
 from livebot.features.feature_set import make_feature_set
 from livebot.learning.dataset import Dataset
 
@@ -15,7 +16,7 @@ def dataset_of(**given: Any) -> Dataset:
     values: dict[str, Any] = {
         "strategy": "tried",
         "timeframe_ms": Timeframe.H1.ms,
-        "feature_set": make_feature_set("model_tried", 1, Timeframe.H1, ()),
+        "feature_set": make_feature_set("model_tried", 1, Timeframe.H1, (rsi("model_one", 14),)),
         "names": ("model_one",),
         "symbols": ("A", "B", "C"),
         "features": np.zeros((count, 1)),

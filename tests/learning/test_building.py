@@ -118,6 +118,7 @@ def test_the_same_plan_gives_the_same_bytes() -> None:
     assert (one.digests, one.notes, one.effective_count) == (other.digests, other.notes, other.effective_count)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("features", ["own", "market"])
 @pytest.mark.parametrize("limits", [False, True])
 def test_rows_do_not_change_with_what_comes_after_them(features, limits) -> None:
@@ -337,6 +338,7 @@ def test_costs_are_those_of_the_plan() -> None:
     assert dear.gain.mean() < cheap.gain.mean() - 0.001
 
 
+@pytest.mark.untraced
 @needs_spot
 def test_real_hours_make_rows_for_each_symbol() -> None:
     made = real_plan("mean_reversion", days=365, timeframe=Timeframe.H1, expiry_minutes=1440)

@@ -77,6 +77,7 @@ def test_probabilities_and_log_odds_are_each_others_inverse_and_never_certain():
     assert np.allclose(logit(sigmoid(odds)), odds, atol=1e-2)
     assert ((sigmoid(np.array([-1e9, 1e9])) > 0) & (sigmoid(np.array([-1e9, 1e9])) <= 1)).all()
     assert np.isfinite(logit(np.array([0.0, 1.0]))).all()
+    assert np.array_equal(logit(np.array([-1e-16, 1 + 3e-16])), logit(np.array([0.0, 1.0])))  # sums round
 
 
 def test_figures_of_a_calibrated_model():

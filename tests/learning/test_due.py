@@ -9,9 +9,11 @@ from livebot.learning.coverage import Waiting
 from livebot.learning.due import (
     MEMORY_FILE,
     TRIGGER_FILE,
+    UNENDED,
     Attempt,
     RetrainTerms,
     Trigger,
+    outcome_of,
     read_attempts,
     read_triggers,
     reasons,
@@ -35,7 +37,7 @@ def waits(symbol: str, strategy: str = "s") -> Waiting:
 
 
 def attempt(ago_ms: int, **given) -> Attempt:
-    return Attempt(strategy="s", began_ms=NOW_MS - ago_ms, outcome="", **given)
+    return Attempt(**{"strategy": "s", "began_ms": NOW_MS - ago_ms, "outcome": "s: current"} | given)
 
 
 def test_what_was_never_trained_is_due():
@@ -51,6 +53,29 @@ def test_by_the_clock_it_is_due_when_the_time_is_over_and_no_sooner():
 def test_a_training_that_made_no_version_counts_as_one():
     assert why(newest_ms=NOW_MS - 30 * DAY_MS, last=attempt(DAY_MS)) == ()
     assert why(newest_ms=None, last=attempt(DAY_MS)) == ()
+
+
+def test_one_that_failed_or_was_killed_is_tried_again_after_the_pause_and_not_only_when_it_is_due_again():
+    """Candles that were not there yet must not cost a week; and one that is killed each time must not run all the time."""
+    failed = attempt(6 * HOUR_MS - 1, outcome=UNENDED)
+    assert why(newest_ms=NOW_MS - 8 * DAY_MS, last=failed) == ()
+    assert why(newest_ms=None, last=failed) == ()
+    assert why(waiting=(waits("NEW"),), newest_ms=NOW_MS - DAY_MS, last=failed) == ()
+    later = attempt(6 * HOUR_MS, outcome=UNENDED)
+    assert why(newest_ms=NOW_MS - 8 * DAY_MS, last=later) == (
+        "the last training was 192 h ago, and it is due every 168 h",
+    )
+    assert why(newest_ms=None, last=later) == ("it was never trained",)
+    assert why(newest_ms=NOW_MS - DAY_MS, last=later) == ()
+
+
+def test_what_is_dated_later_than_now_counts_as_never():
+    """The clock was wrong then; until that moment comes nothing would ever be due."""
+    ahead = 400 * DAY_MS
+    assert why(newest_ms=NOW_MS + ahead) == ("it was never trained",)
+    assert why(newest_ms=None, last=attempt(-ahead)) == ("it was never trained",)
+    assert why(newest_ms=NOW_MS + ahead, last=attempt(DAY_MS)) == ()
+    assert why(newest_ms=NOW_MS - 8 * DAY_MS, last=attempt(-ahead, outcome=UNENDED)) != ()
 
 
 def test_a_new_symbol_is_due_after_the_pause_and_is_named():
@@ -118,6 +143,16 @@ def test_what_cannot_be_read_is_told(tmp_path):
     (tmp_path / TRIGGER_FILE).mkdir()
     with pytest.raises(Fatal, match="cannot read"):
         read_triggers(tmp_path, "demo")
+
+
+def test_a_training_failed_if_every_scope_was_refused_or_it_did_not_end():
+    for failed, states in (
+        (True, [("s/A-B", "refused"), ("s/shared", "refused")]),
+        (False, [("s/A-B", "refused"), ("s/shared", "challenger")]),
+        (False, [("s", "current")]),
+    ):
+        assert attempt(1, outcome=outcome_of(states)).failed is failed
+    assert attempt(1, outcome=UNENDED).failed
 
 
 def test_a_damaged_memory_begins_anew(tmp_path):

@@ -1,10 +1,12 @@
 """What a shared model is told of a symbol, and what stands for one that it never saw."""
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from livebot.errors import BadInput
 from livebot.learning.encodings import DIMENSIONS, no_table, present, table_of
 from livebot.learning.estimators import plan_of
 from livebot.learning.fitting import fit
@@ -14,6 +16,7 @@ from tests.learning.synthetic_rows import asked, rows, truth
 LINEAR = plan_of(EstimatorSpec(), 1)
 TREES = plan_of(EstimatorSpec(name="hist_gradient_boosting"), 1)
 ONE_HOT = TrainingSpec(mode=TrainingMode.MULTI_SYMBOL)
+lightgbm = pytest.mark.skipif(importlib.util.find_spec("lightgbm") is None, reason="lightgbm is an extra")
 
 
 def embedded(data, seed=1):
@@ -41,6 +44,28 @@ def test_index_is_a_code_and_missing_for_a_new_one():
     told = table.columns(["S02/USDT", "S00/USDT", "NEW"])
     assert [2.0, 0.0] == told[:2, 0].tolist()
     assert np.isnan(told[2, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("hist_gradient_boosting", {"max_bins": 3}),
+        pytest.param("lightgbm", {"max_bin": 3}, marks=lightgbm),
+    ],
+)
+def test_symbols_are_never_thrown_together_for_want_of_bins(name, params):
+    """What the estimator cannot tell apart is refused, and not merged into as many as it can."""
+    data = rows(truth("shared", 4, 3), 40)
+    spec = replace(ONE_HOT, encoding=SymbolEncoding.INDEX, estimator=EstimatorSpec(name=name, params=params))
+    with pytest.raises(BadInput, match=f"up to 3 symbols, these are 4, and {name} tells no more apart"):
+        fit(data, spec)
+    assert fit(data.rows(data.symbol != 3), spec).covered
+
+
+def test_categories_of_the_operator_do_not_go_with_an_index():
+    trees = EstimatorSpec(name="hist_gradient_boosting", params={"categorical_features": [0]})
+    with pytest.raises(BadInput, match="leave it out of model"):
+        fit(rows(truth("shared", 2, 3), 60), replace(ONE_HOT, encoding=SymbolEncoding.INDEX, estimator=trees))
 
 
 def test_one_hot_and_index_learn_that_one_symbol_wins_more_often():

@@ -44,6 +44,47 @@ class Unweighted(Stump):
         return self
 
 
+class Backwards(Stump):
+    """Made for these tests: the probability of a win comes first, as it says itself."""
+
+    classes_ = (1, 0)
+
+
+class OneColumn(Stump):
+    """Made for these tests: the probability of a win alone."""
+
+    def predict_proba(self, inputs):
+        return super().predict_proba(inputs)[:, :1]
+
+
+class Beyond(Stump):
+    """Made for these tests: what it says of the rows of a batch is no probability, or no number."""
+
+    beyond = 1.5
+
+    def predict_proba(self, inputs):
+        said = super().predict_proba(inputs)
+        return np.column_stack((said[:, 0], np.where(inputs[:, 0] > 7, self.beyond, said[:, 1])))
+
+
+class Nothing(Beyond):
+    """Made for these tests."""
+
+    beyond = np.nan
+
+
+class RandomForestClassifier(Stump):
+    """Made for these tests: no forest."""
+
+
+class Broken(Stump):
+    """Made for these tests: a mistake of the operator's own."""
+
+    def fit(self, inputs, won, sample_weight=None):
+        return {}["depth"]
+
+
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "name",
     [
@@ -75,6 +116,11 @@ def test_each_kind_learns_what_is_to_be_learned(name):
         ("sklearn.neighbors:KNeighborsClassifier", {}, "does not take sample_weight"),
         (f"{__name__}:Unweighted", {}, "does not take sample_weight"),
         ("sklearn.svm:LinearSVC", {}, "gives no probabilities"),
+        (f"{__name__}:Backwards", {}, r"has to give one of class 0 .* its classes_ are \[1, 0\]"),
+        (f"{__name__}:OneColumn", {}, r"one of class 1 \(won\); .* it gave an array \(1, 1\)"),
+        (f"{__name__}:Beyond", {}, "rows what is no probability, such as 1.5"),
+        (f"{__name__}:Nothing", {}, "rows what is no probability, such as nan"),
+        (f"{__name__}:Broken", {}, "Broken cannot be trained: KeyError: 'depth'"),
         ("logistic_regression", {"speed": 3}, "logistic_regression cannot be trained: .*speed"),
         ("logistic_regression", {"C": -1.0}, "logistic_regression cannot be trained: .*'C'"),
         ("hist_gradient_boosting", {"max_bins": 0}, "cannot be trained: .*max_bins"),
@@ -103,6 +149,20 @@ def test_params_of_the_config_go_before_the_defaults():
             "n_jobs"
         ]
     )
+
+
+def test_seed_and_threads_are_not_the_operators_under_any_name():
+    """LightGBM takes them under names of its own, which would go before those that are set here."""
+    pytest.importorskip("lightgbm")
+    given = dict.fromkeys(("num_threads", "nthread", "n_jobs", "seed", "random_state"), 7) | {"num_leaves": 5}
+    params = plan_of(EstimatorSpec(name="lightgbm", params=given), 3).params
+    assert (3, 1, 5) == (params["random_state"], params["n_jobs"], params["num_leaves"])
+    assert not params.keys() & {"num_threads", "nthread", "seed"}
+
+
+def test_a_class_of_a_known_name_from_elsewhere_is_asked_row_by_row():
+    assert not plan_of(EstimatorSpec(name=f"{__name__}:RandomForestClassifier"), 1).whole
+    assert plan_of(EstimatorSpec(name="sklearn.ensemble:RandomForestClassifier"), 1).whole
 
 
 def test_one_that_looks_at_the_whole_batch_is_asked_row_by_row():
@@ -141,6 +201,14 @@ def test_moments_of_a_column_that_does_not_vary_leave_it():
     assert mean.tolist() == pytest.approx([1e9, 0.1, 24.5])
 
 
+@pytest.mark.parametrize("size", [1e160, 1e308])
+def test_numbers_too_large_to_be_standardised_are_refused(size):
+    inputs = np.column_stack((np.arange(50.0), np.arange(50.0)))
+    inputs[3, 1] = size
+    with pytest.raises(BadInput, match="inputs number 2 hold what is too large to be standardised"):
+        moments(inputs, np.ones(50))
+
+
 @pytest.mark.parametrize("distinct", [3, 255, 256, 5_000])
 def test_snapped_values_are_cut_where_the_values_themselves_are(distinct):
     """Trees of snapped rows say the same of the snapped and of the raw ones; columns of few values stay as they are."""
@@ -156,6 +224,27 @@ def test_snapped_values_are_cut_where_the_values_themselves_are(distinct):
             near, won, sample_weight=np.ones(4_000)
         )
         assert np.array_equal(trees.predict_proba(near), trees.predict_proba(raw))
+
+
+def test_codes_of_categories_are_never_snapped_together():
+    raw = np.random.default_rng(2).integers(0, 40, (2_000, 2)).astype(np.float64)
+    near = snapped(raw, 8, category=1)
+    assert len(np.unique(near[:, 0])) <= 8
+    assert np.array_equal(near[:, 1], raw[:, 1])
+
+
+def test_columns_that_the_operator_names_as_categories_are_left_as_they_are():
+    """As many codes as bins are told apart, more are refused; neither is snapped into fewer."""
+    data = rows(SHARED, 200)
+    features = np.array(data.features)
+    features[:, 0] = np.arange(len(data)) % 20
+    coded = replace(data, features=features, gain=np.where(features[:, 0] % 2, 0.01, -0.01))
+    params = {"max_iter": 20, "categorical_features": [0]}
+    spec = replace(BLIND, estimator=EstimatorSpec(name="hist_gradient_boosting", params=params | {"max_bins": 20}))
+    assert fit(coded, spec).metrics["auc"] == 1
+    spec = replace(BLIND, estimator=EstimatorSpec(name="hist_gradient_boosting", params=params | {"max_bins": 10}))
+    with pytest.raises(BadInput, match="cardinality"):
+        fit(coded, spec)
 
 
 def test_snapping_leaves_what_came_in_as_it_was():

@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 
 from livebot.errors import BadInput
-from livebot.learning.encodings import MOST_CATEGORIES
-from livebot.learning.fitting import fit
+from livebot.learning.estimators import MOST_BINS
+from livebot.learning.fitting import fit, weighed
 from livebot.learning.spec import (
     ClusterBasis,
     EstimatorSpec,
     HybridForm,
+    SymbolBalance,
     SymbolEncoding,
     TrainingMode,
     TrainingSpec,
 )
 from livebot.learning.time_split import split
+from livebot.learning.weights import weighted
 from tests.learning.synthetic_rows import HOUR_MS, asked, later_auc, rows, truth
 
 BLIND = TrainingSpec(mode=TrainingMode.MULTI_SYMBOL, encoding=SymbolEncoding.NONE)
@@ -102,6 +104,7 @@ def test_a_shrunk_calibration_learns_that_one_symbol_wins_more_often():
 # ---------------------------------------------------------------- what is never learned from
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("spec", [*LINEAR, *WITH_TREES], ids=told)
 def test_what_comes_after_the_split_changes_nothing_that_was_learned(spec):
     """Scalers, encodings, clusters and models: of the earlier rows alone (calibrator and threshold are of the later)."""
@@ -263,6 +266,43 @@ def test_symbols_that_are_not_asked_for_are_not_learned_from():
     assert fitted.metrics["training_rows"] < 0.6 * len(data)
 
 
+@pytest.mark.parametrize(
+    ("spec", "learned", "across"),
+    [
+        (replace(SINGLE, symbols=("S01/USDT",)), (1,), True),
+        (replace(ONE_HOT, symbols=("S00/USDT", "S03/USDT", "GONE/USDT")), (0, 3), True),
+        (ONE_HOT, (0, 1, 2, 3), True),
+        (OWN, (0, 1, 2, 3), False),
+    ],
+    ids=["single", "chosen", "all", "own"],
+)
+def test_rows_are_weighed_among_those_that_are_learned_from(spec, learned, across):
+    """Whatever other symbols wanted at the same time."""
+    data = mixed()
+    alone = data.rows(np.isin(data.symbol, learned))
+    found = weighed(data, spec, SymbolBalance.SQUARE_ROOT)
+    of_them = np.isin(data.symbol, learned)
+    assert np.array_equal(
+        found.weight[of_them], weighted(alone, SymbolBalance.SQUARE_ROOT, across_symbols=across).weight
+    )
+    assert not found.weight[~of_them].any()
+    assert np.array_equal(
+        asked(fit(found, spec), alone), asked(fit(weighed(alone, spec, SymbolBalance.SQUARE_ROOT), spec), alone)
+    )
+
+
+def test_where_none_is_wanted_nothing_is_weighed():
+    assert not weighed(mixed(), replace(ONE_HOT, symbols=("GONE/USDT",)), SymbolBalance.NONE).weight.any()
+
+
+def test_few_rows_to_calibrate_with_are_told():
+    few = mixed().rows(np.arange(90))
+    count = len(split(few, 0.2, 0)[1])
+    assert 10 < count < 30
+    assert any(note.startswith(f"only {count} rows calibrate") for note in fit(few, BLIND).notes)
+    assert not any("calibrate" in note for note in fit(mixed(), BLIND).notes)
+
+
 def test_a_scale_of_all_weights_is_no_matter():
     data = mixed()
     doubled = replace(data, weight=data.weight * 2)
@@ -309,6 +349,18 @@ def test_a_cluster_with_too_few_rows_is_left_to_the_shared_model():
     assert any("S02/USDT" in note and "shared model" in note for note in fitted.notes)
 
 
+@pytest.mark.parametrize("odd", [0.0, np.inf, np.nan])
+def test_a_symbol_whose_volatility_or_turnover_is_no_number_is_left_to_the_shared_model(odd):
+    data = mixed()
+    wide = replace(data, risk=np.where(data.symbol == 1, odd, data.risk))
+    turnover = {"S00/USDT": 1e6, "S01/USDT": odd, "S02/USDT": 1e8, "S03/USDT": 1e6}
+    liquid = replace(CLUSTERED, cluster_basis=ClusterBasis.LIQUIDITY, turnover=turnover)
+    for given, spec in ((wide, CLUSTERED), (data, liquid)):
+        fitted = fit(given, spec)
+        assert any("S01/USDT" in note and "shared model" in note for note in fitted.notes)
+        assert sum(": S0" in note and " of " in note for note in fitted.notes) >= 2
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -335,11 +387,24 @@ def with_bad_features(data):
     return replace(data, features=features)
 
 
+def changed(data, column, value):
+    values = np.array(getattr(data, column))
+    values[[2, -2]] = value
+    return replace(data, **{column: values})
+
+
 @pytest.mark.parametrize(
     ("change", "spec", "said"),
     [
         (nowhere, ONE_HOT, "there are no rows to train on"),
         (with_bad_features, ONE_HOT, r"model_1 \(1 rows\), model_2 \(2 rows\)"),
+        (
+            lambda data: changed(data, "gain", np.nan),
+            BLIND,
+            "2 of 600 rows have a gain that nothing can be learned from",
+        ),
+        (lambda data: changed(data, "weight", np.inf), BLIND, "2 of 600 rows have a weight that"),
+        (lambda data: changed(data, "weight", 0.0), BLIND, "2 of 600 rows have a weight that"),
         (lambda data: replace(data, gain=np.abs(data.gain)), ONE_HOT, "are wins only"),
         (lambda data: replace(data, gain=-np.abs(data.gain)), ONE_HOT, "are losses only"),
         (lambda data: data.rows(np.arange(45)), ONE_HOT, "minimum_events is 50"),
@@ -368,7 +433,7 @@ def test_a_later_part_of_one_kind_cannot_calibrate():
 
 
 def test_more_symbols_than_there_are_categories_are_refused():
-    symbols = MOST_CATEGORIES + 5
+    symbols = MOST_BINS + 5
     data = rows(truth("noise", symbols, 2), 10)
     with pytest.raises(BadInput, match="up to 255 symbols, these are 260"):
         fit(data, replace(BLIND, encoding=SymbolEncoding.INDEX, estimator=TREES))

@@ -124,6 +124,20 @@ def test_reliability_tells_what_was_said_and_what_came():
     assert (high.rows, high.said, high.won) == (1, 1.0, 1.0)
 
 
+def test_values_that_nothing_could_show_or_compare_with_are_refused():
+    """A moment after the year 9999 would end every list of models; edges that fall put a value in any bin."""
+    manifest = json.loads(written(made()))
+    bins = manifest["score_bins"]
+    for changes, cause in (
+        ({"created_ms": 1 << 53}, "created_ms"),
+        ({"train_end_ms": 253_402_300_800_000}, "train_end_ms"),
+        ({"score_bins": bins | {"edges": bins["edges"][::-1]}}, "edges: they fall"),
+        ({"bounds": [[2.0, 1.0]] * 3}, "above its greatest"),
+    ):
+        with pytest.raises(BadInput, match=cause):
+            parsed(changed(**changes))
+
+
 def test_a_manifest_of_schema_1_keeps_loading():
     """The file is one that the first version wrote, and is never made anew."""
     manifest = parsed(unseal(SCHEMA_1.read_bytes(), None))

@@ -1,5 +1,6 @@
 """What is pickled: a row's probability is its own to the last bit, whoever else is asked about, and survives the file."""
 
+import importlib.util
 import pickle
 import threading
 from dataclasses import replace
@@ -8,20 +9,34 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from livebot.learning.estimators import plan_of, snapped
 from livebot.learning.fitting import fit
 from livebot.learning.predictors import estimators
+from livebot.learning.predictors.calibrated import logit
 from livebot.learning.predictors.linear import LinearScores
 from livebot.learning.predictors.symbol_rows import SymbolTable, inputs_of, rows_of
 from livebot.learning.spec import EstimatorSpec, SymbolEncoding, TrainingMode, TrainingSpec
+from livebot.learning.time_split import split
 from tests.learning.synthetic_rows import asked, rows, truth
-from tests.learning.test_fitting import LINEAR, WITH_TREES, mixed, told
+from tests.learning.test_fitting import LINEAR, TREES, WITH_TREES, mixed, told
 
 BLIND = TrainingSpec(mode=TrainingMode.MULTI_SYMBOL, encoding=SymbolEncoding.NONE)
 
 
-@pytest.mark.parametrize("spec", [*LINEAR, *WITH_TREES], ids=told)
+LIGHT = EstimatorSpec(name="lightgbm", params={"n_estimators": 10, "min_child_samples": 10, "min_data_per_group": 10})
+LIGHTS = [
+    pytest.param(
+        replace(BLIND, encoding=encoding, estimator=LIGHT),
+        marks=pytest.mark.skipif(importlib.util.find_spec("lightgbm") is None, reason="lightgbm is an extra"),
+    )
+    for encoding in (SymbolEncoding.INDEX, SymbolEncoding.ONE_HOT)
+]
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("spec", [*LINEAR, *WITH_TREES, *LIGHTS], ids=told)
 def test_a_row_is_judged_alike_alone_and_among_five_hundred(spec):
     fitted, batch = fit(mixed(), spec), mixed(125, 9)
     names = [*batch.symbol_names.tolist()[:-9], *["NEW/USDT"] * 9]
@@ -59,6 +74,35 @@ def test_nobody_asked_about_is_nobody_answered():
     for spec in (BLIND, replace(BLIND, estimator=EstimatorSpec(name="hist_gradient_boosting", params={"max_iter": 3}))):
         empty = mixed().rows(np.zeros(600, dtype=bool))
         assert asked(fit(mixed(), spec), empty).shape == (0,)
+
+
+def test_the_lookup_of_categories_is_spared_and_every_answer_stays():
+    spec = replace(BLIND, encoding=SymbolEncoding.INDEX, estimator=TREES)
+    data = rows(truth("shared", 4, 5), 150, level=(0, 0, 1, 2.0))
+    scores, batch = fit(data, spec).predictor.scores, mixed(50, 9)
+    assert isinstance(scores.estimators[0]._preprocessor, estimators.CodesFirst)
+    plan, (training, _) = plan_of(spec.estimator, spec.seed), split(data, 0.2, 0)
+    inputs = inputs_of(training.features, training.side)
+    codes = snapped(np.column_stack((inputs, training.symbol)), 255, 6)
+    weight = training.weight / training.weight.mean()
+    with threadpool_limits(1):
+        own = plan.kind(**plan.params, categorical_features=[6]).fit(codes, training.win, sample_weight=weight)
+    said = []
+    for name, code in (("S00/USDT", 0), ("S03/USDT", 3), ("NEW/USDT", np.nan)):
+        asked_as = np.column_stack((inputs_of(batch.features, batch.side), np.full(len(batch), code)))
+        said.append(scores.logits(batch.features, batch.side, [name] * len(batch)))
+        assert np.array_equal(said[-1], logit(own.predict_proba(asked_as)[:, 1]))
+    assert (said[1] > said[0] + 0.1).mean() > 0.3  # so codes count
+
+
+def test_where_sparing_the_lookup_would_change_an_answer_it_is_kept(monkeypatch):
+    """Another version of the library may keep its columns otherwise."""
+    spec = replace(BLIND, encoding=SymbolEncoding.INDEX, estimator=TREES)
+    usual = asked(fit(mixed(), spec), mixed(50, 9))
+    monkeypatch.setattr(estimators.CodesFirst, "transform", lambda _self, inputs: np.array(inputs))
+    kept = fit(mixed(), spec)
+    assert not isinstance(kept.predictor.scores.estimators[0]._preprocessor, estimators.CodesFirst)
+    assert np.array_equal(asked(kept, mixed(50, 9)), usual)
 
 
 @pytest.mark.parametrize("spec", [*LINEAR, *WITH_TREES], ids=told)

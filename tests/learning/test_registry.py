@@ -329,6 +329,31 @@ def test_other_features_are_refused(tmp_path, ours, cause):
         models.load(SCOPE, saved(models), ours)
 
 
+@pytest.mark.parametrize(
+    ("names", "cause"),
+    [
+        (("model_rsi_8", "model_rsi_5", "model_rsi_3"), "it lists model_rsi_8 where its feature set has model_rsi_3"),
+        (("model_rsi_3", "model_rsi_5", "other"), "it lists other where its feature set has model_rsi_8"),
+    ],
+    ids=["another order", "others"],
+)
+def test_a_manifest_that_lists_other_features_than_its_set_has_is_refused(tmp_path, names, cause):
+    """Inputs go by their place, so nobody knows what such a model was trained on."""
+    models = registry(tmp_path)
+    version = saved(models)
+    resealed(models, version, feature_names=names)
+    with pytest.raises(BadInput, match=cause):
+        models.load(SCOPE, version, feature_set())
+
+
+def test_a_feature_set_whose_digest_is_another_is_refused(tmp_path):
+    models = registry(tmp_path)
+    version = saved(models)
+    resealed(models, version, feature_digest="0" * 64)
+    with pytest.raises(BadInput, match="feature_digest: it is not that of feature_set"):
+        models.load(SCOPE, version)
+
+
 def test_training_that_reaches_into_what_it_is_judged_by_is_refused(tmp_path):
     models = registry(tmp_path)
     version = saved(models)
@@ -585,7 +610,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
         saved(registry(tmp_path, layer=FailingFiles("make_folder", errno.EACCES)))
 
 
-class _Dies(RecordingFiles):
+class Dying(RecordingFiles):
     """The process ends at the n-th call: nothing that comes after it in the same change happens."""
 
     def __init__(self, at: int) -> None:
@@ -600,6 +625,7 @@ class _Dies(RecordingFiles):
         return super().__getattribute__(name)
 
 
+@pytest.mark.untraced
 def test_a_kill_at_any_moment_leaves_a_registry_that_works(tmp_path):
     """Before, or after: each call in turn is the last one of a save and a promote."""
     sound = registry(tmp_path)
@@ -608,7 +634,7 @@ def test_a_kill_at_any_moment_leaves_a_registry_that_works(tmp_path):
     for at in range(1, 60):
         folder = tmp_path / str(at)
         shutil.copytree(sound.folder, folder / "models")
-        dying = registry(folder, layer=_Dies(at))
+        dying = registry(folder, layer=Dying(at))
         done = False
         try:
             dying.promote(SCOPE, saved(dying, 1))
@@ -723,6 +749,7 @@ def test_skops_trusts_its_own_list_and_never_what_a_file_asks_for(tmp_path, monk
     assert loaded == []
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     ("mode", "encoding", "estimator"),
     [
@@ -753,3 +780,33 @@ def test_a_manifest_is_json_that_people_read(tmp_path):
     assert tree["seal"].startswith("hmac-sha256:")
     assert models.sealed
     assert not registry(tmp_path, None).sealed
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    """Such as one that root made: with the mend, and not as a fault of livebot."""
+    models = registry(tmp_path)
+    saved(models)
+    shut = registry(tmp_path, layer=FailingFiles("folders", errno.EACCES, SCOPE))
+    for ask in (shut.scopes, lambda: shut.versions(SCOPE)):
+        with pytest.raises(Fatal, match=f"cannot read .*{SCOPE}: Permission denied"):
+            ask()
+
+
+def test_a_lock_that_the_filesystem_does_not_have_is_told(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("livebot.learning.registry_lock.fcntl.flock", none)
+    with pytest.raises(Fatal, match=r"cannot lock .*No locks available"):
+        saved(registry(tmp_path))
+
+
+REST = "0101T000000Z-0123abcd"
+
+
+@pytest.mark.parametrize("name", [f"\uff12\uff10\uff12\uff16{REST}", f"\u0662\u0660\u0662\u0666{REST}"])
+def test_digits_of_other_scripts_make_no_version(tmp_path, name):
+    models = registry(tmp_path)
+    saved(models)
+    (models.folder / SCOPE / name).mkdir()
+    assert name not in models.versions(SCOPE)

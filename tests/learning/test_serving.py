@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -203,7 +204,38 @@ def test_without_a_model_nobody_trades(models):
     """Nor with one that may fall back; only `pass` passes."""
     for untrained, code in ((BLOCK, "model_missing"), (FALLBACK, "model_missing"), (PASS, None)):
         assert codes(looked(models, untrained=untrained).judge([question()], NOW_MS)) == [code]
-    assert codes(serving(models).judge([question()], NOW_MS)) == ["model_missing"]  # not looked yet
+
+
+@pytest.mark.parametrize("untrained", [BLOCK, FALLBACK, PASS])
+@pytest.mark.parametrize("pattern", ["{strategy}", "{strategy}/{symbol}"])
+def test_before_the_models_were_looked_at_nobody_passes(models, untrained, pattern):
+    """A first look may take long, or fail: what would have been judged is refused until it is known that no model is there."""
+    serves = serving(models, untrained=untrained, pattern=pattern)
+    (said,) = serves.judge([question()], NOW_MS)
+    assert said.refused == ("model_missing", "the models have not been looked at yet")
+    serves.look(NOW_MS)
+    assert codes(serves.judge([question()], NOW_MS)) == [None if untrained is PASS else "model_missing"]
+
+
+def test_models_that_cannot_be_seen_let_nobody_pass(models, monkeypatch):
+    """With a scope for each symbol, nobody knows then which symbols have one; who is known is judged on."""
+    used(models, scope="ema_cross/BTC-USDT", covered=("BTC/USDT",))
+    serves = serving(models, pattern="{strategy}/{symbol}", untrained=PASS)
+    with monkeypatch.context() as broken:
+        broken.setattr("livebot.learning.registry.SCOPES_MAX", 0)
+        (note,) = serves.look(NOW_MS)
+        assert note.kind is NoteKind.REFUSED
+        (said,) = serves.judge([question()], NOW_MS)
+        assert said.refused[0] == "model_missing"
+        assert "which models ema_cross has cannot be seen" in said.refused[1]
+        assert serves.look(NOW_MS) == ()  # told once
+    serves.look(NOW_MS)
+    assert serves.judge([question()], NOW_MS)[0].confidence is not None
+    monkeypatch.setattr("livebot.learning.registry.SCOPES_MAX", 0)
+    serves.look(NOW_MS)
+    known, unknown = serves.judge([question(), question("ETH/USDT")], NOW_MS)
+    assert known.confidence is not None
+    assert unknown.refused is None  # it had none when they were seen last
 
 
 def test_a_model_that_fails_its_checks_at_the_start_lets_nobody_pass(models):
@@ -226,7 +258,7 @@ def test_a_symbol_that_was_not_trained_on(models):
     new, old = question("NEW/USDT"), question()
     refused, known = looked(models).judge([new, old], NOW_MS)
     assert refused.refused[0] == "model_uncovered"
-    assert "was not trained on NEW/USDT; it waits for training" in refused.refused[1]
+    assert "was not trained on NEW/USDT; NEW/USDT waits for training" in refused.refused[1]
     assert known.confidence is not None
     shared, known = looked(models, untrained=FALLBACK).judge([new, old], NOW_MS)
     assert shared.confidence == known.confidence
@@ -267,6 +299,26 @@ def test_a_symbol_is_unblocked_by_the_version_that_covers_it(models, tmp_path):
     assert codes(serves.judge([question("NEW/USDT"), question("NEXT/USDT")], NOW_MS)) == [None, "model_uncovered"]
     assert [each.symbol for each in read_queue(path, "spot-1")] == ["NEXT/USDT"]
     assert serves.status(NOW_MS)[0].uncovered == ("NEXT/USDT",)
+
+
+@pytest.mark.parametrize(
+    ("untrained", "shared", "blocked"),
+    [(BLOCK, True, True), (FALLBACK, True, False), (FALLBACK, False, True), (PASS, True, False)],
+)
+def test_who_waits_and_opens_nothing_is_told_apart_from_who_waits_and_trades(
+    models, tmp_path, untrained, shared, blocked
+):
+    """As its entries are answered."""
+    alone = TrainingSpec(mode=TrainingMode.PER_SYMBOL, fallback_to_shared=False)
+    used(models, spec=None if shared else alone)
+    serves = serving(models, TrainingQueue(queue_path(tmp_path), "spot-1"), untrained=untrained)
+    serves.look(NOW_MS)
+    (said,) = serves.judge([question("NEW/USDT")], NOW_MS)
+    serves.look(NOW_MS)
+    (status,) = serves.status(NOW_MS)
+    assert status.uncovered == ("NEW/USDT",)
+    assert status.blocked == (("NEW/USDT",) if blocked else ())
+    assert (said.refused is not None) == blocked
 
 
 def test_who_waits_survives_a_restart(models, tmp_path):
@@ -405,16 +457,24 @@ def test_without_a_pointer_what_is_in_use_goes_on(models):
     assert serves.judge([question()], NOW_MS)[0].model == f"{SCOPE}/{version}"
 
 
-def test_the_files_of_a_version_in_use_may_go(models):
-    """It is in memory."""
+def test_the_files_of_a_version_in_use_may_go(models, tmp_path):
+    """It is in memory; but a restart would have none, so it is told."""
     import shutil
 
     version = used(models)
     serves = serving(models)
     serves.look(NOW_MS)
-    shutil.rmtree(models.folder / SCOPE / version)
+    away = tmp_path / "away"
+    shutil.move(models.folder / SCOPE / version, away)
+    (note,) = serves.look(NOW_MS)
+    assert (note.kind, note.version) == (NoteKind.GONE, version)
+    assert "goes on from memory, and a restart would find none" in note.text
     assert serves.look(NOW_MS) == ()
+    assert serves.status(NOW_MS)[0].problems == (note.text,)
     assert codes(serves.judge([question()], NOW_MS)) == [None]
+    shutil.move(away, models.folder / SCOPE / version)
+    assert serves.look(NOW_MS) == ()
+    assert serves.status(NOW_MS)[0].problems == ()
 
 
 # ------------------------------------------------------------------ shadows
@@ -429,15 +489,18 @@ def test_a_challenger_answers_beside_and_decides_nothing(models):
     said = serves.judge([question(), question("NEW/USDT"), question(evidence=(math.nan, 0, 0))], NOW_MS)
     assert codes(said) == ["model_threshold", "model_uncovered", "model_unlike"]
     assert said[0].model == f"{SCOPE}/{champion}"
-    ((name, confidence),) = said[0].shadows
+    asked = [question(), question("NEW/USDT"), question(evidence=(math.nan, 0, 0)), question(strategy="breakout")]
+    assert (serves.shadowed("ema_cross"), serves.shadowed("breakout")) == (True, False)
+    shadows = serves.shadows(asked)
+    ((name, confidence),) = shadows[0]
     assert name == f"{SCOPE}/{challenger}"
     assert confidence > said[0].confidence
-    assert said[1].shadows == ((name, pytest.approx(confidence)),)  # it has a shared part
-    assert said[2].shadows == ()
+    assert shadows[1:] == (((name, pytest.approx(confidence)),), (), ())  # it has a shared part
     assert serves.status(NOW_MS)[0].challenger == challenger
     models.challenge(SCOPE, None)
     serves.look(NOW_MS)
-    assert serves.judge([question()], NOW_MS)[0].shadows == ()
+    assert not serves.shadowed("ema_cross")
+    assert serves.shadows([question()]) == ((),)
 
 
 def test_a_challenger_that_fails_hinders_nobody(models):
@@ -446,7 +509,9 @@ def test_a_challenger_that_fails_hinders_nobody(models):
     models.challenge(SCOPE, challenger)
     serves = looked(models, untrained=FALLBACK)
     (said,) = serves.judge([question("BAD/USDT")], NOW_MS)
-    assert (said.shadows, said.refused) == ((), None)
+    assert said.refused is None
+    assert serves.look(NOW_MS) == ()  # it was not asked together with the one that decides
+    assert serves.shadows([question("BAD/USDT")]) == ((),)
     (note,) = serves.look(NOW_MS)
     assert (note.kind, note.version) == (NoteKind.FAULT, challenger)
 
@@ -455,8 +520,104 @@ def test_a_challenger_says_nothing_of_symbols_it_does_not_know(models):
     used(models)
     alone = TrainingSpec(mode=TrainingMode.PER_SYMBOL, fallback_to_shared=False)
     models.challenge(SCOPE, saved(models, 1, covered=("ETH/USDT",), spec=alone))
-    said = looked(models).judge([question(), question("ETH/USDT")], NOW_MS)
-    assert [len(each.shadows) for each in said] == [0, 1]
+    assert [len(each) for each in looked(models).shadows([question(), question("ETH/USDT")])] == [0, 1]
+    assert looked(models).shadows([question()]) == ((),)
+
+
+# ------------------------------------------------------------------ models that do not come back
+
+
+class Held:
+    """Holds a model in its answer until it is let go."""
+
+    def __init__(self, model):
+        self.go, self.inside, self.model = threading.Event(), threading.Event(), model
+        self.ask = model.predictor.probabilities
+        model.predictor.probabilities = self
+
+    def __call__(self, *given):
+        self.inside.set()
+        assert self.go.wait(20)
+        return self.ask(*given)
+
+
+def test_a_model_that_hangs_is_named_is_not_asked_again_and_is_when_it_has_come_back(models):
+    """Who asks it meanwhile is refused at once: no call piles up before it."""
+    version = used(models)
+    serves = looked(models)
+    held, said = Held(serves._scopes[SCOPE].model), []
+    assert (serves.give_up(), serves.stuck, serves.asking) == (None, (), ())
+    hanging = threading.Thread(target=lambda: said.append(serves.judge([question()], NOW_MS)))
+    hanging.start()
+    assert held.inside.wait(20)
+    assert serves.asking == (f"{SCOPE}/{version}",)
+    assert serves.give_up() == f"{SCOPE}/{version}"
+    began = time.monotonic()
+    for _ in range(3):
+        (refused,) = serves.judge([question()], NOW_MS)
+        assert refused.refused[0] == "model_failed"
+        assert f"model {SCOPE}/{version} has not come back from what it was asked before" in refused.refused[1]
+        assert serves.stuck == (f"{SCOPE}/{version}",)
+    assert time.monotonic() - began < 2
+    assert serves.look(NOW_MS) == ()  # it is told as stuck, not as a fault that lasts as long as the version does
+    held.go.set()
+    hanging.join()
+    assert codes(said[0]) == [None]
+    assert (serves.stuck, serves.asking) == ((), ())
+    assert codes(serves.judge([question()], NOW_MS)) == [None]
+
+
+def test_another_version_takes_the_place_of_one_that_hangs(models):
+    used(models)
+    serves = looked(models)
+    held = Held(serves._scopes[SCOPE].model)
+    hanging = threading.Thread(target=serves.judge, args=([question()], NOW_MS))
+    hanging.start()
+    assert held.inside.wait(20)
+    serves.give_up()
+    second = used(models, 1)
+    assert kinds(serves.look(NOW_MS)) == [NoteKind.LOADED]
+    assert serves.stuck == ()
+    assert serves.judge([question()], NOW_MS)[0].model == f"{SCOPE}/{second}"
+    held.go.set()
+    hanging.join()
+
+
+def test_a_shadow_that_hangs_is_named_and_hinders_nobody(models):
+    used(models)
+    challenger = saved(models, 1)
+    models.challenge(SCOPE, challenger)
+    serves = looked(models)
+    held = Held(serves._scopes[SCOPE].challenger)
+    hanging = threading.Thread(target=serves.shadows, args=([question()],))
+    hanging.start()
+    assert held.inside.wait(20)
+    assert serves.give_up() is None
+    assert serves.give_up(shadow=True) == f"{SCOPE}/{challenger}"
+    assert codes(serves.judge([question()], NOW_MS)) == [None]
+    assert serves.shadows([question()]) == ((),)
+    held.go.set()
+    hanging.join()
+    assert [len(each) for each in serves.shadows([question()])] == [1]
+
+
+def test_swaps_leave_nothing_behind(models):
+    """A daemon lives for months."""
+    import gc
+    import weakref
+
+    versions = [used(models, number) for number in range(2)]
+    serves, seen = looked(models), []
+    for number in range(60):
+        models.challenge(SCOPE, versions[number % 2])
+        (models.folder / SCOPE / "current").write_text(versions[number % 2])
+        serves.look(NOW_MS)
+        serves.judge([question()], NOW_MS)
+        serves.shadows([question()])
+        seen.append(weakref.ref(serves._scopes[SCOPE].model.predictor))
+    gc.collect()
+    assert sum(each() is not None for each in seen) == 1
+    assert (len(serves._told), len(serves._faults), len(serves._stuck)) == (0, 0, 0)
 
 
 # ------------------------------------------------------------------ a scope for each symbol
@@ -472,7 +633,10 @@ def test_each_symbol_may_have_a_scope_of_its_own(models):
     own, uncovered = serves.judge(asked, NOW_MS)
     assert own.model.startswith("ema_cross/BTC-USDT/")
     assert uncovered.refused[0] == "model_missing"
-    assert "no model in use in ema_cross/ETH-USDT" in uncovered.refused[1]
+    assert "no model in use in ema_cross/ETH-USDT, which would judge ETH/USDT" in uncovered.refused[1]
+    by_scope = {each.scope: each for each in serves.status(NOW_MS)}
+    assert by_scope["ema_cross/shared"].version is None  # nobody asks it, so it is none of anybody's worries
+    assert by_scope["ema_cross/BTC-USDT"].symbols_own
     own, shared = looked(models, pattern=pattern, untrained=FALLBACK).judge(asked, NOW_MS)
     assert own.model.startswith("ema_cross/BTC-USDT/")
     assert shared.model.startswith("ema_cross/shared/")

@@ -86,6 +86,15 @@ def test_a_first_model_that_clears_the_floor_is_used_and_says_what_it_covers(tmp
     assert "the strategy without a model" in done.told[0]
 
 
+def test_a_model_of_one_symbol_is_weighed_by_its_own_rows(tmp_path, monkeypatch):
+    """Not by what other symbols, whose models are others, wanted at the same time."""
+    seen, real = [], training_run.fit
+    monkeypatch.setattr(training_run, "fit", lambda rows, *rest: seen.append(rows) or real(rows, *rest))
+    alone = TrainingSpec(mode=TrainingMode.SINGLE_SYMBOL, symbols=("B",), minimum_events=20)
+    assert learn(school(tmp_path), lesson(spec=alone), built(), PLAN).covered == ("B",)
+    assert [{0.0}, {1.0}] == [set(seen[0].weight[seen[0].symbol == code]) for code in (0, 1)]
+
+
 def test_one_that_does_not_is_kept_as_a_challenger_and_nothing_is_in_use(tmp_path):
     done = learn(school(tmp_path), lesson(floor=NEVER), built(), PLAN)
     registry = Registry(tmp_path)
@@ -158,6 +167,72 @@ def test_a_champion_that_cannot_be_loaded_defends_nothing_and_that_is_told(tmp_p
     second = learn(school(tmp_path, later(1)), lesson(), built(), PLAN)
     assert second.state == "current"
     assert "could not be compared with" in second.told[0]
+
+
+def test_one_that_an_operator_chose_meanwhile_is_not_relieved(tmp_path, monkeypatch):
+    """The new one was held against another."""
+    first = learn(school(tmp_path), lesson(), built(told=False), PLAN)
+    other = learn(school(tmp_path, later(1)), lesson(promote=False), built(2), PLAN)
+    real = training_run.verdict_of
+
+    def chosen_meanwhile(*args):
+        Registry(tmp_path).promote("tried", other.version)
+        return real(*args)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(training_run, "verdict_of", chosen_meanwhile)
+        kept = learn(school(tmp_path, later(2)), lesson(), built(), PLAN)
+    registry = Registry(tmp_path)
+    assert (kept.state, registry.current("tried"), registry.challenger("tried")) == (
+        "challenger",
+        other.version,
+        kept.version,
+    )
+    assert any(
+        f"{other.version} is in use by now, and it was held against {first.version}" in each for each in kept.told
+    )
+    assert learn(school(tmp_path, later(3)), lesson(), built(), PLAN).state == "current"
+
+
+def test_a_pointer_that_names_nothing_is_mended_by_the_version_that_takes_over(tmp_path):
+    learn(school(tmp_path), lesson(), built(), PLAN)
+    (tmp_path / "tried" / "current").write_bytes(b"../../x")
+    done = learn(school(tmp_path, later(1)), lesson(), built(), PLAN)
+    assert (done.state, Registry(tmp_path).current("tried")) == ("current", done.version)
+    assert "names no version" in done.told[0]
+
+
+def test_in_place_of_one_that_cannot_be_loaded_no_symbol_may_be_lost_either(tmp_path):
+    """After an update of a library it is the daemon that still holds the old one, and trades by it."""
+    both = learn(school(tmp_path), lesson(), built(), PLAN)
+    (tmp_path / "tried" / both.version / "model.joblib").write_bytes(b"x")
+    narrow = lesson(spec=TrainingSpec(symbols=("B",), minimum_events=20))
+    kept = learn(school(tmp_path, later(1)), narrow, built(), PLAN)
+    assert (kept.state, Registry(tmp_path).current("tried")) == ("challenger", both.version)
+    assert any("it does not cover A" in text for text in kept.told)
+
+
+def test_in_place_of_one_that_cannot_be_loaded_a_lead_within_chance_is_enough(tmp_path):
+    """Nothing would trade any more if it had to be better than the strategy alone beyond chance."""
+    lucky = replace(EASY, minimum_gain=0.0, certainty=0.9999, undecided_margin=0.5)
+    first = learn(school(tmp_path), lesson(floor=lucky), built(told=False), PLAN)
+    assert first.state == "challenger"
+    used = learn(school(tmp_path, later(1)), lesson(promote=True), built(told=False), PLAN)
+    (tmp_path / "tried" / used.version / "model.joblib").write_bytes(b"x")
+    assert learn(school(tmp_path, later(2)), lesson(floor=lucky), built(told=False), PLAN).state == "current"
+
+
+def test_a_symbol_that_only_the_challenger_covers_must_not_lose_more_than_the_floor(tmp_path):
+    one = lesson(spec=TrainingSpec(symbols=("A",), minimum_events=20))
+    rows = built().dataset
+    losing = replace(rows, gain=np.where((rows.symbol == 1) & (rows.close_ms >= END_MS - 5 * DAY_MS), -0.03, rows.gain))
+    worse = replace(built(), dataset=losing)
+    learn(school(tmp_path), one, worse, PLAN)
+    held = lesson(floor=replace(EASY, symbol_floor=-0.01))
+    kept = learn(school(tmp_path, later(1)), held, worse, PLAN)
+    assert kept.state == "challenger"
+    assert any("below retrain.symbol_floor (-1.00%) beyond chance: B" in text for text in kept.told)
+    assert learn(school(tmp_path, later(2)), lesson(), worse, PLAN).state == "current"
 
 
 # ---------------------------------------------------------------- what is refused
@@ -261,6 +336,7 @@ def test_the_manifest_says_what_it_was_trained_on_and_how(tmp_path):
     assert manifest.data == {"candles A": "0" * 64}
     assert manifest.short == ("C",)
     assert manifest.label["window_ms"] == 5 * DAY_MS
+    assert (manifest.label["window_start_ms"], manifest.label["window_end_ms"]) == (END_MS - 5 * DAY_MS, END_MS)
     assert manifest.created_ms == END_MS
 
 

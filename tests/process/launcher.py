@@ -10,6 +10,7 @@ has answered with a code the pid is nobody else's.  When stdin ends, the launche
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import signal
@@ -20,11 +21,18 @@ import livebot.bootstrap  # noqa: F401 - what takes long to import
 from livebot import cli
 from tests.process import sabotage
 
+# What a daemon imports late, or the libraries it uses do: half of what a start costs that has the rest already.
+LATE = (
+    *("livebot.cli.app", "livebot.cli.as_service", "livebot.cli.screen"),
+    *("numpy.ma", "pydantic.dataclasses", "sqlalchemy.dialects.sqlite", "sqlite3", "typer._adapters"),
+)
+
 
 def main() -> None:
     """Until stdin ends."""
-    with contextlib.suppress(ImportError):
-        import livebot.cli.app  # noqa: F401 - likewise
+    for name in LATE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     gc.freeze()
     _answer({"ready": os.getpid()})
     children: set[int] = set()

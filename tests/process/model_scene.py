@@ -26,9 +26,9 @@ START_MS = 1_767_225_600_000  # when the daemon begins
 FIRST_MS = START_MS - 6 * DAY_MS
 JOINS_MS = START_MS + 20 * MINUTE_MS  # from then on SOL is traded much
 DRIFT_MS = START_MS + 10 * HOUR_MS
-END_MS = START_MS + 34 * HOUR_MS
+END_MS = START_MS + 96 * HOUR_MS
 QUIET, WILD = 0.001, 0.01  # deviation of a minute's return before and after
-_HOLDS_MINUTES = 240
+HOLDS_MINUTES = 1_200
 
 
 class Patient(Strategy[Nothing]):
@@ -42,10 +42,11 @@ class Patient(Strategy[Nothing]):
         return Timeframe.M1
 
     def decide(self, view: View) -> Entry | None:
-        if view.close_ms // MINUTE_MS % 4:
-            return None
+        minute = view.close_ms // MINUTE_MS
         if view.symbol == BTC:
-            return _entry(view, Side.LONG, distance=0.3, minutes=_HOLDS_MINUTES)
+            return _entry(view, Side.LONG, distance=0.3, minutes=HOLDS_MINUTES) if minute % 120 == 4 else None
+        if minute % 4:
+            return None
         side = Side.LONG if chance(view, "side", 2) else Side.SHORT
         return _entry(view, side, distance=0.003, minutes=7)
 
@@ -109,7 +110,7 @@ def config_of(market: Path, *, speed: int) -> dict[str, Any]:
         strategies=[{"class": "tests.process.model_scene:Patient"}],
         model={
             "training_mode": "multi_symbol",
-            "minimum_events": 20,
+            "minimum_events": 10,
             "threshold": 0.01,
             "history": {"minimum_days": 4, "target_days": 6},
             "retrain": {
@@ -121,7 +122,7 @@ def config_of(market: Path, *, speed: int) -> dict[str, Any]:
                 "pause_hours": 0.0001,
             },
             "drift": {"minimum_trades": 30, "trades": 60},
-            "serving": {"poll_seconds": 0.3, "deadline_ms": 20_000},
+            "serving": {"poll_seconds": 0.3, "coalesce_ms": 5, "deadline_ms": 9_000},
         },
     )
     del config["symbols"]

@@ -12,7 +12,7 @@ from tests.adapters.webhook import Webhook
 from tests.process import daemons
 from tests.process.daemons import PATIENCE_S, Root
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(120)]
 
 PLANTED = ("Pl4ntedPassw0rd", "Pl4ntedT0ken")
 PHONE, PAGER = "LIVEBOT_ALERT_PHONE", "LIVEBOT_ALERT_PAGER"

@@ -29,7 +29,7 @@ from tests.process.daemons import SYMBOLS, Daemon, Launcher, Root, VenueProcess
 from tests.process.truth import Looks, Truth, read_state
 from tests.process.venue_client import VenueClient
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(120)]
 
 BTC, ETH, SOL, XRP = SYMBOLS
 EXIT_INPUT = 2
@@ -38,12 +38,6 @@ WALLET = 1_000_000
 MINUTE_MS = 60_000
 FIRST_MS = 1_767_225_600_000
 MEND = "Mend: free some disk space, or raise the quota"
-
-
-@pytest.fixture(scope="module")
-def launcher() -> Iterator[Launcher]:
-    with Launcher() as made:
-        yield made
 
 
 def said(daemon: Daemon) -> list[str]:

@@ -9,7 +9,7 @@ from tests.process import daemons
 from tests.process.daemons import SYMBOLS, Daemon, Launcher, Root
 from tests.process.truth import Fact, facts_in
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(180)]
 
 MINUTES = 240
 BROKEN = SYMBOLS[1]
@@ -33,12 +33,6 @@ def run(launcher: Launcher, root: Root) -> tuple[Daemon, list[Fact]]:
 
 def of_others(facts: list[Fact]) -> list[Fact]:
     return [fact for fact in facts if fact["symbol"] != BROKEN]
-
-
-@pytest.fixture(scope="module")
-def launcher() -> Any:
-    with Launcher() as made:
-        yield made
 
 
 def brittle(raises_on: str) -> dict[str, Any]:

@@ -56,12 +56,11 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def rig(tmp_path: Path, launcher: Launcher) -> Iterator[Rig]:
     options = (*VENUE, "--wallet", str(WALLET))
     with (
         VenueProcess(tmp_path / "venue", *options, symbols=SYMBOLS) as venue,
         VenueClient(venue.socket) as client,
-        Launcher() as launcher,
     ):
         root = Root(tmp_path / "root", _config(venue.socket))
         names = tuple(name.lower() for name in STRATEGIES)

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,9 @@ from tests.process import daemons
 from tests.process.daemons import SYMBOLS, Daemon, Launcher, Root
 from tests.process.test_reload import hang_up, limits, until_opened
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(180)]
 
 BTC, ETH, SOL, XRP = SYMBOLS
-
-
-@pytest.fixture(scope="module")
-def launcher() -> Iterator[Launcher]:
-    with Launcher() as made:
-        yield made
 
 
 def until(daemon: Daemon, what: Callable[[], object]) -> None:

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,9 @@ from tests.process.test_signals import Terminal
 from tests.process.truth import Looks, Truth
 from tests.process.venue_client import VenueClient
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(120)]
 
 BTC, ETH, SOL, XRP = SYMBOLS
-
-
-@pytest.fixture(scope="module")
-def launcher() -> Iterator[Launcher]:
-    with Launcher() as made:
-        yield made
 
 
 def limits(config: dict[str, Any], **changes: object) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from tests.process import daemons
 from tests.process.daemons import Root
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(120)]
 
 WATCHDOG_S = 1.0
 

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from tests.process.daemons import SYMBOLS, Daemon, Launcher, Root, VenueProcess
 from tests.process.truth import Looks, Truth, read_state
 from tests.process.venue_client import VenueClient
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(120)]
 
 SHUTDOWN_S = 6
 CTRL_C = b"\x03"
@@ -40,12 +39,6 @@ def of_venue(venue: VenueProcess, *strategies: str) -> dict[str, Any]:
         runtime={"history": 60, "shutdown_seconds": SHUTDOWN_S},
         execution={"unknown_poll_seconds": 0.05},
     )
-
-
-@pytest.fixture(scope="module")
-def launcher() -> Iterator[Launcher]:
-    with Launcher() as made:
-        yield made
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from livebot.ops.control.client import ControlClient
 from tests.process import daemons
-from tests.process.daemons import Daemon, Root, environment, livebot
+from tests.process.daemons import Daemon, Launcher, Root, environment, livebot
 from tests.process.truth import facts_in
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.untraced, pytest.mark.timeout(180)]
@@ -50,7 +50,7 @@ def _openings(root: Root) -> list[dict]:
     return [fact for fact in facts_in(root.ledger) if fact["type"] == "SignalOpening"]
 
 
-def test_it_changes_while_the_daemon_runs_and_goes_on_after_a_kill(tmp_path: Path) -> None:
+def test_it_changes_while_the_daemon_runs_and_goes_on_after_a_kill(tmp_path: Path, launcher: Launcher) -> None:
     config = config_of(
         exchange={
             "id": "simulator",
@@ -66,7 +66,7 @@ def test_it_changes_while_the_daemon_runs_and_goes_on_after_a_kill(tmp_path: Pat
     )
     root = Root(tmp_path / "root", config)
     spans: list[tuple[int, frozenset[str]]] = []  # from when on, and who was in
-    with daemons.start(root) as daemon:
+    with launcher.start(root) as daemon:
         daemon.until_ready()
         first = livebot("universe", "--config", str(root.config), "--json", cwd=tmp_path)
         assert first.returncode == 0, first.stderr
@@ -74,7 +74,7 @@ def test_it_changes_while_the_daemon_runs_and_goes_on_after_a_kill(tmp_path: Pat
         daemon.kill()
         spans += _spans(_members_at_first(changes_of(daemon), remembered(root)), changes_of(daemon), at_first=True)
     before = remembered(root)
-    with daemons.start(root) as daemon:
+    with launcher.start(root) as daemon:
         daemon.until_ready()
         spans.append((remembered(root)["asked_ms"], frozenset(symbol for symbol, _ in remembered(root)["members"])))
         assert remembered(root)["asked_ms"] >= before["asked_ms"]

@@ -90,6 +90,7 @@ def test_an_absurd_amount_can_still_be_written():
 NASTY = st.text(alphabet="<>&\"'|`*_[]\\\n\r\t\x1b#-ab", min_size=1, max_size=20)
 
 
+@pytest.mark.untraced
 @given(NASTY)
 def test_a_table_has_the_same_rows_and_columns_whatever_the_text(text):
     def shape(word):
@@ -100,6 +101,7 @@ def test_a_table_has_the_same_rows_and_columns_whatever_the_text(text):
     assert shape(text) == shape("plain")
 
 
+@pytest.mark.untraced
 @given(st.text())
 def test_a_terminal_gets_no_control_character(text):
     made = live(text, [closed(0, "0", "0", text, symbol=text)], [decision("denied", text)])

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -157,6 +158,7 @@ def test_hostile_names_stay_text():
     assert json.loads(parsed.scripts[0])["trades"][0]["symbol"] == HOSTILE
 
 
+@pytest.mark.untraced
 @settings(max_examples=25)
 @given(st.text(alphabet="<>&\"'|`*_[]\\\n\r\t\x1b#-ab/!", min_size=1, max_size=20))
 def test_the_page_has_the_same_tags_whatever_the_text(text):

@@ -58,6 +58,7 @@ SMALL = run(days=40, trades_each=6)
 SMALL_JSON = as_json(performance(SMALL))
 
 
+@pytest.mark.untraced
 @given(st.permutations(SMALL.symbols), st.randoms())
 def test_the_order_of_symbols_and_trades_changes_nothing(symbols, random):
     trades = list(SMALL.trades)

@@ -9,7 +9,8 @@ from livebot.errors import BadInput
 from livebot.learning.predictor import Fitted
 from livebot.learning.spec import TrainingMode, TrainingSpec
 from livebot.research.arms import arms_named
-from livebot.research.study import DailyTurnover, JudgingTerms, Study
+from livebot.research.rule import JudgingTerms
+from livebot.research.study import DailyTurnover, Study
 from livebot.research.synthetic import SyntheticTerms, Truth, span_of, synthetic
 
 
@@ -58,6 +59,6 @@ def study(truth=Truth.SHARED, *, arms=("single_lr", "one_hot_lr"), rows=150, day
         turnover=DailyTurnover(symbols=dataset.symbols, days=midnights, amount=amount),
         walk=WalkTerms(train_ms=60 * DAY_MS),
         paths=CombinatorialTerms(groups=4, tested=2),
-        judging=JudgingTerms(resamples=100, random_draws=50),
+        judging=JudgingTerms(resamples=100, random_draws=200, matched_draws=50),
     )
     return replace(made, **changes)

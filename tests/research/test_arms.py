@@ -6,7 +6,18 @@ import pytest
 
 from livebot.errors import BadInput
 from livebot.learning.spec import EstimatorSpec, HybridForm, SymbolEncoding, TrainingMode, TrainingSpec
-from livebot.research.arms import ARMS, BOOSTING, RANDOM, SINGLE, UNFILTERED, arms_named, simplicity
+from livebot.research.arms import (
+    ARMS,
+    BOOSTING,
+    LIGHTGBM,
+    LINEAR,
+    RANDOM,
+    SINGLE,
+    UNFILTERED,
+    arms_named,
+    arms_of,
+    simplicity,
+)
 
 BASE = TrainingSpec(symbols=("A/USDT", "B/USDT"), seed=7, calibration_share=0.3, embargo_ms=5)
 
@@ -61,3 +72,32 @@ def test_arms_that_cannot_be_compared_are_refused(names, said):
 
 def test_simplicity_is_that_order():
     assert simplicity(SINGLE) < simplicity("one_hot_lr") < simplicity("per_symbol_lr") < simplicity("per_symbol_gb")
+
+
+@pytest.mark.parametrize("estimator", [LINEAR, BOOSTING])
+def test_a_shipped_estimator_adds_no_arm(estimator):
+    assert arms_of(estimator) == ARMS
+
+
+OWN = "sklearn.ensemble:ExtraTreesClassifier"
+
+
+@pytest.mark.parametrize(("estimator", "end", "further"), [(LIGHTGBM, "_lightgbm", 9), (OWN, "_own", 8)])
+def test_an_estimator_of_the_config_has_every_way_of_organising_models_that_it_can(estimator, end, further):
+    added = arms_of(estimator)[len(ARMS) :]
+    assert arms_of(estimator)[: len(ARMS)] == ARMS and len(added) == further
+    base = replace(BASE, estimator=EstimatorSpec(name=estimator, params={"n_estimators": 9}))
+    for arm in added:
+        same = by_name(arm.name.removesuffix(end) + "_gb")
+        assert replace(arm, name=same.name, sentence=same.sentence, estimator=BOOSTING) == same
+        assert arm.name.endswith(end) and arm.sentence.endswith(f"; {estimator}")
+        assert arm.spec(base).estimator == base.estimator
+        assert simplicity(arm.name) > simplicity("per_symbol_alone_gb")
+    native = {arm.name for arm in added if arm.encoding is SymbolEncoding.INDEX}
+    assert native == ({"native_lightgbm"} if estimator == LIGHTGBM else set())
+    assert [arm.name for arm in arms_named([added[0].name], estimator)] == [UNFILTERED, RANDOM, added[0].name]
+
+
+def test_arms_of_an_estimator_that_the_config_does_not_name_are_refused():
+    with pytest.raises(BadInput, match="there is no arm blind_lightgbm"):
+        arms_named(["blind_lightgbm"], OWN)

@@ -9,7 +9,6 @@ from livebot.adapters.state_files.file_layer import SystemFiles
 from livebot.errors import BadInput, Fatal
 from livebot.learning.spec import SymbolBalance
 from livebot.learning.weights import weighted
-from livebot.research.accounts import Confident, account, beats_random, special, stage_of, taken
 from livebot.research.backends import ready
 from livebot.research.comparison import compute
 from livebot.research.decision import NO_ARM, decide, not_significant
@@ -79,22 +78,6 @@ def test_rows_count_by_what_an_arm_is_trained_on_and_by_nothing_else():
         assert np.array_equal(train.weight, weighted(train, SymbolBalance.EQUAL).weight)
         shares = [train.weight[train.symbol_names == symbol].sum() / len(train) for symbol in wanted]
         assert shares == pytest.approx([1 / len(wanted)] * len(wanted))
-
-
-def test_a_filter_by_chance_beats_as_many_others_as_not():
-    """To pass an entry over frees the symbol for a later one: others by chance have the same choice."""
-    made = study(Truth.NOISE, rows=300)
-    dataset = made.dataset
-    stage = stage_of(dataset, folds_of(made).folds[Kind.WALK], made.seen)
-    whole = account(
-        stage, taken(stage, special(stage, next(arm for arm in made.arms if arm.name == "no_filter"), 0)), 1.0
-    )
-    shares = []
-    for seed in range(60):
-        drawn = np.random.default_rng(1_000 + seed).uniform(size=len(stage.rows))
-        mine = account(stage, taken(stage, Confident(confidence=drawn, threshold=np.full(stage.folds, 0.5))), 1.0)
-        shares.append(beats_random(stage, whole.rows, mine, 50, seed))
-    assert 0.4 < np.mean(shares) < 0.6
 
 
 def test_a_symbol_with_ten_events_is_refused():
@@ -245,7 +228,7 @@ def test_an_arm_that_cannot_be_trained_takes_nothing_and_says_why(tmp_path):
     arm = found.arms[-1]
     assert arm.threshold.figures.trades == arm.matched.figures.trades == 0
     assert arm.refused[0][1].endswith("rows are too few") and len(arm.refused) == 6
-    verdict = decide(found.arms, made.judging)
+    verdict = decide(found.arms, made.judging, found.overfitting)
     assert verdict.verdict == NO_ARM and "none trades on enough days" in verdict.sentence
 
 
@@ -253,18 +236,22 @@ def test_a_truth_that_all_share_is_found_and_chance_is_not(tmp_path):
     made = study(rows=500, judging=replace(study().judging, resamples=300))
     found = measured(made, tmp_path)
     arms = {arm.name: arm for arm in found.arms}
-    verdict = decide(found.arms, made.judging)
+    believed = [replace(arm, deflated=0.99) for arm in found.arms]  # which the ledger of trials says
+    verdict = decide(believed, made.judging, found.overfitting)
     assert verdict.winner == "one_hot_lr"
-    assert "beats the unfiltered strategy after costs" in verdict.sentence
+    assert "is confirmed to beat the unfiltered strategy after costs" in verdict.sentence
+    assert decide(found.arms, made.judging, found.overfitting).lacking["one_hot_lr"] == ("trials",)
     assert arms["one_hot_lr"].forecast.auc > 0.6
-    assert arms["one_hot_lr"].beats_random > 0.95
+    assert arms["one_hot_lr"].beats_random > 0.95 and arms["one_hot_lr"].chance == pytest.approx(1 / 201)
+    assert arms["no_filter"].beats_random is arms["random"].chance is None
     assert arms["one_hot_lr"].unseen.figures.mean_gain > arms["no_filter"].unseen.figures.mean_gain
     assert any(line.startswith("random against no_filter") for line in not_significant(found.arms))
 
 
 def test_noise_gives_no_winner(tmp_path):
     made = study(Truth.NOISE, rows=200)
-    verdict = decide(measured(made, tmp_path).arms, made.judging)
+    found = measured(made, tmp_path)
+    verdict = decide(found.arms, made.judging, found.overfitting)
     assert (verdict.verdict, verdict.winner) == (NO_ARM, None)
     assert "the nearest is" in verdict.sentence
 

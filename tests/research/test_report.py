@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -10,113 +10,41 @@ from livebot.reporting.document import as_markdown
 from livebot.research.decision import NO_ARM, decide, not_significant
 from livebot.research.report import REFUSED_SHOWN, document
 from livebot.research.report_page import data_of, page
-from livebot.research.results import (
-    ArmResult,
-    Decision,
-    Difference,
-    Evenness,
-    Figures,
-    FoldLine,
-    Forecast,
-    Part,
-    Results,
-    Side,
-)
-from livebot.research.study import JudgingTerms
+from livebot.research.results import Decision, Results, Side
+from livebot.research.rule import JudgingTerms, rule_of
+from tests.research.told_arms import FIGURES, arm, side
 
-FIGURES = Figures(
-    trades=100,
-    win_rate=0.4,
-    mean_gain=0.001,
-    profit_factor=1.2,
-    total_return=0.1,
-    yearly=0.07,
-    sharpe=0.9,
-    sharpe_error=0.8,
-    sortino=None,
-    max_drawdown=0.05,
-    exposure=0.3,
-    turnover=20.0,
-)
-FORECAST = Forecast(
-    rows=90,
-    base_rate=0.4,
-    confidence=0.41,
-    log_loss=0.67,
-    brier=0.24,
-    auc=0.53,
-    slope=None,
-    intercept=None,
-    curve=((0.3, 0.28, 45), (0.5, 0.52, 45)),
-)
-PART = Part(trades=3, win_rate=0.5, added=-0.011, mean_gain=-0.004)
+TERMS = JudgingTerms()
 REGISTERED = {
+    "rule": list(rule_of(TERMS, ("one_hot_lr", "blind_gb"))),
     "strategy": "ema",
+    "strategy_params": {"fast": 3, "slow": 8},
     "features": "model_own@1",
     "symbols": ["BTC/USDT"],
     "unseen": ["<b>&/USDT"],
     "from_ms": 0,
     "to_ms": 86_400_000,
+    "arms": {
+        "no_filter": {"special": "unfiltered"},
+        "blind_lr": {"estimator": "logistic_regression", "params": {}},
+        "blind_gb": {"estimator": "hist_gradient_boosting", "params": {"max_iter": 9}},
+    },
     "walk_forward": {"train_days": 180, "test_days": 30, "step_days": 30, "embargo_days": 1.0},
     "combinatorial": {"groups": 6, "tested": 2},
-    "judging": {
-        "baseline": "no_filter",
-        "second_baseline": "single_lr",
-        "margin": 0.02,
-        "confidence": 0.95,
-        "resamples": 2000,
-        "beats_random": 0.95,
-    },
+    "judging": asdict(TERMS),
     "seed": 1,
     "data": "d" * 40,
+    "candles": "e" * 40,
     "code": "c" * 40,
+    "judge": "f" * 40,
+    "libraries": {"numpy": "1", "scipy": "2"},
 }
 
 
-def side(yearly, low, high, *, doubled=None, figures=FIGURES):
-    found = (Difference(against="no_filter", yearly=yearly, low=low, high=high, sharpe=0.3),)
-    return Side(figures=figures, doubled=figures, differences=found, doubled_differences=doubled or found)
-
-
-def arm(name, yearly=0.01, low=-0.03, high=0.05, *, beats=0.7, **changes):
-    baseline = name == "no_filter"
-    trained = not baseline and name != "random"
-    own = (
-        Side(figures=FIGURES, doubled=FIGURES, differences=(), doubled_differences=())
-        if baseline
-        else side(yearly, low, high)
-    )
-    even = Evenness(parts=5, worst_name="DOGE/USDT", worst=-0.03, median=0.01, above_zero=0.6)
-    values = {
-        "name": name,
-        "sentence": f"what {name} is",
-        "threshold": own,
-        "matched": own,
-        "forecast": FORECAST if trained else None,
-        "cuts": {"symbol": {"BTC/USDT": PART}, "quarter": {"2025Q1": PART}},
-        "symbols": even,
-        "quarters": None,
-        "unseen": own,
-        "unseen_forecast": FORECAST if trained else None,
-        "unseen_symbols": {"<b>&/USDT": PART},
-        "turnover": None,
-        "paths": (0.5, None, -0.2) if trained else (),
-        "beats_random": beats,
-        "deflated": 0.31,
-        "folds": (
-            FoldLine(fold="2025-01-01", trades=3, added=0.01, threshold=0.4),
-            FoldLine(fold="2025-02-01", trades=2, added=-0.02, threshold=None),
-        ),
-        "importance": {"model_a": 0.002, "model_b": -0.001} if trained else {},
-        "refused": (),
-    }
-    return ArmResult(**values | changes)
-
-
 def results(*arms, **changes):
-    arms = arms or (arm("no_filter"), arm("random"), arm("one_hot_lr", 0.05, 0.01, 0.09, beats=0.99), arm("blind_gb"))
+    arms = arms or (arm("no_filter"), arm("random"), arm("one_hot_lr", 0.05, 0.01, 0.09, chance=0.01), arm("blind_gb"))
     values = {
-        "decision": decide(arms, JudgingTerms()),
+        "decision": decide(arms, JudgingTerms(), 0.43),
         "arms": arms,
         "first_ms": 0,
         "stop_ms": 86_400_000,
@@ -138,49 +66,91 @@ def text(found):
 # ------------------------------------------------------------------ the decision
 
 
-def test_an_arm_with_margin_interval_and_skill_wins():
+def test_an_arm_that_meets_the_whole_rule_is_confirmed():
     verdict = results().decision
     assert verdict.winner == "one_hot_lr"
-    assert "+5.00% a year (interval +1.00% to +9.00%)" in verdict.sentence
+    assert verdict.verdict == "one_hot_lr is confirmed to beat the unfiltered strategy"
+    for said in ("+5.00% a year (interval +1.00% to +9.00%)", "p = 0.01", "overfitting 43%", "Sharpe ratio 96.0%"):
+        assert said in verdict.sentence
     assert "still loses" not in verdict.sentence
-    assert any("deflated Sharpe ratio of one_hot_lr is 31.0%" in line for line in verdict.more)
+    assert verdict.lacking == {"one_hot_lr": (), "blind_gb": ("gain", "interval", "chance")}
+
+
+GOOD = {"yearly": 0.05, "low": 0.01, "high": 0.09, "chance": 0.01}
 
 
 @pytest.mark.parametrize(
-    "weak",
+    ("change", "overfitting", "lacks"),
     [
-        arm("one_hot_lr", 0.05, -0.001, 0.09, beats=0.99),
-        arm("one_hot_lr", 0.019, 0.01, 0.09, beats=0.99),
-        arm("one_hot_lr", 0.05, 0.01, 0.09, beats=0.94),
-        arm("one_hot_lr", 0.05, 0.01, 0.09, beats=None),
+        ({}, 0.5, None),
+        ({"low": -0.001}, 0.4, "interval"),
+        ({"low": 0.0}, 0.4, "interval"),
+        ({"yearly": 0.019}, 0.4, "gain"),
+        ({"chance": 0.051}, 0.4, "chance"),
+        ({"chance": None}, 0.4, "chance"),
+        ({}, 0.51, "overfitting"),
+        ({}, None, "overfitting"),
+        ({"deflated": 0.949}, 0.4, "trials"),
+        ({"deflated": None}, 0.4, "trials"),
     ],
-    ids=["interval", "margin", "no better than chance", "nothing to draw"],
 )
-def test_an_arm_that_lacks_one_of_the_three_does_not(weak):
-    verdict = decide((arm("no_filter"), weak), JudgingTerms())
+def test_an_arm_that_lacks_a_single_condition_is_not_confirmed(change, overfitting, lacks):
+    verdict = decide((arm("no_filter"), arm("one_hot_lr", **GOOD | change)), JudgingTerms(), overfitting)
+    if lacks is None:
+        assert verdict.winner == "one_hot_lr"
+        return
     assert (verdict.winner, verdict.verdict) == (None, NO_ARM)
-    assert "the nearest is one_hot_lr" in verdict.sentence
+    assert verdict.lacking == {"one_hot_lr": (lacks,)}
+    assert "the nearest is one_hot_lr" in verdict.sentence and f"it does not meet: {lacks}." in verdict.sentence
+
+
+def test_an_arm_without_an_interval_is_never_confirmed():
+    bare = replace(arm("one_hot_lr", **GOOD), threshold=replace(side(0.05, 0.01, 0.09), differences=()))
+    verdict = decide((arm("no_filter"), bare), JudgingTerms(), 0.1)
+    assert verdict.winner is None and "none trades on enough days" in verdict.sentence
+    assert verdict.lacking == {"one_hot_lr": ("gain", "interval")}
+
+
+def test_the_nearest_is_who_lacks_least():
+    rich, near = arm("blind_gb", 0.3, -0.1, 0.7), arm("one_hot_lr", **GOOD | {"chance": 0.2})
+    assert "the nearest is one_hot_lr" in decide((arm("no_filter"), rich, near), JudgingTerms(), 0.1).sentence
 
 
 def test_ties_go_to_the_simpler_arm():
-    better = [arm(name, yearly, 0.01, 0.2, beats=1.0) for name, yearly in (("native_gb", 0.09), ("one_hot_lr", 0.075))]
-    assert decide((arm("no_filter"), *better), JudgingTerms()).winner == "one_hot_lr"
-    apart = [better[0], arm("one_hot_lr", 0.06, 0.01, 0.2, beats=1.0)]
-    assert decide((arm("no_filter"), *apart), JudgingTerms()).winner == "native_gb"
+    better = [
+        arm(name, yearly, 0.01, 0.2, chance=0.01) for name, yearly in (("native_gb", 0.09), ("one_hot_lr", 0.075))
+    ]
+    assert decide((arm("no_filter"), *better), JudgingTerms(), 0.1).winner == "one_hot_lr"
+    apart = [better[0], arm("one_hot_lr", 0.06, 0.01, 0.2, chance=0.01)]
+    assert decide((arm("no_filter"), *apart), JudgingTerms(), 0.1).winner == "native_gb"
+    assert decide((arm("no_filter"), *apart), JudgingTerms(margin=0.0), 0.1).winner == "native_gb"
 
 
 def test_a_winner_that_loses_money_and_a_losing_strategy_are_told():
     losing = replace(FIGURES, yearly=-0.04)
     base = arm("no_filter", threshold=Side(figures=losing, doubled=losing, differences=(), doubled_differences=()))
-    winner = arm("one_hot_lr", beats=1.0, threshold=side(0.05, 0.01, 0.09, figures=losing))
-    verdict = decide((base, winner), JudgingTerms())
+    winner = arm("one_hot_lr", chance=0.01, threshold=side(0.05, 0.01, 0.09, figures=losing))
+    verdict = decide((base, winner), JudgingTerms(), 0.1)
     assert "It still loses money, -4.00% a year" in verdict.sentence
     assert "to trade less is a gain by itself" in verdict.more[0]
 
 
+def test_what_so_few_days_could_have_shown_is_told():
+    said = decide((arm("no_filter"), arm("one_hot_lr", 0.01, -0.03, 0.05)), JudgingTerms(), 0.1).more
+    assert any("tell gains from luck that are above +4.00% a year at best" in line for line in said)
+
+
+def test_matched_counts_are_held_against_random_filters():
+    only = tuple(each for each in side(0.5, 0.4, 0.6).differences if each.against == "no_filter")
+    clear = replace(side(0.05, 0.01, 0.09), differences=only + side(-0.01, -0.05, 0.03).differences[1:])
+    said = decide((arm("no_filter"), arm("one_hot_lr", matched=clear)), JudgingTerms(), 0.1).more
+    (line,) = [each for each in said if each.startswith("Better than random filters at a matched trade count")]
+    assert "none of 1 arms; the nearest is one_hot_lr, -1.00% a year" in line
+
+
 def test_an_arm_that_trades_nothing_is_no_answer():
     nothing = arm("per_symbol_alone_lr", unseen=side(0.2, 0.1, 0.3, figures=replace(FIGURES, trades=0)))
-    verdict = decide((arm("no_filter"), nothing), JudgingTerms())
+    verdict = decide((arm("no_filter"), nothing), JudgingTerms(), 0.1)
     assert "Better on unseen symbols: no arm trades on enough days for an interval." in verdict.more
 
 
@@ -190,12 +160,33 @@ def test_an_arm_that_trades_nothing_is_no_answer():
 def test_the_decision_is_on_top_and_every_section_is_there():
     found = text(results())
     titles = re.findall(r"^## (.*)$", found, re.MULTILINE)
-    assert titles[:2] == ["Decision", "Registered before the first fold"]
+    assert titles[:3] == [
+        "Decision",
+        "The rule, as registered before the first fold",
+        "Registered before the first fold",
+    ]
     for wanted in ("own thresholds", "2x costs", "matched", "Forecasts", "Stability", "no model has seen", "By symbol",
                    "By quarter", "Drift of the winners", "permutation", "Not significant", "Luck"):  # fmt: skip
         assert any(wanted in title for title in titles), wanted
     assert "| 2025-01-01 | no_filter |" in found or "| 2025-01-01 |" in found
-    assert "-1.1% (3)" in found and "+0.00200" in found and "43.0%" in found and "41, of this" in found
+    assert "-1.1% (3)" in found and "+0.00200" in found and "43.0%" in found and "41, each once" in found
+
+
+def test_the_rule_and_what_decides_beside_it_are_on_top():
+    found = text(results())
+    top = found.split("## Arms by their own")[0]
+    for sentence in REGISTERED["rule"]:
+        assert sentence.replace("<", "&lt;").replace("*", "\\*") in top.replace("\\(", "(").replace("\\)", ")"), (
+            sentence
+        )
+    for said in ("fast 3, slow 8", "hist_gradient_boosting (max_iter 9)", "numpy 1, scipy 2", "f" * 12 + " judges"):
+        assert said in top, said
+
+
+def test_each_arm_is_told_against_each_condition():
+    section = text(results()).split("## The rule, arm by arm")[1].split("##")[0]
+    assert "| one_hot_lr | +5.0% | \\[+1.0%, +9.0%\\] | 0.0100 | 43% | 96.0% | nothing: confirmed |" in section
+    assert "gain, interval, chance" in section and "no_filter |" not in section.split("|\n", 2)[2]
 
 
 def test_what_is_not_supported_is_told_so():
@@ -243,7 +234,7 @@ def test_what_is_drawn_is_bounded_and_json():
 
 
 def test_a_comparison_without_a_winner_shows_the_best_model():
-    none = Decision(verdict=NO_ARM, sentence="None.", winner=None, more=())
+    none = Decision(verdict=NO_ARM, sentence="None.", winner=None, lacking={}, more=())
     data = data_of(results(decision=none), "no_filter")
     assert data["features"]
 

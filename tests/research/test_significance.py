@@ -4,37 +4,16 @@ import numpy as np
 import pytest
 
 from livebot.backtest.trials_luck import expected_maximum, probable_sharpe
-from livebot.core.market import DAY_MS
 from livebot.errors import BadInput
 from livebot.reporting.figure import NotAvailable
-from livebot.research.outcomes import Outcome
 from livebot.research.significance import (
     BootstrapTerms,
-    bootstrap_interval,
     daily_sharpe,
     deflated,
-    mean_difference,
-    paired,
+    joint_intervals,
     stationary_indices,
     usual_block,
 )
-from tests.research.rows import START_MS
-
-NONE = np.empty(0, dtype=np.int64)
-
-
-def account(returns: np.ndarray, start_ms: int = START_MS) -> Outcome:
-    return Outcome(
-        rows=NONE.astype(np.intp),
-        symbol=NONE.astype(np.str_),
-        side=NONE.astype(np.int8),
-        open_ms=NONE,
-        end_ms=NONE,
-        gain=NONE.astype(np.float64),
-        fraction=1.0,
-        days=start_ms + DAY_MS * np.arange(len(returns)),
-        returns=returns,
-    )
 
 
 def noise(seed: int, days: int, memory: float) -> np.ndarray:
@@ -45,8 +24,10 @@ def noise(seed: int, days: int, memory: float) -> np.ndarray:
     return values[50:]
 
 
-def mean_of(drawn: np.ndarray) -> np.ndarray:
-    return drawn[:, :, 0].mean(axis=1)
+def interval_of(values: np.ndarray, terms: BootstrapTerms) -> tuple[float, float]:
+    """Of one series alone."""
+    made = joint_intervals(values[:, None], np.array([True]), terms)
+    return float(made.low[0]), float(made.high[0])
 
 
 # Blocks
@@ -72,11 +53,12 @@ def test_the_same_seed_draws_the_same_days():
 
 
 def test_columns_of_a_day_stay_together():
-    """A column and its negative: on each draw their sum is 0 only if both are of the same days."""
+    """A column and its negative have errors of the same size only if both are of the same days: two are no wider than one."""
     values = noise(1, 200, 0.0)
-    both = np.column_stack((values, -values))
-    interval = bootstrap_interval(both, lambda drawn: drawn.sum(axis=2).mean(axis=1), BootstrapTerms(draws=50))
-    assert (interval.low, interval.high) == (0.0, 0.0)
+    both = joint_intervals(np.column_stack((values, -values)), np.array([True, True]), BootstrapTerms(draws=50))
+    assert both.low[0] == pytest.approx(-both.high[1])
+    alone = joint_intervals(values[:, None], np.array([True]), BootstrapTerms(draws=50))
+    assert both.joint_low[0] == pytest.approx(alone.joint_low[0])
 
 
 @pytest.mark.parametrize(("memory", "least"), [(0.0, 1.0), (0.5, 5.0), (0.8, 12.0)])
@@ -101,18 +83,18 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says(memory):
     held = []
     for seed in range(150):
         terms = BootstrapTerms(draws=200, seed=seed)
-        interval = bootstrap_interval(noise(seed, 365, memory)[:, None], mean_of, terms)
-        held.append(interval.low <= 0 <= interval.high)
+        low, high = interval_of(noise(seed, 365, memory), terms)
+        held.append(low <= 0 <= high)
     assert 0.87 <= np.mean(held) <= 0.99
 
 
 @pytest.mark.parametrize(("level", "errors"), [(0.95, 1.96), (0.8, 1.28)])
 def test_the_interval_of_independent_days_is_that_of_the_textbook(level, errors):
     values = noise(2, 400, 0.0)
-    interval = bootstrap_interval(values[:, None], mean_of, BootstrapTerms(draws=6000, block_days=1.0, level=level))
+    low, high = interval_of(values, BootstrapTerms(draws=6000, block_days=1.0, level=level))
     error = values.std() / np.sqrt(400)
-    assert interval.low == pytest.approx(values.mean() - errors * error, abs=0.1 * error)
-    assert interval.high == pytest.approx(values.mean() + errors * error, abs=0.1 * error)
+    assert low == pytest.approx(values.mean() - errors * error, abs=0.1 * error)
+    assert high == pytest.approx(values.mean() + errors * error, abs=0.1 * error)
 
 
 def test_days_that_are_drawn_one_by_one_promise_too_much():
@@ -120,36 +102,48 @@ def test_days_that_are_drawn_one_by_one_promise_too_much():
     held = []
     for seed in range(100):
         terms = BootstrapTerms(draws=200, seed=seed, block_days=1.0)
-        interval = bootstrap_interval(noise(seed, 365, 0.6)[:, None], mean_of, terms)
-        held.append(interval.low <= 0 <= interval.high)
+        low, high = interval_of(noise(seed, 365, 0.6), terms)
+        held.append(low <= 0 <= high)
     assert np.mean(held) < 0.8
 
 
-def test_a_difference_is_paired_by_day():
-    """Two arms that lose and win together: each alone is all noise, their difference is clear."""
-    market = noise(3, 400, 0.0) * 0.02
-    better, worse = account(market + 0.0005 + noise(4, 400, 0.0) * 0.001), account(market)
-    interval = mean_difference(better, worse, BootstrapTerms(draws=500))
-    assert interval.estimate == pytest.approx(365 * (better.returns - worse.returns).mean())
-    assert interval.low > 0 and interval.excludes_zero
-    assert interval.below_zero == 0.0
-    assert (interval.days, interval.draws, interval.level) == (400, 500, 0.95)
-    turned = mean_difference(worse, better, BootstrapTerms(draws=500))
-    assert turned.high < 0 and turned.excludes_zero
-    assert turned.below_zero == 1.0
-    alone = mean_difference(better, account(np.zeros(400)), BootstrapTerms(draws=500))
-    assert not alone.excludes_zero
+@pytest.mark.parametrize(("columns", "errors"), [(1, 1.96), (18, 2.99)])
+def test_the_joint_interval_of_independent_columns_is_that_of_the_textbook(columns, errors):
+    """Of 18 independent normal errors the largest is below 2.99 in 95 of 100 cases: (1 - 2 * (1 - Phi(2.99)))^18 = .95."""
+    values = np.random.default_rng(2).normal(size=(1_000, columns)) * np.geomspace(1, 100, columns)
+    made = joint_intervals(values, np.ones(columns, dtype=bool), BootstrapTerms(draws=3000, block_days=1.0))
+    error = values.std(axis=0) / np.sqrt(1_000)
+    np.testing.assert_allclose(made.estimate, values.mean(axis=0))
+    np.testing.assert_allclose((made.joint_high - made.estimate) / error, np.full(columns, errors), atol=0.15)
+    np.testing.assert_allclose(made.joint_high - made.estimate, made.estimate - made.joint_low)
+
+
+def test_joint_intervals_hold_all_truths_at_once_about_as_often_as_they_say_and_single_ones_do_not():
+    together, alone = [], []
+    for seed in range(120):
+        values = np.random.default_rng(seed).normal(size=(250, 10))
+        made = joint_intervals(values, np.ones(10, dtype=bool), BootstrapTerms(draws=300, seed=seed))
+        together.append(((made.joint_low <= 0) & (made.joint_high >= 0)).all())
+        alone.append(((made.low <= 0) & (made.high >= 0)).all())
+    assert 0.9 <= np.mean(together) <= 0.99  # within 2.5 standard errors of .95
+    assert np.mean(alone) < 0.75
+
+
+def test_who_may_not_win_and_who_never_moves_widens_nobodys_interval():
+    values = np.random.default_rng(4).normal(size=(200, 3))
+    values[:, 2] = 0.0
+    terms = BootstrapTerms(draws=300, block_days=5.0)
+    one = joint_intervals(values[:, :1], np.array([True]), terms)
+    all_three = joint_intervals(values, np.array([True, False, True]), terms)
+    assert all_three.joint_low[0] == pytest.approx(one.joint_low[0])
+    assert all_three.joint_low[2] == all_three.joint_high[2] == 0.0
+    assert all_three.joint_low[1] < all_three.joint_high[1]
 
 
 def test_few_days_have_no_interval():
-    short = account(noise(1, 59, 0.0))
-    assert mean_difference(short, short, BootstrapTerms()) == NotAvailable("fewer than 60 days")
-
-
-def test_arms_of_other_days_are_not_compared():
-    one, two = account(noise(1, 100, 0.0)), account(noise(1, 100, 0.0), START_MS + DAY_MS)
-    with pytest.raises(BadInput, match="not the same days"):
-        paired(one, two)
+    assert joint_intervals(np.zeros((59, 2)), np.array([True, True]), BootstrapTerms()) == NotAvailable(
+        "fewer than 60 days"
+    )
 
 
 @pytest.mark.parametrize("change", [{"draws": 0}, {"level": 1.0}, {"block_days": 0.5}])

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import wraps
 
 import pytest
@@ -14,6 +13,8 @@ from livebot.model_ports import Judgement, Question
 from livebot.runtime.inbox import Activity
 from livebot.runtime.models.confidence import SOURCE, ConfidenceDesk, ConfidenceParts
 from livebot.runtime.models.confidence_tally import OUTCOMES_MAX, ConfidenceTally
+from livebot.runtime.models.shadow_desk import SOURCE as SHADOWS
+from livebot.runtime.models.shadow_desk import ShadowParts
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import ConfidenceSettings, OnDeadline
 from tests.runtime.harness import run
@@ -29,7 +30,7 @@ class Models:
         self.answer = answer
         self.takes_s = 0.0
         self.batches = []
-        self.at_once = 0
+        self.lane = []  # what is being done on the thread
 
     def asked_for(self, strategy):
         return strategy == "trend"
@@ -40,10 +41,31 @@ class Models:
         return tuple(self.answer(question) for question in questions)
 
     async def aside(self, work):
-        self.at_once += 1
-        assert self.at_once == 1
+        lane = self.lane
+        lane.append(work)
+        assert len(lane) == 1
         await asyncio.sleep(self.takes_s)
-        self.at_once -= 1
+        lane.clear()
+        return work()
+
+
+class Beside:
+    """Versions in shadow, as `Models`."""
+
+    def __init__(self, answer=lambda _: (("trend/2", 0.4),)):
+        self.answer = answer
+        self.takes_s = 0.0
+        self.batches = []
+
+    def shadowed(self, strategy):
+        return strategy == "trend"
+
+    def shadows(self, questions):
+        self.batches.append([question.symbol for question in questions])
+        return tuple(self.answer(question) for question in questions)
+
+    async def aside(self, work):
+        await asyncio.sleep(self.takes_s)
         return work()
 
 
@@ -55,16 +77,28 @@ class Clock:
 class Scene:
     """A desk before models; answers come in `told` with the time they came at."""
 
-    def __init__(self, models=None, *, aside=True, **settings):
-        self.models = models or Models()
+    def __init__(self, models=None, *, aside=True, shadows=None, **settings):
+        self.models, self.given_up = models or Models(), []
         self.activity, self.problems, self.notes, self.told = Activity(), Problems(), [], []
         parts = ConfidenceParts(
             confidences=self.models,
             aside=self.models.aside if aside else None,
             settings=ConfidenceSettings(**({"coalesce_s": COALESCE_S, "deadline_s": DEADLINE_S} | settings)),
             note=lambda kind, fields: self.notes.append((kind, fields)),
+            give_up=lambda: self.give_up("trend/1"),
+            shadows=None
+            if shadows is None
+            else ShadowParts(
+                shadows=shadows, aside=shadows.aside if aside else None, give_up=lambda: self.give_up("trend/2")
+            ),
         )
         self.desk = ConfidenceDesk(parts, Clock(), self.activity, self.problems.report)
+
+    def give_up(self, name):
+        loop = asyncio.get_running_loop()
+        self.given_up.append((name, round(loop.time(), 4)))
+        self.models.lane = []  # another thread
+        return f"model {name} has not come back"
 
     def ask(self, symbol, minute=1, *, speaks=True):
         close_ms = minute * MINUTE_MS
@@ -164,7 +198,7 @@ async def test_who_is_not_answered_in_time_is_refused_each_by_its_own_clock():
     await asyncio.sleep(0.1)
     scene.ask("B")
     await asyncio.sleep(5)
-    late = Judgement(refused=("model_late", "the model did not answer within 0.25 s"))
+    late = Judgement(refused=("model_late", "the model did not answer within 0.25 s of the decision"))
     assert scene.told == [("A", late, 0.25), ("B", late, 0.35)]
     assert scene.activity.quiet
     assert scene.models.batches == [["A"]]  # nobody wanted to know of B any more
@@ -197,8 +231,10 @@ async def test_models_that_do_not_answer_are_a_problem_until_they_do():
     scene.models.takes_s = 1.0
     scene.ask("A")
     await asyncio.sleep(0.5)
-    assert scene.problems.sentences() == ("models did not answer within 0.25 s: 1 entries passed without one",)
+    told = scene.problems.of(SOURCE)
+    assert "within 0.25 s of the decision (model.serving.deadline_ms): trend at A passed without a confidence" in told
     await asyncio.sleep(1)
+    assert scene.problems.of(SOURCE) == told  # it has come back, and too late: the next close would be no better
     scene.models.takes_s = 0.0
     scene.ask("A", 2)
     await asyncio.sleep(1)
@@ -301,8 +337,7 @@ async def test_a_model_that_answers_something_else_has_failed():
 @in_virtual_time
 async def test_what_others_would_have_said_is_noted_in_one_line_a_batch():
     """Where there are others."""
-    shadowed = replace(SURE, shadows=(("trend/2", 0.4),))
-    scene = Scene(Models(lambda question: SURE if question.symbol == "B" else shadowed))
+    scene = Scene(shadows=Beside(lambda question: () if question.symbol == "B" else (("trend/2", 0.4),)))
     scene.expect(*"ABC")
     for symbol in "ABC":
         scene.ask(symbol)
@@ -388,3 +423,169 @@ async def test_on_the_loop_itself_models_are_asked_when_all_else_has_been_told()
     await asyncio.sleep(0)
     assert scene.answers == {"A": SURE}
     assert scene.activity.quiet
+
+
+# ---------------------------------------------------------------- deadlines
+
+
+@in_virtual_time
+async def test_the_deadline_counts_from_the_decision_whatever_was_waited_for():
+    """The others, a batch that is out, the model: none of it makes an entry wait longer."""
+    scene = Scene(coalesce_s=0.1, deadline_s=0.3)
+    scene.models.takes_s = 0.15
+    scene.expect("A", "B", "C")
+    scene.ask("A")  # goes at 0.1, is back at 0.25
+    await asyncio.sleep(0.12)
+    scene.ask("B")  # goes at 0.25, would be back at 0.4
+    await asyncio.sleep(0.02)
+    scene.models.takes_s = 0.2
+    await asyncio.sleep(5)
+    assert [(symbol, judgement.confidence, at) for symbol, judgement, at in scene.told] == [
+        ("A", 0.7, 0.25),
+        ("B", None, 0.42),
+    ]
+    assert scene.answers["B"].refused[0] == "model_late"
+
+
+# ---------------------------------------------------------------- models that hang
+
+
+@in_virtual_time
+async def test_a_model_that_does_not_come_back_is_given_up_and_the_next_batch_goes_out():
+    """It is asked nothing meanwhile, however many closes pass; then the others are asked elsewhere."""
+    scene = Scene(hang_s=10.0)
+    scene.models.takes_s = 1e9
+    for minute in range(1, 10):
+        scene.ask("A", minute=minute)
+        await asyncio.sleep(1)
+    assert scene.answers["A"].refused[0] == "model_late"
+    assert (scene.models.batches, scene.given_up) == ([], [])
+    scene.models.takes_s = 0.0
+    await asyncio.sleep(0.9)
+    scene.ask("B", minute=10)
+    await asyncio.sleep(1)
+    assert scene.given_up == [("trend/1", 10.0)]
+    assert scene.models.batches == [["B"]]
+    assert scene.answers["B"] == SURE
+    assert scene.activity.quiet
+
+
+@in_virtual_time
+async def test_who_still_waits_when_a_model_is_given_up_is_refused_and_told_why():
+    scene = Scene(hang_s=0.1)
+    scene.models.takes_s = 1e9
+    scene.ask("A")
+    await asyncio.sleep(0.15)
+    assert scene.answers["A"].refused == ("model_failed", "model trend/1 has not come back")
+
+
+@in_virtual_time
+async def test_what_comes_back_after_it_was_given_up_changes_nothing():
+    """Neither an answer nor an error of it; what is out then is not taken for back."""
+    scene = Scene(hang_s=1.0, deadline_s=0.25)
+    scene.models.takes_s = 2.0
+    scene.models.answer = lambda question: 1 / 0 if question.symbol == "A" else SURE
+    scene.ask("A")
+    await asyncio.sleep(1.9)
+    scene.models.takes_s = 0.2
+    scene.ask("B", minute=2)  # is out when A comes back
+    await asyncio.sleep(0.15)
+    assert scene.problems.of(SOURCE) is not None  # A was late
+    assert "ZeroDivisionError" not in scene.problems.of(SOURCE)
+    scene.models.takes_s = 0.1
+    scene.ask("C", minute=2)  # waits for B
+    await asyncio.sleep(3)
+    assert [(symbol, judgement.confidence, at) for symbol, judgement, at in scene.told] == [
+        ("A", None, 0.25),
+        ("B", 0.7, 2.1),
+        ("C", 0.7, 2.2),
+    ]
+    assert scene.problems.of(SOURCE) is None
+
+
+# ---------------------------------------------------------------- shadows
+
+
+@in_virtual_time
+async def test_a_slow_shadow_holds_up_nobody():
+    """The answers are out at once, and so are those of the closes after it; it has its say when it is done."""
+    beside = Beside()
+    beside.takes_s = 5.0
+    scene = Scene(shadows=beside)
+    for minute in (1, 2, 3):
+        scene.ask("A", minute=minute)
+        await asyncio.sleep(1)
+    assert [at for _, _, at in scene.told] == [0.0, 1.0, 2.0]
+    assert scene.activity.quiet
+    assert scene.notes == []
+    await asyncio.sleep(20)
+    assert [row["close_ms"] for _, fields in scene.notes for row in fields["rows"]] == [
+        minute * MINUTE_MS for minute in (1, 2, 3)
+    ]
+
+
+@in_virtual_time
+async def test_shadows_that_are_behind_are_not_asked_and_counted():
+    """Told as long as it lasts."""
+    beside = Beside()
+    beside.takes_s = 100.0
+    scene = Scene(shadows=beside, shadow_batches=2, hang_s=1_000.0)
+    scene.expect("A", "B")
+    for minute in range(1, 7):
+        scene.ask("A", minute=minute)
+        scene.ask("B", minute=minute)
+        await asyncio.sleep(1)
+        assert (scene.problems.of(SHADOWS) is None) == (minute <= 3)
+    assert scene.desk.tally.unshadowed == 2 * 3
+    await asyncio.sleep(1_000)
+    assert beside.batches == [["A", "B"]] * 3
+    assert scene.problems.of(SHADOWS) is None
+    assert scene.answers == {"A": SURE, "B": SURE}
+
+
+@in_virtual_time
+async def test_a_shadow_that_fails_or_hangs_is_told_and_asked_again():
+    """What decides never notices."""
+    beside = Beside(lambda question: 1 / 0)
+    scene = Scene(shadows=beside, hang_s=10.0)
+    scene.ask("A")
+    await asyncio.sleep(1)
+    assert "ZeroDivisionError" in scene.problems.of(SHADOWS)
+    beside.answer, beside.takes_s = (lambda _: (("trend/2", 0.4),)), 1e9
+    scene.ask("A", minute=2)
+    await asyncio.sleep(1)
+    beside.takes_s = 0.0
+    scene.ask("A", minute=3)
+    await asyncio.sleep(30)
+    assert scene.given_up == [("trend/2", 11.0)]
+    assert [row["close_ms"] for _, fields in scene.notes for row in fields["rows"]] == [3 * MINUTE_MS]
+    assert scene.problems.of(SHADOWS) is None
+    assert [judgement for _, judgement, _ in scene.told] == [SURE] * 3
+
+
+@in_virtual_time
+async def test_what_nobody_shadows_is_asked_of_nobody():
+    beside = Beside()
+    beside.shadowed = lambda strategy: False
+    scene = Scene(shadows=beside)
+    scene.ask("A")
+    await asyncio.sleep(1)
+    assert (scene.answers, beside.batches) == ({"A": SURE}, [])
+
+
+@in_virtual_time
+async def test_on_the_loop_itself_shadows_come_after_the_answers():
+    """A failure is the same there."""
+    beside = Beside()
+    scene = Scene(aside=False, shadows=beside, deadline_s=None)
+    said = []
+    beside.answer = lambda question: said.append(dict(scene.answers)) or (("trend/2", 0.4),)
+    scene.ask("A")
+    await asyncio.sleep(1)
+    assert said == [{"A": SURE}]
+    assert len(scene.notes) == 1
+    beside.answer = lambda question: 1 / 0
+    scene.ask("A", minute=2)
+    await asyncio.sleep(1)
+    assert "ZeroDivisionError" in scene.problems.of(SHADOWS)
+    assert len(scene.told) == 2

@@ -108,6 +108,7 @@ def one_signal() -> World:
     return World(strategies={"one": lambda: once(1, stop=0.001, target=0.001, minutes=4)}, volatility=2.0)
 
 
+@pytest.mark.untraced
 def test_killed_at_every_step_of_a_signals_life_it_has_one_end():
     """From before the first candle until after the close."""
 
@@ -157,6 +158,7 @@ def at_steps(loop: SteppingLoop, steps: list[int], do) -> None:
     next_one()
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", [1, 2])
 def test_restarted_at_any_moment_a_symbol_goes_on_from_its_file(seed):
     """By the operator, between any two steps of the loop; its facts stay one story, and the other symbols' too."""
@@ -180,6 +182,7 @@ def test_restarted_at_any_moment_a_symbol_goes_on_from_its_file(seed):
     run_stepping(main)
 
 
+@pytest.mark.untraced
 def test_stopped_at_any_step_it_opens_nothing_more_and_leaves_nothing_open():
     """The gate closes first; what is at hand is finished, saved and told."""
 
@@ -207,6 +210,7 @@ def test_stopped_at_any_step_it_opens_nothing_more_and_leaves_nothing_open():
     run_stepping(main)
 
 
+@pytest.mark.untraced
 def test_in_a_hurry_it_ends_at_once_and_the_next_start_finds_everything():
     """Twice asked to stop, at any step: nothing is waited for, and nothing is lost by that."""
 

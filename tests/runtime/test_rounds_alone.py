@@ -273,6 +273,7 @@ STEPS = (
 )
 
 
+@pytest.mark.untraced
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(NAMES), st.none() | st.floats(0, 1)), max_size=30))
 def test_no_room_is_lost_whatever_happens_in_whatever_order(steps):

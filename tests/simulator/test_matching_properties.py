@@ -85,6 +85,7 @@ def test_the_books_add_up_after_every_act(candles, model, session):
         books.check()
 
 
+@pytest.mark.untraced
 @given(markets, models, sessions)
 def test_the_same_session_gives_the_same_trades(candles, model, session):
     told = []
@@ -100,6 +101,7 @@ def _into(heard):
     return lambda symbol, event: heard.append((symbol, event))
 
 
+@pytest.mark.untraced
 @given(
     markets,
     models,

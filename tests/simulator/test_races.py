@@ -3,6 +3,7 @@
 from contextlib import suppress
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,6 +120,7 @@ def play(side: Side, quantity: Decimal, prices, model: FillModel, choose) -> Rac
     return race
 
 
+@pytest.mark.untraced
 @given(st.sampled_from(Side), st.sampled_from([D("0.1"), D(1), D("2.345")]), rows, models, st.data())
 def test_a_signal_closes_once_whatever_fires_first(side, quantity, prices, model, data):
     """Whatever of stop, target and exit fills, in whatever order it is told: what came in went out, and no more."""

@@ -56,6 +56,7 @@ def everything(venue: SimulatedVenue) -> dict:
     }
 
 
+@pytest.mark.untraced
 @given(markets, models, sessions, st.sets(st.integers(0, 40)), st.sampled_from([1, 3, 1_000]))
 def test_dying_between_any_two_acts_changes_nothing(candles, model, session, deaths, compact_every):
     settings = VenueSettings(fills=model, compact_every=compact_every)

@@ -49,6 +49,7 @@ def test_over_arrays_and_candle_by_candle_it_decides_the_same(strategy, series, 
     assert decide_candle_by_candle(strategy, series, others) == decided
 
 
+@pytest.mark.untraced
 def test_on_real_candles_it_decides_the_same_both_ways(strategy):
     series = aggregate(real("BTCUSDT").part(0, 30_000), Timeframe.M5)
     beside = aggregate(real("ETHUSDT").part(0, 30_000), Timeframe.M5)

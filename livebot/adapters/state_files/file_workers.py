@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread, current_thread
+from time import monotonic
 from typing import Protocol, TypeVar
 
 from livebot.errors import Fatal
@@ -55,7 +56,7 @@ class ThreadWorkers:
         """
         self._threads = threads
         self._jobs: _Jobs = SimpleQueue()
-        started: list[Thread] = []
+        self._started = started = list[Thread]()
         # also if nobody closes it: what was asked for is done before the program ends
         self._close = weakref.finalize(self, _end, self._jobs, started)
         try:
@@ -89,6 +90,24 @@ class ThreadWorkers:
 
     def close(self) -> None:
         self._close()
+
+    def leave(self, within_s: float) -> bool:
+        """Let the threads go as `close` does, but wait no longer than this; whether all have ended.
+
+        One that has not goes on with what it does, and ends with that or with the program: nothing ends a thread from outside.
+        """
+        if self._close.detach() is not None:
+            for _ in self._started:
+                self._jobs.put(None)
+        until_s = monotonic() + within_s
+        for thread in self._started:
+            thread.join(max(until_s - monotonic(), 0))
+        return self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether no thread is left."""
+        return not any(thread.is_alive() for thread in self._started)
 
 
 class _Share:

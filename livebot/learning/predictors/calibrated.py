@@ -58,8 +58,9 @@ def sigmoid(logits: Floats) -> Floats:
 
 
 def logit(probability: Floats) -> Floats:
-    """The log-odds, bounded as in `sigmoid`."""
+    """The log-odds, bounded as in `sigmoid`; of what is above 1 by a rounding, as of 1."""
+    within = np.clip(probability, 0.0, 1.0)
     with np.errstate(divide="ignore"):
-        odds = np.log(probability) - np.log1p(-probability)
+        odds = np.log(within) - np.log1p(-within)
     bounded: Floats = np.clip(odds, -LARGEST_LOGIT, LARGEST_LOGIT)
     return bounded

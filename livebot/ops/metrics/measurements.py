@@ -33,7 +33,7 @@ class Models:
 
     `answers` by outcome: judged, passed, or the code of a refusal; `sizes` questions a batch, `waits` seconds from a
     question to its answer, `late` those without one in time, `differences` between a model's confidence and those in its
-    shadow; `drift` by scope and figure.
+    shadow, `unshadowed` questions that those were not asked because they were behind; `drift` by scope and figure.
     """
 
     answers: Mapping[str, int]
@@ -42,6 +42,7 @@ class Models:
     late: int
     differences: Distribution
     drift: Mapping[str, Mapping[str, float]]
+    unshadowed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

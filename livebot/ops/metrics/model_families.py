@@ -45,6 +45,8 @@ def model_families(status: SystemStatus, models: Models, scopes_max: int) -> Ite
     yield histogram("livebot_model_answer_seconds", "From the question to the answer.", models.waits)
     text = "By how much the confidence of a version in shadow differs."
     yield histogram("livebot_model_shadow_difference", text, models.differences)
+    text = "Entries that versions in shadow were not asked about, because they were behind."
+    yield counter("livebot_model_unshadowed", text, models.unshadowed)
 
 
 def _versions(scopes: list[ModelStatus]) -> Metric:

@@ -4,9 +4,11 @@ A batch goes out as soon as all who are judged and decide at that close have spo
 question.
 
 Rules of this file: one batch is out at a time, and what is asked meanwhile goes with the next one; each question gets one
-answer, in the order of asking: the model's, or what is configured once `deadline_s` have passed since it was asked; an
-answer that comes later, or of which nobody wants to know any more, is dropped; a model that fails refuses, and is asked
-again with the next batch; a simulated market waits as long as a question is open.
+answer, in the order of asking: the model's, or what is configured once `deadline_s` have passed since it was asked, which is
+when its strategy decided: waiting for others and for a batch that is out counts; an answer that comes later, or of which
+nobody wants to know any more, is dropped; a model that fails refuses, and is asked again with the next batch; one that does
+not come back within `hang_s` is given up, and the next batch goes out without waiting for it; versions in shadow are asked
+once the answers are out; a simulated market waits as long as a question is open.
 """
 
 import asyncio
@@ -21,12 +23,14 @@ from livebot.model_ports import Confidences, Judgement, Question
 from livebot.ports import Clock, ModelStatus
 from livebot.runtime.inbox import Activity
 from livebot.runtime.models.confidence_tally import ConfidenceTally
+from livebot.runtime.models.shadow_desk import ShadowDesk, ShadowParts
 from livebot.runtime.problems import Report
 from livebot.runtime.settings import ConfidenceSettings, OnDeadline
 
 LATE, FAILED = "model_late", "model_failed"
 SOURCE = "model:asking"
 TURNS = 3  # of the loop, until an answer that is there has been taken
+NAMED = 3  # entries in a sentence
 SLACK_S = 0.001  # a timer of the loop may be early by its resolution
 
 _log = structlog.get_logger(__name__)
@@ -41,7 +45,8 @@ class ConfidenceParts:
 
     None for `aside`: in a market whose time waits for us models are asked on the loop itself, once everything else that
     happens at the close has been told, so that what they say meets the same in every run.
-    `status` says which models there are, as of now.
+    `status` says which models there are, as of now.  `give_up` is told that what was asked aside has not come back in time:
+    it finds another place for what is asked from now on, and says what hangs.  `shadows` None: nobody answers in shadow.
     """
 
     confidences: Confidences
@@ -49,6 +54,8 @@ class ConfidenceParts:
     settings: ConfidenceSettings
     note: Callable[[str, Mapping[str, object]], None]
     status: Callable[[], tuple[ModelStatus, ...]] = tuple
+    give_up: Callable[[], str] | None = None
+    shadows: ShadowParts | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +86,7 @@ class ConfidenceDesk:
         self._report = report
         self._open: dict[Key, Asked] = {}  # without an answer, in the order of asking
         self._flight: asyncio.Future[Answers] | None = None
+        self._patience: asyncio.Handle | None = None  # with what is out
         self._sending: asyncio.Handle | None = None
         self._at_once = False  # what is to be sent goes with this turn of the loop or the next
         self._overdue: asyncio.Handle | None = None
@@ -87,6 +95,8 @@ class ConfidenceDesk:
         self._silent: set[Key] = set()  # who is waited for at the newest close of a question
         self._close_ms = 0
         self.tally = ConfidenceTally()
+        shadows = parts.shadows
+        self._shadows = None if shadows is None else ShadowDesk(shadows, parts.settings, self.tally, parts.note, report)
 
     def asked_for(self, strategy: str) -> bool:
         """Whether entries of this strategy are judged at all."""
@@ -183,6 +193,9 @@ class ConfidenceDesk:
             return
         self._flight = flight = asyncio.ensure_future(aside(judging))
         flight.add_done_callback(partial(self._landed, batch))
+        if self._parts.give_up is not None and self._settings.deadline_s is not None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(self._settings.hang_s, self._give_up, batch, self._parts.give_up)
 
     def _judge_here(self, batch: Sequence[Asked], judging: Callable[[], Answers]) -> None:
         try:
@@ -193,14 +206,26 @@ class ConfidenceDesk:
             self._take(batch, answers)
 
     def _landed(self, batch: Sequence[Asked], flight: "asyncio.Future[Answers]") -> None:
-        self._flight = None
         if flight.cancelled():
             return  # the loop ends
         error = flight.exception()
+        if flight is not self._flight:
+            return  # it was given up
+        self._flight = None
+        if self._patience is not None:
+            self._patience.cancel()
         if error is None:
             self._take(batch, flight.result())
         else:
             self._fail(batch, error)
+        self._send()
+
+    def _give_up(self, batch: Sequence[Asked], give_up: Callable[[], str]) -> None:
+        """What is out has not come back for so long that it may never."""
+        self._flight = self._patience = None
+        refused = Judgement(refused=(FAILED, give_up()))
+        for asked in batch:
+            self._answer(asked, refused)
         self._send()
 
     def _take(self, batch: Sequence[Asked], answers: Answers) -> None:
@@ -208,10 +233,13 @@ class ConfidenceDesk:
             self._fail(batch, ValueError(f"{len(answers)} answers to {len(batch)} questions"))
             return
         self.tally.asked(len(batch))
-        self._report(SOURCE, None)
-        for asked, judgement in zip(batch, answers, strict=True):
-            self._answer(asked, _sound(judgement))
-        self._note_shadows(batch, answers)
+        if any(self._open.get(asked.key) is asked for asked in batch):  # else it was too late for everybody
+            self._report(SOURCE, None)
+        judged = [(asked.question, _sound(judgement)) for asked, judgement in zip(batch, answers, strict=True)]
+        for asked, (_, judgement) in zip(batch, judged, strict=True):
+            self._answer(asked, judgement)
+        if self._shadows is not None:
+            self._shadows.follow(judged)
 
     def _fail(self, batch: Sequence[Asked], error: BaseException) -> None:
         self._tell_failure(error)
@@ -227,22 +255,6 @@ class ConfidenceDesk:
             f"the models failed when they were asked ({_said(error)}): what was asked is refused, and so is what they are "
             "asked next as long as that lasts; `livebot models rollback` goes back to the version before",
         )
-
-    def _note_shadows(self, batch: Sequence[Asked], judgements: Sequence[Judgement]) -> None:
-        rows = [
-            {
-                "close_ms": asked.question.close_ms,
-                "strategy": asked.question.strategy,
-                "symbol": asked.question.symbol,
-                "model": judgement.model,
-                "confidence": judgement.confidence,
-                "shadows": dict(judgement.shadows),
-            }
-            for asked, judgement in zip(batch, judgements, strict=True)
-            if judgement.shadows
-        ]
-        if rows:
-            self._parts.note("shadows", {"rows": rows})
 
     # Deadlines
 
@@ -261,23 +273,31 @@ class ConfidenceDesk:
         late = tuple(takewhile(lambda asked: asked.asked_s <= latest_s, self._open.values()))
         judgement = Judgement()
         if self._settings.on_deadline is OnDeadline.VETO:
-            judgement = Judgement(refused=(LATE, f"the model did not answer within {deadline_s:g} s"))
+            judgement = Judgement(refused=(LATE, f"the model did not answer within {deadline_s:g} s of the decision"))
         for asked in late:
             self.tally.late += 1
             self._answer(asked, judgement)
         if late:
-            done = "were refused" if judgement.refused else "passed without one"
-            self._report(SOURCE, f"models did not answer within {deadline_s:g} s: {len(late)} entries {done}")
+            self._report(SOURCE, _late_text(late, deadline_s, passed=judgement.refused is None))
         self._watch()
 
 
 def _sound(judgement: Judgement) -> Judgement:
     """What is no probability must not pass for "no confidence asked for"."""
     confidence = judgement.confidence
-    if confidence is None or judgement.refused is not None or 0 <= confidence <= 1:
+    if confidence is None or 0 <= confidence <= 1:
         return judgement
-    return Judgement(
-        model=judgement.model, refused=(FAILED, f"the model answered {confidence}, which is no probability")
+    told = FAILED, f"the model answered {confidence}, which is no probability"
+    return Judgement(model=judgement.model, refused=judgement.refused or told)
+
+
+def _late_text(late: Sequence[Asked], deadline_s: float, *, passed: bool) -> str:
+    names = [f"{asked.question.strategy} at {asked.question.symbol}" for asked in late[:NAMED]]
+    more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
+    return (
+        f"models did not answer within {deadline_s:g} s of the decision (model.serving.deadline_ms): {', '.join(names)}{more} "
+        f"{'passed without a confidence' if passed else 'opened nothing'}; raise deadline_ms if the machine is this slow, "
+        "or take a model that is quicker"
     )
 
 

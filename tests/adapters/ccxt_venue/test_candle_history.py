@@ -181,6 +181,7 @@ def test_a_young_market_gives_what_there_is():
     assert Venue(list(range(-1_200, 1))).ask(5_000) == list(range(-1_200, 0))
 
 
+@pytest.mark.untraced
 @given(missing=some.sets(some.integers(-40, -1)), count=some.integers(1, 60), by_span=some.booleans())
 def test_gaps_stay_gaps_and_nothing_is_told_twice(missing, count, by_span):
     present = sorted(set(range(-40, 1)) - missing)

@@ -88,6 +88,7 @@ def test_the_file_and_the_table_hold_the_same_kinds_of_order():
     assert {key: set(DOCUMENTED[key]) for key in DOCUMENTED} == {key: set(calls_of(TABLE[key])) for key in VENUES}
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("key", "kind"), CASES)
 async def test_a_request_is_what_the_venue_documents_and_nothing_besides(desks, key, kind):
     known = TABLE[key]
@@ -124,6 +125,7 @@ def values_of(params: Mapping[str, Any]) -> list[Any]:
     ]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("key", "kind"), CASES)
 async def test_nothing_that_was_asked_for_is_dropped(desks, key, kind):
     """Each value of the call, wherever ccxt puts it, and each flag in the venue's own words."""
