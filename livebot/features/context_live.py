@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from livebot.core.market import Candle, Timeframe
 from livebot.core.series import CandleSeries, Floats
@@ -148,9 +149,23 @@ class LiveContext:
         column = self._column(open_ms)
         if column < PATIENCE:
             return self._plan.members  # too long ago to be known
-        lately = self._arrived[:, column - PATIENCE : column].any(axis=1)
-        lacking = [self._plan.members[place] for place in np.flatnonzero(lately & ~self._arrived[:, column])]
+        lacking = [self._plan.members[place] for place in np.flatnonzero(self._late(column))]
         return (*lacking, *self._about_to_begin(open_ms)) if self._not_begun else tuple(lacking)
+
+    def complete(self, close_ms: int) -> bool:
+        """Whether nobody is lacking at this close."""
+        open_ms = close_ms - self._timeframe.ms
+        self._reach(open_ms)
+        column = self._column(open_ms)
+        if column < PATIENCE:
+            return not self._plan.members
+        return not self._late(column).any() and not (self._not_begun and self._about_to_begin(open_ms))
+
+    def _late(self, column: int) -> npt.NDArray[np.bool_]:
+        """Who was there lately and is not at this close, (members,)."""
+        lately = self._arrived[:, column - PATIENCE : column].any(axis=1)
+        late: npt.NDArray[np.bool_] = lately & ~self._arrived[:, column]
+        return late
 
     def columns(self, target: str) -> Mapping[str, Floats]:
         """Recent values of a target by feature, read only and kept; `settle` says where a close stands in them."""

@@ -287,12 +287,18 @@ def test_who_has_not_begun_is_waited_for_at_first():
     context.update(C, minute(100))  # it has not begun: passed over
     close_ms = START_MS + 101 * MINUTE_MS
     assert context.lacking(close_ms) == (A, B, C)
+    assert not context.complete(close_ms)
     context.update(A, minute(100))
     context.update(A, minute(99))  # it has been
     assert context.lacking(close_ms) == (B, C)
+    assert not context.complete(close_ms)
     assert context.lacking(close_ms + PATIENCE * MINUTE_MS) == (A,), "C will not come, B has gone"
+    assert not context.complete(close_ms + PATIENCE * MINUTE_MS)
     context.begin(C, synthetic(0))
     assert context.begun
+    context.update(B, minute(100))
+    assert context.lacking(close_ms) == ()
+    assert context.complete(close_ms)
 
 
 def test_a_close_that_is_long_past_is_not_known():
@@ -301,6 +307,7 @@ def test_a_close_that_is_long_past_is_not_known():
         context.begin(symbol, synthetic(300))
     columns = context.columns(A)
     assert context.lacking(START_MS + 100 * MINUTE_MS) == (A, B)
+    assert not context.complete(START_MS + 100 * MINUTE_MS)
     assert context.settle(START_MS + 100 * MINUTE_MS) == 0
     assert context.settle(START_MS + 300 * MINUTE_MS) > FEATURE_DEPTH
     with pytest.raises(ValueError, match="read-only"):

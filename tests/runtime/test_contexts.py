@@ -11,10 +11,13 @@ from livebot.errors import BadInput
 from livebot.features.catalogue import breadth_up, change, dispersion, leader_return, market_return
 from livebot.features.context import PATIENCE, compute_context
 from livebot.ports import VenueNotice
+from livebot.runtime.candles.context_board import LET_GO, ContextBoard, Outside
+from livebot.runtime.inbox import Activity
 from livebot.runtime.symbol.candle_track import LONGEST_GAP_MINUTES
 from livebot.simulator.feed import history_of
 from livebot.strategies.interface import Strategy, feature_set_of
 from tests.runtime.harness import BTC, ETH, QUICK, SOL, START_MS, XRP, World, entry, run
+from tests.runtime.past import series
 from tests.runtime.test_symbol_worker import Tampered, index_of, live, minute_of, skipped
 
 FEATURES = (
@@ -435,5 +438,30 @@ def test_a_strategy_that_cannot_be_made_ends_its_own_workers_only():
         world.runs_on = {BTC: ("looking",), ETH: ("looking",), SOL: ("broken",)}
         await world.live(4)
         assert (BTC, 3) in seen
+
+    run(main())
+
+
+def test_those_who_waited_for_a_close_are_let_go_a_few_at_a_time():
+    """Others have their turns in between, and a simulated market waits for the last of them."""
+
+    async def main() -> None:
+        activity, gone = Activity(), []
+        board = ContextBoard(FEATURES, Timeframe.M1, (BTC, ETH), Outside(None, None, None, activity, None))
+        for symbol in board.symbols:
+            board._context.begin(symbol, series([]))
+        for number in range(2 * LET_GO + 1):
+            board.when_complete(START_MS + MINUTE_MS, lambda number=number: gone.append(number))
+        board._tell()
+        assert gone == list(range(LET_GO))
+        board.when_complete(START_MS + MINUTE_MS, lambda: gone.append("later"))
+        board._tell()
+        assert not activity.quiet
+        turns = []
+        while not activity.quiet:
+            turns.append(len(gone))
+            await asyncio.sleep(0)
+        assert turns == [LET_GO, 2 * LET_GO]
+        assert gone == [*range(2 * LET_GO + 1), "later"]
 
     run(main())

@@ -4,11 +4,13 @@ The barrier of a close: a strategy whose features are made of other symbols is a
 all if some are lacking when `runtime.context_deadline_ms` is over.
 
 Rules of this file: candles are taken as they come, on the event loop, without waiting; what has to be fetched is fetched
-by `run`, and until it has come its symbol is lacking; whatever is wrong with one symbol's candles, that symbol alone is
-loaded anew, and after PATIENCE closes the others go on without it.
+by `run`, and until it has come its symbol is lacking; those who waited for a close are let go a few at a time, so that others
+have their turns of the loop in between, and a simulated market waits for the last of them; whatever is wrong with one
+symbol's candles, that symbol alone is loaded anew, and after PATIENCE closes the others go on without it.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +30,7 @@ from livebot.runtime.venue.execution import Execution
 
 HISTORY_S = 60.0  # for one attempt to fetch a history
 RETRY_S = 30.0  # after an answer that is no history
+LET_GO = 16  # in one turn of the loop
 
 _log = structlog.get_logger(__name__)
 
@@ -63,6 +66,7 @@ class ContextBoard:
         self._jobs: set[str] = set()  # symbols of which something is being fetched
         self._asked: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()  # at most one entry for each symbol
         self._waiting: dict[int, list[Callable[[], None]]] = {}
+        self._going: deque[Callable[[], None]] = deque()  # their close is complete, and they have not been told yet
         self._begun = asyncio.Event()
 
     @property
@@ -131,9 +135,23 @@ class ContextBoard:
         self._waiting.setdefault(close_ms, []).append(call)
 
     def _tell(self) -> None:
-        for close_ms in [close_ms for close_ms in self._waiting if not self._context.lacking(close_ms)]:
-            for call in self._waiting.pop(close_ms):
-                call()
+        complete = [close_ms for close_ms in self._waiting if self._context.complete(close_ms)]
+        waiting = [call for close_ms in complete for call in self._waiting.pop(close_ms)]
+        idle = not self._going
+        self._going.extend(waiting)
+        if waiting and idle:
+            self._outside.activity.begin()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            for _ in range(min(LET_GO, len(self._going))):
+                self._going.popleft()()
+        finally:
+            if self._going:
+                asyncio.get_running_loop().call_soon(self._let_go)
+            else:
+                self._outside.activity.end()
 
     # Fetching
 
