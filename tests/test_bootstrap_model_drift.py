@@ -9,7 +9,7 @@ import pytest
 
 from livebot.adapters.ledger.ledger import SqlLedger
 from livebot.adapters.state_files.file_layer import SystemFiles
-from livebot.bootstrap.model_drift import FILE_SOURCE, ModelDrift
+from livebot.bootstrap.model_drift import FILE_SOURCE, TOLD_FOR_MS, ModelDrift
 from livebot.core.facts import NO_EXPOSURE, Fact, SignalClosed, SignalOpening
 from livebot.core.market import Side
 from livebot.core.signal import CloseReason
@@ -84,6 +84,21 @@ def test_a_model_that_loses_is_told_asks_for_a_training_and_is_mended_by_a_new_v
     drift.hear(trade(70, newer, won=True))
     assert drift.look(111)[WHERE] is None
     assert read_triggers(tmp_path, "demo") == ()
+
+
+def test_the_figures_in_what_is_told_change_once_an_hour_and_not_with_each_trade(tmp_path: Path, named: str) -> None:
+    drift, numbers = watch(tmp_path), iter(range(1, 1_000))
+
+    def look(now_ms: int, trades: int = 30) -> str | None:
+        for _ in range(trades):
+            number = next(numbers)
+            drift.hear(trade(number, named, won=number % 3 == 0 and number <= 60))
+        return drift.look(now_ms)[WHERE]
+
+    first = look(0, 60)
+    assert first is not None
+    assert look(TOLD_FOR_MS - 1) == first
+    assert look(TOLD_FOR_MS) not in (first, None)
 
 
 def test_one_that_wins_as_often_as_it_says_is_left_alone(tmp_path: Path, named: str) -> None:

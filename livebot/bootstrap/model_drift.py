@@ -1,7 +1,8 @@
 """The drift watch inside a daemon: fed from the bus and from what models answer, and looked at on the models' own thread.
 
 Rules of this file: hearing and seeing only put aside, so that neither the loop nor an answer waits; one thread alone touches
-the watch; what is put aside between two looks is bounded, the oldest goes first.
+the watch; what is put aside between two looks is bounded, the oldest goes first; what is told keeps its figures for a while,
+or each row would make another sentence of it.
 """
 
 from collections import deque
@@ -23,6 +24,7 @@ from livebot.ports import Decision
 FACTS_MAX = 20_000
 BATCHES_MAX = 2_000
 FILE_SOURCE = "drift-file"
+TOLD_FOR_MS = 3_600_000
 
 _HEARD = (SignalScheduled, SignalOpening, EntryCancelled, SignalClosed)
 
@@ -44,6 +46,7 @@ class ModelDrift:
         self._triggers: tuple[Trigger, ...] | None = None  # as they stand in the file; None: nobody knows
         self._unjudged: dict[str, Trigger] = {}  # those of the process before, by model
         self._worn: set[str] = set()  # the sources of problems that stand
+        self._told: dict[str, tuple[int, str]] = {}  # when, and which sentence, by model
         self.figures: Mapping[str, Mapping[str, float]] = {}
 
     def hear(self, items: Iterable[Fact | Decision]) -> None:
@@ -81,11 +84,24 @@ class ModelDrift:
         self.figures = {each.model.rpartition("/")[0]: _figures(each) for each in standings}
         own = problems_of(standings)
         inherited = self._inherited(standings)
-        found = {**own, **{_source_of(each.model): each.why for each in inherited}}
+        told = {
+            _source_of(each.model): self._steady(each.model, own[_source_of(each.model)], now_ms) for each in standings
+        }
+        found = {**told, **{_source_of(each.model): each.why for each in inherited}}
         gone = self._worn - found.keys()
         self._worn = {source for source, sentence in found.items() if sentence is not None}
         asked = (*inherited, *self._wanted(standings, own, now_ms))
         return {**dict.fromkeys(gone), **found, FILE_SOURCE: self._ask_for_training(asked)}
+
+    def _steady(self, model: str, sentence: str | None, now_ms: int) -> str | None:
+        if sentence is None:
+            self._told.pop(model, None)
+            return None
+        told_ms, before = self._told.get(model, (now_ms, sentence))
+        if abs(now_ms - told_ms) >= TOLD_FOR_MS:
+            told_ms, before = now_ms, sentence
+        self._told[model] = told_ms, before
+        return before
 
     def _inherited(self, standings: Sequence[ModelStanding]) -> tuple[Trigger, ...]:
         """What the process before asked for and this one cannot judge yet, because it has seen too little of that model.
