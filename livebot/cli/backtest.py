@@ -12,41 +12,33 @@ import typer
 
 from livebot.cli import audit as audits
 from livebot.cli import sweep as sweeps
-from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, root_option
+from livebot.cli.options import (
+    DEFAULT_CONFIG,
+    MOST_JOBS,
+    CandlesOption,
+    ConfigOption,
+    FromOption,
+    ToOption,
+    root_option,
+)
 from livebot.errors import BadInput
 
 if TYPE_CHECKING:
     from livebot.bootstrap.backtest import Finished
 
 EXAMPLE = "livebot backtest --config config.yaml --candles candles --from 2024-01-01 --to 2024-07-01"
-MOST_JOBS = 256
 
 
 def backtest(
     *,
     config: ConfigOption = DEFAULT_CONFIG,
     root: Annotated[Path | None, root_option("state/")] = None,
-    begin: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="TIME", help="From then on: 2026-01-31, 2026-01-31T12:00, 90d.", show_default=False
-        ),
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="TIME", help="Up to then; without it, all there is.", show_default=False),
-    ] = None,
+    begin: FromOption = None,
+    end: ToOption = None,
     symbols: Annotated[
         str | None, typer.Option("--symbols", metavar="A,B", help="Only these of the config's.", show_default=False)
     ] = None,
-    candles: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="A folder of candle files, or a candle store (what the config says).",
-            show_default=False,
-        ),
-    ] = None,
+    candles: CandlesOption = None,
     name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Its folder under state/backtests/ (the time).", show_default=False),

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from livebot.cli.interrupt import INTERRUPTED
-from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, root_option
+from livebot.cli.options import (
+    DEFAULT_CONFIG,
+    MOST_JOBS,
+    CandlesOption,
+    ConfigOption,
+    FromOption,
+    JsonOption,
+    ToOption,
+    root_option,
+)
 from livebot.errors import BadInput
 
 if TYPE_CHECKING:
     from livebot.bootstrap.compare import Compared, CompareRequest
 
 EXAMPLE = "livebot compare --config config.yaml --candles candles --unseen ADA/USDT,XRP/USDT --name first"
-MOST_JOBS = 256
 _MOST_DAYS = 3_650
 
 
@@ -35,24 +43,9 @@ def compare(
     unseen: Annotated[
         str | None, typer.Option(metavar="C,D", help="Only test on these, in later time.", show_default=False)
     ] = None,
-    begin: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="TIME", help="From then on: 2026-01-31, 2026-01-31T12:00, 730d.", show_default=False
-        ),
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="TIME", help="Up to then; without it, all there is.", show_default=False),
-    ] = None,
-    candles: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="A folder of candle files, or a candle store (what the config says).",
-            show_default=False,
-        ),
-    ] = None,
+    begin: FromOption = None,
+    end: ToOption = None,
+    candles: CandlesOption = None,
     name: Annotated[
         str | None,
         typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, root_option
+from livebot.cli.options import DEFAULT_CONFIG, CandlesOption, ConfigOption, JsonOption, root_option
 
 if TYPE_CHECKING:
     from livebot.bootstrap.drift import DriftReport
@@ -24,14 +24,7 @@ def drift(
     *,
     config: ConfigOption = DEFAULT_CONFIG,
     root: Annotated[Path | None, root_option("state/, models/ and candles/")] = None,
-    candles: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="A folder of candle files, or a candle store (what the config says).",
-            show_default=False,
-        ),
-    ] = None,
+    candles: CandlesOption = None,
     without_candles: Annotated[bool, typer.Option("--no-candles", help="Look at the ledger only.")] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, root_option
+from livebot.cli.options import DEFAULT_CONFIG, CandlesOption, ConfigOption, JsonOption, ToOption, root_option
 
 if TYPE_CHECKING:
     from livebot.bootstrap.evaluation import Evaluation, Judged
@@ -24,24 +24,14 @@ def evaluate(
     model: Annotated[str, typer.Argument(metavar="SCOPE[/VERSION]", help="Without a version, the one in use.")],
     config: ConfigOption = DEFAULT_CONFIG,
     root: Annotated[Path | None, root_option("models/ and candles/")] = None,
-    candles: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="A folder of candle files, or a candle store (what the config says).",
-            show_default=False,
-        ),
-    ] = None,
+    candles: CandlesOption = None,
     begin: Annotated[
         str | None,
         typer.Option(
             "--from", metavar="TIME", help="From then on; without it, from the end of its training.", show_default=False
         ),
     ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="TIME", help="Up to then; without it, all there is.", show_default=False),
-    ] = None,
+    end: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a version would have been worth since its training.

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 DEFAULT_CONFIG = Path("config.yaml")
+MOST_JOBS = 256
 ELSE = "without it $STATE_DIRECTORY, else the config's folder."
 
 
@@ -26,4 +27,20 @@ SymbolArguments = Annotated[
 AllOption = Annotated[bool, typer.Option("--all", help="All symbols.")]
 ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.", show_default=False)
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", metavar="TIME", help="From then on: 2026-01-31, 2026-01-31T12:00, 90d.", show_default=False),
+]
+ToOption = Annotated[
+    str | None, typer.Option("--to", metavar="TIME", help="Up to then; without it, all there is.", show_default=False)
+]
+CandlesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--candles",
+        metavar="DIR",
+        help="A folder of candle files, or a candle store (what the config says).",
+        show_default=False,
+    ),
 ]

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livebot.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, root_option
+from livebot.cli.options import (
+    DEFAULT_CONFIG,
+    MOST_JOBS,
+    CandlesOption,
+    ConfigOption,
+    JsonOption,
+    ToOption,
+    root_option,
+)
 from livebot.errors import Rejected
 
 if TYPE_CHECKING:
@@ -17,7 +25,6 @@ if TYPE_CHECKING:
     from livebot.learning.training_run import Trained
 
 EXAMPLE = "livebot train --config config.yaml --strategy ema_cross"
-MOST_JOBS = 256
 MOST_SEED = 2**63 - 1
 SYMBOLS_TOLD = 12
 _STATES = {
@@ -44,14 +51,7 @@ def train(
             metavar="SYMBOL", help="Train on this symbol alone, whatever training_mode says.", show_default=False
         ),
     ] = None,
-    candles: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="A folder of candle files, or a candle store (what the config says).",
-            show_default=False,
-        ),
-    ] = None,
+    candles: CandlesOption = None,
     begin: Annotated[
         str | None,
         typer.Option(
@@ -61,10 +61,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="TIME", help="Up to then; without it, all there is.", show_default=False),
-    ] = None,
+    end: ToOption = None,
     jobs: Annotated[int, typer.Option(metavar="N", min=1, max=MOST_JOBS, help="Processes to use.")] = 1,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, max=MOST_SEED, help="Instead of model.seed.", show_default=False)
