@@ -55,8 +55,8 @@ def until_opened(daemon: Daemon, strategy: str) -> None:
 
 
 def until_refused(client: ControlClient) -> None:
-    known, deadline = client.status()["counts"]["refused"], time.monotonic() + daemons.PATIENCE_S
-    while client.status()["counts"]["refused"] <= known:
+    known, deadline = client.status()["counts"].get("refused", 0), time.monotonic() + daemons.PATIENCE_S
+    while client.status()["counts"].get("refused", 0) <= known:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
