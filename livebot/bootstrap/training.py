@@ -41,7 +41,7 @@ from livebot.learning.manifest import ModelFormat
 from livebot.learning.registry import Registry
 from livebot.learning.scopes import by_symbol, scope_of
 from livebot.learning.spec import SymbolBalance, SymbolEncoding, TrainingMode
-from livebot.learning.training_run import CURRENT, Lesson, School, Tell, Trained, built_of, learn
+from livebot.learning.training_run import CHALLENGER, CURRENT, Lesson, School, Tell, Trained, built_of, learn
 
 T = TypeVar("T")
 _ASKED = ("it was asked for",)
@@ -225,11 +225,13 @@ def _waiting(desk: _Desk, strategy: str) -> frozenset[str]:
 def _ended(desk: _Desk, begun: Attempt, trained: Sequence[Trained], waited: frozenset[str]) -> Attempt:
     covered = {symbol for each in trained if each.state == CURRENT for symbol in each.covered}
     short = {symbol for each in trained for symbol in each.short}
+    judged = {symbol for each in trained if each.state == CHALLENGER for symbol in each.covered} - covered
     return replace(
         begun,
         outcome=outcome_of((each.scope, each.state) for each in trained),
         short=tuple(sorted(short | waited - covered)),
         worn=worn_in(desk.paths.state, desk.system, begun.strategy),
+        judged=tuple(sorted(judged & waited)),
     )
 
 

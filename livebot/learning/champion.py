@@ -7,7 +7,7 @@ comparison that lacks rows promotes nobody; every verdict says its reasons in nu
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from math import sqrt
+from math import inf, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -19,7 +19,7 @@ from livebot.learning.taking import take
 
 _LEAST = 1e-6  # of a probability whose logarithm is taken
 SYMBOLS_TOLD = 5
-BLOCKS_LEAST = 10  # of time, in a window that is shorter than so many days
+BLOCKS_LEAST = 10  # of time, by which chance can be told
 
 
 class Undecided(Enum):
@@ -164,16 +164,28 @@ def judge(window: Dataset, match: Match, floor: Floor) -> Verdict:
     lacking = _lacking(match.challenger, floor)
     if lacking is not None:
         return Verdict(False, (lacking,))
-    spread = chance_of(window, match.challenger, match.incumbent, floor.certainty)
+    others = int((match.challenger.taken ^ match.incumbent.taken).sum())
+    spread = (
+        chance_of(window, match.challenger, match.incumbent, floor.certainty) if others >= floor.minimum_trades else inf
+    )
     shown, held = match.challenger, match.incumbent
     told = (
         f"it takes {shown.trades} of {shown.entries} entries and gains {shown.gain_per_entry:+.4%} an entry, {match.against} "
-        f"{held.gain_per_entry:+.4%} with {held.trades} (difference {match.ahead:+.4%}; at retrain.certainty "
-        f"{floor.certainty:.0%} chance alone makes {spread:.4%})"
+        f"{held.gain_per_entry:+.4%} with {held.trades} (difference {match.ahead:+.4%}; {_of_chance(floor, others, spread)})"
     )
     promote, why = _by_lead(match, floor, spread)
     failings = [*_of_loss(match, floor), *_of_symbols(match, floor)]
     return Verdict(promote and not failings, (told, why, *failings))
+
+
+def _of_chance(floor: Floor, others: int, spread: float) -> str:
+    if others < floor.minimum_trades:
+        return (
+            f"in {others} entries alone they decide otherwise, {floor.minimum_trades} are needed to tell it from chance"
+        )
+    if spread == inf:
+        return "trades last too long for this window to tell it from chance: raise retrain.window_days"
+    return f"at retrain.certainty {floor.certainty:.0%} chance alone makes {spread:.4%}"
 
 
 def _lacking(challenger: Showing, floor: Floor) -> str | None:
@@ -241,13 +253,18 @@ def _of_symbols(match: Match, floor: Floor) -> Iterable[str]:
 def chance_of(window: Dataset, challenger: Showing, incumbent: Showing, certainty: float) -> float:
     """By how much the lead an entry is beyond chance, one-sided: Student's t times the standard error of the lead.
 
-    Trades of many symbols at one time are not independent, so what is drawn by chance are days (UTC, by when a trade
-    ended), all symbols together: the sum over days of what the challenger made more has the variance days * s^2.  A window of
-    less than BLOCKS_LEAST days is cut into so many equal parts instead.
+    Trades of many symbols at one time are not independent, nor are those that last into the next days.  So what is drawn by
+    chance are blocks of time, all symbols together, a day long or twice as long as a trade lasts on average: the sum over
+    blocks of what the challenger made more has the variance blocks * s^2.  A window of less than BLOCKS_LEAST days is cut into
+    so many equal parts instead.  Infinite where trades last too long for so many blocks.
     """
     more = window.gain * (challenger.taken.astype(np.float64) - incumbent.taken)
     begin_ms, stop_ms = int(window.close_ms[0]), int(window.end_ms.max()) + 1
-    block_ms = min(DAY_MS, max((stop_ms - begin_ms) // BLOCKS_LEAST, 1))
+    least_ms = 2 * int((window.end_ms - window.close_ms).mean())
+    part_ms = max((stop_ms - begin_ms) // BLOCKS_LEAST, 1)
+    if least_ms > part_ms:
+        return inf
+    block_ms = min(max(DAY_MS, least_ms), part_ms)
     places = (window.end_ms - begin_ms) // block_ms
     sums = np.bincount(places, weights=more, minlength=BLOCKS_LEAST)
     error = float(sums.std(ddof=1)) * sqrt(len(sums)) / challenger.entries

@@ -27,6 +27,7 @@ REFUSED = "refused"  # what came of a training that made no version
 UNENDED = "it did not end"
 _BETWEEN = "; "
 _HOUR_MS = 3_600_000
+_WEEK_MS = 168 * _HOUR_MS
 
 T = TypeVar("T")
 
@@ -56,7 +57,8 @@ class Attempt:
     """The last training of a strategy, whatever came of it.
 
     `short` are the symbols that it found too little history of, or that waited and that it did not cover for another reason;
-    `worn` the models (`scope/version`) that had worn out.  `outcome` is `outcome_of` what came of it, or UNENDED.
+    `worn` the models (`scope/version`) that had worn out; `judged` the symbols that waited and that only a version covers which
+    did not show enough to be used.  `outcome` is `outcome_of` what came of it, or UNENDED.
     """
 
     strategy: str
@@ -64,6 +66,7 @@ class Attempt:
     outcome: str
     short: tuple[str, ...] = ()
     worn: tuple[str, ...] = ()
+    judged: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -105,9 +108,10 @@ def reasons(  # noqa: PLR0913 - each is a source of its own
 
     `newest_ms` is when its newest version was made (None: there is none), `in_use` are its models (`scope/version`).
     A symbol or a drift waits `pause_ms` after the last training, and so does the next try after one that failed; a symbol
-    that was found short of history then, and a model that wore out and was kept all the same, wait a day.  Moments of
-    triggers are not looked at: a simulated market has its own.  What is dated later than now is of a clock that was wrong
-    then, and counts as never.
+    that was found short of history then, and a model that wore out and was kept all the same, wait a day.  A symbol of
+    `judged` waits for the schedule (a week without one): who is judged anew each day is found good by chance before long.
+    Moments of triggers are not looked at: a simulated market has its own.  What is dated later than now is of a clock that
+    was wrong then, and counts as never.
     """
     if last is not None and last.began_ms > now_ms:
         last = None
@@ -129,7 +133,9 @@ def reasons(  # noqa: PLR0913 - each is a source of its own
     recent = None if last is None or now_ms - last.began_ms >= DAY_MS else last
     if terms.new_symbols:
         short = () if recent is None else recent.short
-        new = [each.symbol for each in waiting if each.strategy == strategy and each.symbol not in short]
+        patient = last is not None and now_ms - last.began_ms < (terms.every_ms or _WEEK_MS)
+        passed_over = {*short, *(last.judged if last is not None and patient else ())}
+        new = [each.symbol for each in waiting if each.strategy == strategy and each.symbol not in passed_over]
         if new:
             more = f" and {len(new) - SYMBOLS_TOLD} more" if len(new) > SYMBOLS_TOLD else ""
             found.append(f"no model covers {', '.join(new[:SYMBOLS_TOLD])}{more}")

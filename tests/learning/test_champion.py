@@ -98,9 +98,9 @@ def test_a_first_model_that_beats_the_strategy_alone_is_promoted_and_one_that_do
 
 
 def pair(rows, lead: float, noise: float):
-    """A challenger that takes all, a champion that takes all but one of each ten: `lead` a left out one, give or take `noise`."""
-    left_out = np.arange(ROWS) % 10 == 9
-    swing = np.where(np.arange(ROWS) % 20 == 9, noise, -noise)
+    """A challenger that takes all, a champion that takes all but one of each five: `lead` a left out one, give or take `noise`."""
+    left_out = np.arange(ROWS) % 5 == 4
+    swing = np.where(np.arange(ROWS) % 10 == 4, noise, -noise)
     rows = replace(rows, gain=np.where(left_out, lead + swing, 0.01))
     challenger = showing(rows, np.ones(ROWS), 0.5)
     return rows, challenger, showing(rows, np.where(left_out, 0.0, 1.0), 0.5)
@@ -126,7 +126,7 @@ def test_within_chance_the_newer_is_used_unless_it_is_below_the_margin_or_the_co
     kept = judge(rows, challenger, champion, replace(LOOSE, undecided=Undecided.IN_USE), first=False)
     assert (kept.promote, "retrain.undecided: in_use" in kept.reasons[1]) == (False, True)
     behind = pair(window(), -0.01, 0.05)
-    little, much = replace(LOOSE, undecided_margin=0.0011), replace(LOOSE, undecided_margin=0.0009)
+    little, much = replace(LOOSE, undecided_margin=0.0021), replace(LOOSE, undecided_margin=0.0019)
     assert judge(*behind, little, first=False).promote
     below = judge(*behind, much, first=False)
     assert (below.promote, "retrain.undecided_margin" in below.reasons[1]) == (False, True)
@@ -142,17 +142,57 @@ def test_a_first_model_must_be_better_beyond_chance_and_one_that_replaces_a_brok
 
 def test_a_challenger_must_be_ahead_by_the_margin():
     rows, challenger, champion = pair(window(), 0.02, 0.0)
-    ahead, chance = 0.002, chance_of(rows, challenger, champion, 0.9)
+    ahead, chance = 0.004, chance_of(rows, challenger, champion, 0.9)
     beyond = replace(LOOSE, minimum_gain=ahead - chance - 1e-6, undecided=Undecided.IN_USE)
     assert judge(rows, challenger, champion, beyond, first=False).promote
     within = replace(beyond, minimum_gain=ahead - chance + 1e-6)
     assert not judge(rows, challenger, champion, within, first=False).promote
 
 
-def test_the_same_answers_as_the_champion_are_enough():
+def test_the_same_answers_as_the_champion_show_nothing_and_the_rule_for_the_undecided_decides():
     rows = window()
     shown = showing(rows, knowing(rows), 0.5)
-    assert judge(rows, shown, shown, replace(FLOOR, undecided=Undecided.IN_USE), first=False).promote
+    assert judge(rows, shown, shown, FLOOR, first=False).promote
+    kept = judge(rows, shown, shown, replace(FLOOR, undecided=Undecided.IN_USE), first=False)
+    assert not kept.promote
+    assert "in 0 entries alone they decide otherwise, 10 are needed" in kept.reasons[0]
+
+
+def test_a_first_model_that_takes_everything_shows_nothing_and_is_not_used():
+    """With it the strategy would trade as without one, and without one it opens nothing."""
+    rows = window(np.full(ROWS, -0.002))
+    everything = showing(rows, np.full(ROWS, 0.5), 0.0)
+    verdict = judge(rows, everything, unfiltered(rows, 1 / 3), FLOOR, first=True)
+    assert not verdict.promote
+    assert "beyond chance" in verdict.reasons[1]
+
+
+def test_too_few_entries_in_which_two_decide_otherwise_tell_nothing():
+    """Two stop losses of like size that one of them left out have next to no spread."""
+    rows = window()
+    few = np.ones(ROWS)
+    few[[1, 31]] = 0.0
+    verdict = judge(rows, showing(rows, few, 0.5), unfiltered(rows, 1 / 3), FLOOR, first=True)
+    assert (verdict.promote, "in 2 entries alone they decide otherwise" in verdict.reasons[0]) == (False, True)
+
+
+def test_trades_that_last_too_long_for_the_window_tell_nothing():
+    rows, challenger, champion = pair(window(), 0.02, 0.001)
+    long = replace(rows, end_ms=rows.close_ms + 4_000)
+    assert chance_of(long, challenger, champion, 0.9) == np.inf
+    kept = judge(long, challenger, champion, replace(LOOSE, undecided=Undecided.IN_USE), first=False)
+    assert (kept.promote, "raise retrain.window_days" in kept.reasons[0]) == (False, True)
+
+
+def test_trades_that_last_for_days_make_longer_blocks():
+    """What one day and the next have in common is no second witness."""
+    days = 60
+    close_ms = np.arange(1, days + 1) * DAY_MS
+    gain = np.repeat([0.03, -0.02] * 3, 12)[:days]  # twelve days alike, then twelve others
+    rows = dataset_of(close_ms=close_ms, end_ms=close_ms + 3 * DAY_MS, gain=gain, symbol=[0] * days)
+    short = replace(rows, end_ms=close_ms + DAY_MS // 2)
+    every, none = showing(short, np.ones(days), 0.5), showing(short, np.zeros(days), 0.5)
+    assert chance_of(rows, every, none, 0.9) > 1.5 * chance_of(short, every, none, 0.9)
 
 
 def test_a_worse_log_loss_is_kept_though_it_gains_as_much():

@@ -1,5 +1,7 @@
 """When a training is due, and the files in which that is asked for and remembered."""
 
+from dataclasses import replace
+
 import pytest
 
 from livebot.adapters.state_files.file_layer import SystemFiles
@@ -85,6 +87,20 @@ def test_a_new_symbol_is_due_after_the_pause_and_is_named():
     assert why(waiting=[waits(f"S{number}") for number in range(7)]) == (
         "no model covers S0, S1, S2, S3, S4 and 2 more",
     )
+
+
+def test_a_symbol_whose_version_was_judged_and_not_used_waits_for_the_schedule():
+    """Judged anew each day, a model without any worth would be found good within weeks."""
+
+    def of(age_ms: int, terms: RetrainTerms = TERMS) -> tuple[str, ...]:
+        last = attempt(age_ms, judged=("NEW",))
+        return why(terms, waiting=(waits("NEW"),), newest_ms=NOW_MS - age_ms, last=last)
+
+    assert of(DAY_MS) == of(7 * DAY_MS - 1) == ()
+    assert "it is due every" in of(7 * DAY_MS)[0]
+    unscheduled = replace(TERMS, every_ms=None)
+    assert of(7 * DAY_MS - 1, unscheduled) == ()
+    assert of(7 * DAY_MS, unscheduled) == ("no model covers NEW",)
 
 
 def test_a_symbol_that_was_found_short_of_history_waits_a_day():

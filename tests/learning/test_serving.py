@@ -601,6 +601,41 @@ def test_a_shadow_that_hangs_is_named_and_hinders_nobody(models):
     assert [len(each) for each in serves.shadows([question()])] == [1]
 
 
+def test_a_model_that_hangs_beside_one_that_was_given_up_before_is_named_too(models):
+    """Each as soon as it does; and the first one again when it has come back and hangs anew."""
+    symbols = ("BTC/USDT", "ETH/USDT")
+    scopes = [f"{SCOPE}/{symbol.replace('/', '-')}" for symbol in symbols]
+    names = [
+        f"{scope}/{used(models, number, scope=scope, covered=(symbol,))}"
+        for number, (scope, symbol) in enumerate(zip(scopes, symbols, strict=True))
+    ]
+    serves = looked(models, pattern="{strategy}/{symbol}")
+    held = [Held(serves._scopes[scope].model) for scope in scopes]
+    threads = []
+
+    def hangs_at(each):
+        each.inside.clear()
+        each.go.clear()
+        threads.append(threading.Thread(target=serves.judge, args=([question(symbol) for symbol in symbols], NOW_MS)))
+        threads[-1].start()
+        assert each.inside.wait(20)
+
+    hangs_at(held[0])
+    assert (serves.give_up(), serves.stuck) == (names[0], (names[0],))
+    hangs_at(held[1])
+    assert (serves.give_up(), serves.stuck) == (names[1], tuple(names))
+    held[0].go.set()
+    threads[0].join()
+    assert serves.stuck == (names[1],)
+    hangs_at(held[0])
+    assert (serves.give_up(), serves.stuck) == (names[0], tuple(names))
+    for each in held:
+        each.go.set()
+    for thread in threads:
+        thread.join()
+    assert serves.stuck == ()
+
+
 def test_swaps_leave_nothing_behind(models):
     """A daemon lives for months."""
     import gc

@@ -244,7 +244,7 @@ class SymbolStates:
     async def _submit(self, instance: StrategyInstance, approved: Approved) -> None:
         order = approved.order
         if order.leg in _LEAVING and not await self._may_leave(instance, order):
-            # It is not sent, and will not be: it is asked for again with the next candle.
+            # It is not sent, and will not be: an exit is asked for again with the next candle, a part stays with the rest.
             self.apply(instance, OrderAbsent(client_order_id=order.client_order_id, ts_ms=self._shared.clock.now_ms()))
             return
         answering = self._shared.execution.submitting(approved)
