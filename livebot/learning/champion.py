@@ -7,7 +7,7 @@ comparison that lacks rows promotes nobody; every verdict says its reasons in nu
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from math import inf, sqrt
+from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -164,28 +164,30 @@ def judge(window: Dataset, match: Match, floor: Floor) -> Verdict:
     lacking = _lacking(match.challenger, floor)
     if lacking is not None:
         return Verdict(False, (lacking,))
-    others = int((match.challenger.taken ^ match.incumbent.taken).sum())
-    spread = (
-        chance_of(window, match.challenger, match.incumbent, floor.certainty) if others >= floor.minimum_trades else inf
-    )
+    spread, why_so_far = _reach_of_chance(window, match, floor)
     shown, held = match.challenger, match.incumbent
     told = (
         f"it takes {shown.trades} of {shown.entries} entries and gains {shown.gain_per_entry:+.4%} an entry, {match.against} "
-        f"{held.gain_per_entry:+.4%} with {held.trades} (difference {match.ahead:+.4%}; {_of_chance(floor, others, spread)})"
+        f"{held.gain_per_entry:+.4%} with {held.trades} (difference {match.ahead:+.4%}; {why_so_far})"
     )
     promote, why = _by_lead(match, floor, spread)
     failings = [*_of_loss(match, floor), *_of_symbols(match, floor)]
     return Verdict(promote and not failings, (told, why, *failings))
 
 
-def _of_chance(floor: Floor, others: int, spread: float) -> str:
+def _reach_of_chance(window: Dataset, match: Match, floor: Floor) -> tuple[float, str]:
+    """How far chance gets, and that in words; where it cannot be told, as far as the entries could have made it at all."""
+    others = int((match.challenger.taken ^ match.incumbent.taken).sum())
+    spread = chance_of(window, match.challenger, match.incumbent, floor.certainty)
+    if others >= floor.minimum_trades and spread is not None:
+        return spread, f"at retrain.certainty {floor.certainty:.0%} chance alone makes {spread:.4%}"
+    most = others * float(np.abs(window.gain).max()) / match.challenger.entries
     if others < floor.minimum_trades:
         return (
-            f"in {others} entries alone they decide otherwise, {floor.minimum_trades} are needed to tell it from chance"
+            most,
+            f"they decide otherwise in {others} entries, {floor.minimum_trades} are needed to tell that from chance",
         )
-    if spread == inf:
-        return "trades last too long for this window to tell it from chance: raise retrain.window_days"
-    return f"at retrain.certainty {floor.certainty:.0%} chance alone makes {spread:.4%}"
+    return most, "trades last too long for this window to tell that from chance: raise retrain.window_days"
 
 
 def _lacking(challenger: Showing, floor: Floor) -> str | None:
@@ -200,8 +202,8 @@ def _lacking(challenger: Showing, floor: Floor) -> str | None:
 
 def _by_lead(match: Match, floor: Floor, spread: float) -> tuple[bool, str]:
     wanted = f"retrain.minimum_gain ({floor.minimum_gain:+.4%}) above {match.against}"
-    if match.ahead - spread >= floor.minimum_gain:
-        return True, f"that is at least {wanted}, beyond chance"
+    if match.ahead - spread > floor.minimum_gain:
+        return True, f"that is more than {wanted}, beyond chance"
     if match.ahead + spread < floor.minimum_gain:
         return False, f"that is less than {wanted}, beyond chance"
     if match.first and not match.replaces:
@@ -250,20 +252,20 @@ def _of_symbols(match: Match, floor: Floor) -> Iterable[str]:
 # What chance makes
 
 
-def chance_of(window: Dataset, challenger: Showing, incumbent: Showing, certainty: float) -> float:
+def chance_of(window: Dataset, challenger: Showing, incumbent: Showing, certainty: float) -> float | None:
     """By how much the lead an entry is beyond chance, one-sided: Student's t times the standard error of the lead.
 
     Trades of many symbols at one time are not independent, nor are those that last into the next days.  So what is drawn by
     chance are blocks of time, all symbols together, a day long or twice as long as a trade lasts on average: the sum over
     blocks of what the challenger made more has the variance blocks * s^2.  A window of less than BLOCKS_LEAST days is cut into
-    so many equal parts instead.  Infinite where trades last too long for so many blocks.
+    so many equal parts instead.  None where trades last too long for so many blocks.
     """
     more = window.gain * (challenger.taken.astype(np.float64) - incumbent.taken)
     begin_ms, stop_ms = int(window.close_ms[0]), int(window.end_ms.max()) + 1
     least_ms = 2 * int((window.end_ms - window.close_ms).mean())
     part_ms = max((stop_ms - begin_ms) // BLOCKS_LEAST, 1)
     if least_ms > part_ms:
-        return inf
+        return None
     block_ms = min(max(DAY_MS, least_ms), part_ms)
     places = (window.end_ms - begin_ms) // block_ms
     sums = np.bincount(places, weights=more, minlength=BLOCKS_LEAST)

@@ -155,16 +155,19 @@ def test_the_same_answers_as_the_champion_show_nothing_and_the_rule_for_the_unde
     assert judge(rows, shown, shown, FLOOR, first=False).promote
     kept = judge(rows, shown, shown, replace(FLOOR, undecided=Undecided.IN_USE), first=False)
     assert not kept.promote
-    assert "in 0 entries alone they decide otherwise, 10 are needed" in kept.reasons[0]
+    assert "they decide otherwise in 0 entries, 10 are needed" in kept.reasons[0]
 
 
 def test_a_first_model_that_takes_everything_shows_nothing_and_is_not_used():
     """With it the strategy would trade as without one, and without one it opens nothing."""
     rows = window(np.full(ROWS, -0.002))
-    everything = showing(rows, np.full(ROWS, 0.5), 0.0)
-    verdict = judge(rows, everything, unfiltered(rows, 1 / 3), FLOOR, first=True)
+    everything = showing(rows, BLIND, 0.0)
+    alone = unfiltered(rows, 1 / 3)
+    verdict = judge(rows, everything, alone, FLOOR, first=True)
     assert not verdict.promote
-    assert "beyond chance" in verdict.reasons[1]
+    assert "not beyond chance" in verdict.reasons[1]
+    content = replace(FLOOR, minimum_gain=-0.001, symbol_floor=None)
+    assert judge(rows, everything, alone, content, first=True).promote  # who asks for no gain gets it
 
 
 def test_too_few_entries_in_which_two_decide_otherwise_tell_nothing():
@@ -173,13 +176,13 @@ def test_too_few_entries_in_which_two_decide_otherwise_tell_nothing():
     few = np.ones(ROWS)
     few[[1, 31]] = 0.0
     verdict = judge(rows, showing(rows, few, 0.5), unfiltered(rows, 1 / 3), FLOOR, first=True)
-    assert (verdict.promote, "in 2 entries alone they decide otherwise" in verdict.reasons[0]) == (False, True)
+    assert (verdict.promote, "they decide otherwise in 2 entries" in verdict.reasons[0]) == (False, True)
 
 
 def test_trades_that_last_too_long_for_the_window_tell_nothing():
     rows, challenger, champion = pair(window(), 0.02, 0.001)
     long = replace(rows, end_ms=rows.close_ms + 4_000)
-    assert chance_of(long, challenger, champion, 0.9) == np.inf
+    assert chance_of(long, challenger, champion, 0.9) is None
     kept = judge(long, challenger, champion, replace(LOOSE, undecided=Undecided.IN_USE), first=False)
     assert (kept.promote, "raise retrain.window_days" in kept.reasons[0]) == (False, True)
 
