@@ -14,6 +14,7 @@ from livebot.core.market import DAY_MS, Timeframe
 from livebot.core.series import Floats
 from livebot.errors import BadInput
 from livebot.learning.dataset import Dataset, Mask
+from livebot.learning.drift import binned, stability_index
 from livebot.learning.golden import golden_rows
 from livebot.learning.manifest import BINS, Bins, Covered, Manifest, ModelFormat, Plain, ReliabilityBin
 from livebot.learning.model_file import libraries
@@ -25,6 +26,8 @@ from livebot.learning.time_split import split
 
 _TAIL = 0.001  # of the usual values of a feature, on either side
 _INNER = np.linspace(0.0, 1.0, BINS + 1)[1:-1]
+# Stretches of the training, held against the whole of it: about as many rows as drift is first judged by
+_STRETCH_ROWS, _STRETCHES_LEAST, _STRETCHES_MOST = 50, 4, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +108,16 @@ def described(
 
 
 def bins_of(values: Floats) -> Bins:
-    """Ten bins with about as many values in each; of a value that often repeats one bin holds more."""
+    """Ten bins with about as many values in each; of a value that often repeats one bin holds more.  In the order of time."""
     edges = np.quantile(values, _INNER)
-    counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=BINS)
-    return Bins(edges=tuple(edges.tolist()), shares=tuple((counts / len(values)).tolist()))
+    shares = binned(values, edges) / len(values)
+    stretches = np.array_split(values, min(len(values) // _STRETCH_ROWS, _STRETCHES_MOST) or 1)
+    usual = max(stability_index(shares, binned(each, edges)) for each in stretches)
+    return Bins(
+        edges=tuple(edges.tolist()),
+        shares=tuple(shares.tolist()),
+        usual=usual if len(stretches) >= _STRETCHES_LEAST else 0.0,
+    )
 
 
 def reliability_of(scores: Floats, won: Mask) -> tuple[ReliabilityBin, ...]:

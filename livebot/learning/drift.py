@@ -21,6 +21,7 @@ _LEAST, _MOST = 0.02, 0.98  # of a probability whose logarithm is taken
 _FALSE_ALARM = 1e-5  # of one comparison that chance alone passes a widened bound
 _ROWS_A_BIN, _BINS_MOST = 100, 10
 _DEVIATIONS = 4.0
+_BEYOND_USUAL = 2.0  # times as far as any stretch of the training: the farthest of a few is not the farthest there can be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,11 +175,11 @@ class TradePool:
 class SpreadPool:
     """How the last rows of one model were spread over the bins of its training: features, and the score last."""
 
-    __slots__ = ("_counts", "_edges", "_held", "_shares", "_terms", "seen")
+    __slots__ = ("_counts", "_edges", "_held", "_shares", "_terms", "_usual", "seen")
 
-    def __init__(self, edges: Floats, shares: Floats, terms: DriftTerms) -> None:
-        """`edges` (k, bins - 1) and `shares` (k, bins) of k columns, as in training."""
-        self._edges, self._shares, self._terms = edges, shares, terms
+    def __init__(self, edges: Floats, shares: Floats, usual: Floats, terms: DriftTerms) -> None:
+        """`edges` (k, bins - 1), `shares` (k, bins) and `usual` (k,) of k columns, as in training (manifest.Bins)."""
+        self._edges, self._shares, self._usual, self._terms = edges, shares, usual, terms
         self._held = np.zeros((terms.trades, len(edges)), dtype=np.uint8)
         self._counts = np.zeros(shares.shape, dtype=np.int64)
         self.seen = 0
@@ -211,7 +212,9 @@ class SpreadPool:
         pairs = zip(self._shares, self._counts, strict=True)
         return np.array([stability_index(shares, counts) for shares, counts in pairs])
 
-    def bound(self) -> float:
-        """The index from which a column has moved."""
+    def bounds(self) -> Floats:
+        """The index from which each column has moved, (k,): beyond chance, and beyond what it did in training."""
         columns, bins = self._shares.shape
-        return stability_bound(bins, max(self.rows, 1), self._terms.stability, columns)
+        by_chance = stability_bound(bins, max(self.rows, 1), self._terms.stability, columns)
+        bounds: Floats = np.maximum(by_chance, _BEYOND_USUAL * self._usual)
+        return bounds

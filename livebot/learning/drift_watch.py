@@ -19,6 +19,7 @@ from livebot.ports import Decision
 
 OPEN_MAX = 20_000  # signals that are open at once; beyond, the oldest are no longer followed
 SOURCE = "drift:"  # of problems; a scope follows
+SCORE = ""  # its name among those of features
 FEATURES_TOLD = 3
 SYMBOLS_TOLD = 5
 
@@ -133,7 +134,8 @@ class DriftWatch:
             bins = (*manifest.feature_bins, manifest.score_bins)
             edges, shares = np.array([each.edges for each in bins]), np.array([each.shares for each in bins])
             watched.names, watched.of_time = manifest.feature_names, made_of_time(manifest.feature_set)
-            watched.spread = SpreadPool(edges, shares, self._terms)
+            usual = np.array([each.usual for each in bins])
+            watched.spread = SpreadPool(edges, shares, usual, self._terms)
         return watched
 
     def _pool(self, watched: _Watched, symbol: str) -> TradePool:
@@ -161,9 +163,10 @@ class DriftWatch:
     def _standing(self, watched: _Watched) -> ModelStanding:
         pooled = watched.trades.standing()
         symbols = {symbol: pool.standing() for symbol, pool in sorted(watched.symbols.items())}
-        indexes, score, bound, rows = _spread(watched, self._terms)
-        moved = {name: value for name, value in sorted(indexes.items(), key=lambda pair: -pair[1]) if value > bound}
-        worn = (*pooled.worn, *_of_symbols(symbols), *_of_spread(moved, score, bound))
+        indexes, bounds, score, rows = _spread(watched, self._terms)
+        falling = sorted(indexes.items(), key=lambda pair: -pair[1])
+        moved = {name: value for name, value in falling if value > bounds[name]}
+        worn = (*pooled.worn, *_of_symbols(symbols), *_of_spread(moved, score, bounds.get(SCORE, 0.0)))
         return ModelStanding(
             model=watched.model,
             strategy=watched.strategy,
@@ -207,15 +210,16 @@ def sentence_of(standing: ModelStanding) -> str | None:
     return f"model {standing.model} wears out: {told}.  `livebot drift` says more, `livebot train` makes a new version"
 
 
-def _spread(watched: _Watched, terms: DriftTerms) -> tuple[dict[str, float], float | None, float, int]:
-    """The index of each feature, that of the score, the bound for either, and how many rows were judged."""
+def _spread(watched: _Watched, terms: DriftTerms) -> tuple[dict[str, float], dict[str, float], float | None, int]:
+    """The index of each feature, their bounds and that of the SCORE, the score's index, and how many rows were judged."""
     spread = watched.spread
     if spread is None or spread.rows < terms.minimum_trades:
-        return {}, None, 0.0, 0 if spread is None else spread.seen
+        return {}, {}, None, 0 if spread is None else spread.seen
     *features, score = spread.indexes().tolist()
+    bounds = dict(zip((*watched.names, SCORE), spread.bounds().tolist(), strict=True))
     named = zip(watched.names, features, strict=True)
     indexes = {name: value for name, value in named if name not in watched.of_time}
-    return indexes, score, spread.bound(), spread.seen
+    return indexes, bounds, score, spread.seen
 
 
 def _of_symbols(symbols: Mapping[str, Standing]) -> Iterator[str]:

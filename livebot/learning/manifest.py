@@ -63,11 +63,14 @@ class Covered(_Part):
 class Bins(_Part):
     """How a value was spread in training, for PSI: 9 edges that rise (perhaps not strictly), and the share of each bin.
 
-    Bin i holds what lies above edge i - 1 and not above edge i (numpy.searchsorted from the left).
+    Bin i holds what lies above edge i - 1 and not above edge i (numpy.searchsorted from the left).  `usual` is the largest index
+    of any stretch of the training itself against the whole of it (0: too few rows, or an older version): what moves with
+    the seasons of a market does so in training too.
     """
 
     edges: Annotated[tuple[Finite, ...], Field(min_length=BINS - 1, max_length=BINS - 1)]
     shares: Annotated[tuple[Ratio, ...], Field(min_length=BINS, max_length=BINS)]
+    usual: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

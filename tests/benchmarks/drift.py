@@ -50,7 +50,7 @@ def _until_alarm(random: np.random.Generator, hit_rate: float) -> int:
 
 def _pool(random: np.random.Generator) -> SpreadPool:
     edges = np.quantile(random.normal(size=20_000), np.arange(1, 10) / 10)
-    return SpreadPool(np.tile(edges, (FEATURES, 1)), np.full((FEATURES, 10), 0.1), TERMS)
+    return SpreadPool(np.tile(edges, (FEATURES, 1)), np.full((FEATURES, 10), 0.1), np.zeros(FEATURES), TERMS)
 
 
 def _until_moved(random: np.random.Generator, by: float) -> int:
@@ -60,7 +60,7 @@ def _until_moved(random: np.random.Generator, by: float) -> int:
         row = random.normal(size=FEATURES)
         row[0] += by
         pool.add(row)
-        if number % 10 == 9 and float(pool.indexes().max()) > pool.bound():
+        if number % 10 == 9 and bool((pool.indexes() > pool.bounds()).any()):
             return number + 1
     return ROWS_MOST
 

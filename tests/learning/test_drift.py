@@ -11,6 +11,7 @@ from livebot.core.facts import NO_EXPOSURE, EntryCancelled, SignalClosed, Signal
 from livebot.core.market import Side
 from livebot.core.signal import CancelReason, CloseReason
 from livebot.learning import drift_watch
+from livebot.learning.description import bins_of
 from livebot.learning.drift import (
     DriftTerms,
     SpreadPool,
@@ -31,6 +32,21 @@ TERMS = DriftTerms()
 
 
 # ---------------------------------------------------------------- how values are spread
+
+
+def test_what_moved_as_far_in_training_is_no_move():
+    """A volatility of weeks has one of few values in any season: its rows are not independent."""
+    terms = DriftTerms(trades=200, minimum_trades=50)
+    season = np.repeat(np.random.default_rng(3).permutation(20), 100) + np.linspace(0.0, 0.5, 2_000)
+    steady = np.random.default_rng(4).normal(size=2_000)
+    for values, moves in ((season, False), (steady, True)):
+        bins = bins_of(values)
+        pool = SpreadPool(np.array([bins.edges]), np.array([bins.shares]), np.array([bins.usual]), terms)
+        for value in np.full(200, np.quantile(values, 0.52)):
+            pool.add(np.array([value]))
+        assert bool(pool.indexes()[0] > pool.bounds()[0]) is moves
+    assert bins_of(steady).usual < 0.4
+    assert bins_of(steady[:199]).usual == 0.0  # too few to say
 
 
 def test_a_value_belongs_to_the_bin_that_ends_with_it():
@@ -143,13 +159,13 @@ def test_a_pool_says_nothing_before_it_has_trades_enough():
 
 def test_a_spread_counts_the_rows_it_holds_and_no_others():
     terms = DriftTerms(trades=100, minimum_trades=10)
-    pool = SpreadPool(np.array([DECILES]), np.array([EVEN]), terms)
+    pool = SpreadPool(np.array([DECILES]), np.array([EVEN]), np.zeros(1), terms)
     assert pool.indexes().tolist() == [0.0]
     random = np.random.default_rng(4)
     for value in random.uniform(0.9, 1.0, 150):
         pool.add(np.array([value]))
     moved = pool.indexes()[0]
-    assert moved > pool.bound()
+    assert moved > pool.bounds()[0]
     held = random.random(100)
     for value in held:
         pool.add(np.array([value]))
