@@ -38,7 +38,7 @@ def _line(model: ModelStatus, now_ms: int) -> Text:
     if model.version is None:
         made.append("no model in use", "bold yellow")
     else:
-        known = ABSENT if model.train_end_ms is None else f"trained up to {span(now_ms - model.train_end_ms)} ago"
+        known = ABSENT if model.train_end_ms is None else _trained(model.train_end_ms, now_ms)
         made.append(f"{clean(model.version)}, {known}")
         if model.stale:
             made.append(", stale: it is refused", "bold red")
@@ -53,3 +53,9 @@ def _line(model: ModelStatus, now_ms: int) -> Text:
 def _few(symbols: Sequence[str]) -> str:
     more = f" and {len(symbols) - SYMBOLS_MAX} more" if len(symbols) > SYMBOLS_MAX else ""
     return ", ".join(map(clean, symbols[:SYMBOLS_MAX])) + more
+
+
+def _trained(end_ms: int, now_ms: int) -> str:
+    if end_ms > now_ms:
+        return f"trained on the next {span(end_ms - now_ms)}: what it says of them is no forecast"
+    return f"trained up to {span(now_ms - end_ms)} ago"

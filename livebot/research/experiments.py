@@ -186,5 +186,9 @@ def _text(content: object) -> bytes:
 def _read(path: Path) -> Any:  # noqa: ANN401 - whatever JSON holds
     try:
         return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise BadInput(
+            f"there is no experiment {path.parent.name} in {path.parent.parent}; `livebot compare --list` shows those there are"
+        ) from None
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: cannot be read ({error}); look at the name, or move the folder aside") from error

@@ -119,7 +119,7 @@ def test_experiments_are_listed_and_held_side_by_side(done, market):
     assert "one" in compare(root, market, "--list")
     assert "both were registered alike" in compare(root, market, "--diff", "one", "one")
     assert [each["name"] for each in json.loads(compare(root, market, "--list", "--json"))] == ["one"]
-    assert "cannot be read" in compare(root, market, "--diff", "one", "two", code=2)
+    assert "there is no experiment two" in compare(root, market, "--diff", "one", "two", code=2)
 
 
 @pytest.mark.parametrize("pair", [("../one", "one"), ("one", "/etc"), ("one", "..")])

@@ -59,6 +59,8 @@ def test_a_scope_is_one_line() -> None:
     assert "Models ema_cross 20260101T000000Z-0123abcd, trained up to 12 h 0 min ago, 5 symbols covered" in screen(
         MODEL
     )
+    ahead = screen(replace(MODEL, train_end_ms=MODEL.train_end_ms + 13 * 3_600_000))
+    assert "trained on the next 1 h 0 min: what it says of them is no forecast" in ahead
     text = screen(replace(MODEL, stale=True, shadow="20260102T000000Z-0123abcd", uncovered=tuple("ABCDEFG")))
     assert "stale: it is refused, 5 symbols covered, not covered: A, B, C, D, E and 2 more" in text
     assert "in shadow 20260102T000000Z-0123abcd" in text

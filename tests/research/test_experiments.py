@@ -89,7 +89,7 @@ def test_a_damaged_registration_is_refused(tmp_path, content, said):
 
 
 def test_an_experiment_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="there is no experiment"):
         read(tmp_path / "nobody")
 
 
