@@ -47,6 +47,7 @@ def due(terms: DueTerms, chosen: Sequence[str]) -> tuple[dict[str, tuple[str, ..
     found = {}
     for strategy in chosen:
         newest_ms, in_use = _versions_of(terms, strategy, notes)
+        mine = _trainable(terms, strategy, waiting, notes)
         why = reasons(
             strategy,
             retrain_terms(terms.section.retrain),
@@ -54,11 +55,16 @@ def due(terms: DueTerms, chosen: Sequence[str]) -> tuple[dict[str, tuple[str, ..
             newest_ms=newest_ms,
             in_use=in_use,
             last=attempts.get(strategy),
-            waiting=_trainable(terms, strategy, waiting, notes),
+            waiting=mine,
             triggers=triggers,
         )
         if why:
             found[strategy] = why
+        elif mine:
+            notes.append(
+                f"{strategy}: entries of {_few([each.symbol for each in mine])} wait for a model, and it is too soon to train "
+                "again: after retrain.pause_hours, a day where history was short, retrain.every_hours where a version was not used"
+            )
     return found, tuple(notes)
 
 
@@ -95,10 +101,13 @@ def _trainable(terms: DueTerms, strategy: str, waiting: Sequence[Waiting], notes
         return mine
     vain = [each.symbol for each in mine if each.symbol not in wanted]
     if vain:
-        more = f" and {len(vain) - SYMBOLS_TOLD} more" if len(vain) > SYMBOLS_TOLD else ""
-        told = ", ".join(vain[:SYMBOLS_TOLD]) + more
-        notes.append(f"{strategy}: no training will cover {told}, for which entries wait: {why}")
+        notes.append(f"{strategy}: no training will cover {_few(vain)}, for which entries wait: {why}")
     return tuple(each for each in mine if each.symbol in wanted)
+
+
+def _few(symbols: Sequence[str]) -> str:
+    more = f" and {len(symbols) - SYMBOLS_TOLD} more" if len(symbols) > SYMBOLS_TOLD else ""
+    return ", ".join(symbols[:SYMBOLS_TOLD]) + more
 
 
 def _versions_of(terms: DueTerms, strategy: str, notes: list[str]) -> tuple[int | None, frozenset[str]]:

@@ -166,7 +166,9 @@ def test_a_symbol_that_waits_and_a_model_that_wears_out_are_due(root, candles):
     )
     worn = Trigger(strategy="ema_cross", model=f"ema_cross/{first['version']}", why="it wears out", since_ms=1)
     write_triggers(root / "state", "demo", (worn,), SystemFiles())
-    assert "nothing is due" in ask(root, candles, "--if-due").stdout  # there is a pause between trainings
+    paused = ask(root, candles, "--if-due").stdout  # there is a pause between trainings
+    assert "nothing is due" in paused
+    assert "ema_cross: entries of CCC/USDT wait for a model, and it is too soon to train again" in paused
     text = (root / "config.yaml").read_text().replace("window_days: 10", "window_days: 10, pause_hours: 0.0001")
     (root / "config.yaml").write_text(text)
     time.sleep(1.1)
