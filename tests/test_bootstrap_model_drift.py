@@ -1,15 +1,20 @@
 """The drift watch in a daemon: what it is fed, what it tells, and what it asks the training for."""
 
 import asyncio
+import threading
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import structlog
 
 from livebot.adapters.ledger.ledger import SqlLedger
 from livebot.adapters.state_files.file_layer import SystemFiles
+from livebot.bootstrap.drift_looks import OVERDUE
 from livebot.bootstrap.model_drift import FILE_SOURCE, TOLD_FOR_MS, ModelDrift
+from livebot.bootstrap.models import DaemonModels
 from livebot.core.facts import NO_EXPOSURE, Fact, SignalClosed, SignalOpening
 from livebot.core.market import Side
 from livebot.core.signal import CloseReason
@@ -182,6 +187,108 @@ async def test_a_daemon_recalls_by_the_markets_time_not_by_when_a_version_was_ma
         sentence = scene.problems.of(WHERE)
         assert sentence is not None
         assert "wins less often than it says" in sentence
+
+
+class Held:
+    """Stands in a call of ModelDrift's until it may go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+        self.go, self.calls = threading.Event(), 0
+        self._do = getattr(ModelDrift, what)
+        monkeypatch.setattr("livebot.bootstrap.models.LOOK_S", 0.05)
+        monkeypatch.setattr(ModelDrift, what, lambda *given: self(*given))
+
+    def __call__(self, *given: object) -> object:
+        self.calls += 1
+        assert self.go.wait(20)
+        return self._do(*given)
+
+
+def in_use(models: DaemonModels) -> str:
+    (status,) = models.status()
+    return f"{status.scope}/{status.version}"
+
+
+async def test_a_ledger_that_takes_long_to_read_does_not_hold_up_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Open positions wait to be managed; what it tells in the end counts as ever."""
+    held = Held(monkeypatch, "recall")
+    scene = Scene(tmp_path, "{strategies: [ema_cross], threshold: 0.01, serving: {poll_seconds: 0.01}}")
+    async with scene.opened:
+        name = scene.save()
+        await record(scene.paths.ledger, losses(name))
+        models = scene.make()
+        async with asyncio.timeout(10):
+            await models.begin()
+        sentence = scene.problems.of(OVERDUE)
+        assert sentence is not None
+        assert "takes longer than 0.05 s" in sentence
+        assert "ledger" in sentence
+        assert in_use(models) == name
+        watching = asyncio.create_task(models.run())
+        newer = scene.save(seed=2, number=2)
+        async with asyncio.timeout(10):
+            while in_use(models) != newer:
+                await asyncio.sleep(0.01)
+        assert (scene.problems.of(OVERDUE), held.calls) == (sentence, 1)
+        held.go.set()
+        async with asyncio.timeout(10):
+            while scene.problems.of(OVERDUE) is not None or scene.problems.of(WHERE) is None:
+                await asyncio.sleep(0.01)
+        watching.cancel()
+    assert held.calls == 1
+
+
+async def test_a_ledger_that_cannot_be_read_is_logged_and_the_watch_begins_anew(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, "{strategies: [ema_cross], threshold: 0.01}")
+    async with scene.opened:
+        trigger = asked_before(scene.paths.state, scene.save())
+        scene.paths.ledger.write_bytes(b"no ledger" * 1_000)
+        models = scene.make()
+        with structlog.testing.capture_logs() as lines:
+            await models.begin()
+        (line,) = [line for line in lines if line["event"] == "drift_not_watched"]
+        assert "ledger" in line["what"]
+        assert scene.problems.of(OVERDUE) is None
+        assert scene.problems.of(WHERE) == trigger.why
+
+
+async def test_a_look_at_the_drift_that_hangs_is_told_and_new_versions_are_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one look at a time, neither start nor stop waits for it, and it is looked at as ever when it has come back."""
+    monkeypatch.setattr("livebot.bootstrap.models.STOP_S", 0.05)
+    held = Held(monkeypatch, "look")
+    scene = Scene(tmp_path, "{strategies: [ema_cross], threshold: 0.01, serving: {poll_seconds: 0.01}}")
+    async with scene.opened:
+        scene.save()
+        models = scene.make()
+        async with asyncio.timeout(10):
+            await models.begin()
+        watching = asyncio.create_task(models.run())
+        newer = scene.save(seed=2, number=2)
+        async with asyncio.timeout(10):
+            while in_use(models) != newer:
+                await asyncio.sleep(0.01)
+        sentence = scene.problems.of(OVERDUE)
+        assert sentence is not None
+        assert "takes longer than 0.05 s" in sentence
+        assert "new versions are taken up" in sentence
+        assert held.calls == 1
+        held.go.set()
+        async with asyncio.timeout(10):
+            while scene.problems.of(OVERDUE) is not None or held.calls < 3:
+                await asyncio.sleep(0.01)
+        held.go.clear()
+        calls = held.calls
+        async with asyncio.timeout(10):
+            while held.calls == calls:
+                await asyncio.sleep(0.01)
+        watching.cancel()
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    held.go.set()
 
 
 # ---------------------------------------------------------------- what it asked for before a restart

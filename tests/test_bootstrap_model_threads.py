@@ -23,6 +23,10 @@ class Hanging:
         return 1
 
 
+def none(*_: object) -> None:
+    raise Fatal("no more")
+
+
 async def begun(thread: ModelThread) -> "tuple[Hanging, asyncio.Future[int]]":
     work = Hanging()
     future = thread.submit(work)
@@ -88,12 +92,49 @@ async def test_one_that_has_come_back_makes_room() -> None:
     assert thread.close(5)
 
 
+async def test_work_is_done_again_once_those_that_hung_have_come_back() -> None:
+    """Also after all of them hung at once: nobody restarts the daemon for it.  The bound holds as before."""
+    thread, begins = ModelThread("test"), []
+    for _ in range(LEFT_MAX + 1):
+        begins.append(await begun(thread))
+        thread.replace()
+    with pytest.raises(Rejected):
+        await thread.submit(lambda: 2)
+    work, future = begins.pop()
+    work.go.set()
+    assert await future == 1
+    await ended(thread, 1)
+    assert await thread.submit(lambda: 2) == 2
+    begins.append(await begun(thread))
+    thread.replace()
+    with pytest.raises(Rejected):
+        await thread.submit(lambda: 2)
+    for work, _ in begins:
+        work.go.set()
+    await ended(thread, LEFT_MAX + 1)
+    assert await thread.submit(lambda: 3) == 3
+    assert thread._left == []
+    assert thread.close(5)
+
+
+async def ended(thread: ModelThread, count: int) -> None:
+    while sum(each.ended for each in thread._left) < count:
+        await asyncio.sleep(0.005)
+
+
+async def test_a_machine_that_has_threads_again_answers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = ModelThread("test")
+    with monkeypatch.context() as bare:
+        bare.setattr("livebot.bootstrap.model_threads.ThreadWorkers", none)
+        thread.replace()
+        with pytest.raises(Rejected):
+            await thread.submit(lambda: 2)
+    assert await thread.submit(lambda: 2) == 2
+    assert thread.close(5)
+
+
 async def test_a_machine_without_threads_refuses_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     thread = ModelThread("test")
-
-    def none(*_: object) -> None:
-        raise Fatal("no more")
-
     monkeypatch.setattr("livebot.bootstrap.model_threads.ThreadWorkers", none)
     thread.replace()
     with pytest.raises(Rejected, match="restart the daemon"):

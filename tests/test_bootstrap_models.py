@@ -391,7 +391,7 @@ async def test_a_shadow_that_hangs_is_a_problem_too(tmp_path: Path) -> None:
             asked = desk.ask(about(BTC), lambda: None)
             while scene.problems.of(STUCK) is None:
                 await asyncio.sleep(0.01)
-                models._serving._shadowing = tuple(models._serving._scopes.values())
+                models._serving._shadowing = (model,)
         assert asked.judgement is not None
         assert asked.judgement.confidence is not None
         sentence = scene.problems.of(STUCK)

@@ -1,4 +1,4 @@
-"""The drift watch inside a daemon: fed from the bus and from what models answer, and looked at on the models' own thread.
+"""The drift watch inside a daemon: fed from the bus and from what models answer, and looked at on a thread of its own.
 
 Rules of this file: hearing and seeing only put aside, so that neither the loop nor an answer waits; one thread alone touches
 the watch; what is put aside between two looks is bounded, the oldest goes first; what is told keeps its figures for a while,

@@ -2,7 +2,7 @@
 
 Rules of this file: nothing can end a thread from outside, so one that hangs is left behind and another takes its place; they are
 daemon threads, so that the program ends without them; of those left behind there are at most LEFT_MAX, then what is asked is
-refused at once instead of queueing behind the last.
+refused at once instead of queueing behind the last, until one of them has come back.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from livebot.errors import Fatal, Rejected
 T = TypeVar("T")
 
 LEFT_MAX = 8  # each holds its stack and what it was asked
+_ALL_HANG = "every thread that models may be asked on hangs; restart the daemon, unless one of them comes back"
 
 
 class ModelThread:
@@ -30,18 +31,21 @@ class ModelThread:
         self._name = name
         self._workers: ThreadWorkers | None = ThreadWorkers(1, name)
         self._left: list[ThreadWorkers] = []
+        self._why_not = ""  # work can be done, as long as there are no workers
 
     def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Start `work`; the future has what it returned or raised.
 
         Raises (in the future):
-            Rejected: all threads hang.
+            Rejected: all threads hang, or the machine gives none.
 
         """
+        if self._workers is None:
+            self._begin_anew()
         if self._workers is not None:
             return self._workers.submit(work)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        future.set_exception(Rejected("every thread that models may be asked on hangs; restart the daemon"))
+        future.set_exception(Rejected(self._why_not))
         return future
 
     def replace(self) -> None:
@@ -49,14 +53,19 @@ class ModelThread:
         if self._workers is None:
             return
         self._workers.leave(0)
-        self._left = [each for each in self._left if not each.ended]
         self._left.append(self._workers)
         self._workers = None
-        if len(self._left) <= LEFT_MAX:
-            try:
-                self._workers = ThreadWorkers(1, self._name)
-            except Fatal:
-                return  # what is asked from now on says so
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._left = [each for each in self._left if not each.ended]
+        if len(self._left) > LEFT_MAX:
+            self._why_not = _ALL_HANG
+            return
+        try:
+            self._workers = ThreadWorkers(1, self._name)
+        except Fatal as error:
+            self._why_not = f"there is no thread to ask models on: {error} and restart the daemon, unless one gets free"
 
     def close(self, within_s: float) -> bool:
         """Wait no longer than this for what is being done; whether it has ended."""

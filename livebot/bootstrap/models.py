@@ -19,6 +19,7 @@ from time import monotonic
 import structlog
 from threadpoolctl import threadpool_limits
 
+from livebot.bootstrap.drift_looks import DriftLooks
 from livebot.bootstrap.model_drift import ModelDrift
 from livebot.bootstrap.model_texts import words_of
 from livebot.bootstrap.model_threads import ModelThread
@@ -29,7 +30,6 @@ from livebot.config.models import ModelConfig
 from livebot.config.root import Paths
 from livebot.config.secrets import model_key
 from livebot.config.venue import SIMULATOR
-from livebot.errors import LivebotError
 from livebot.features.feature_set import FeatureSet, make_feature_set
 from livebot.features.model_features import MODEL_FEATURES_VERSION, model_feature_set_name, model_features
 from livebot.learning.coverage import TrainingQueue, queue_path
@@ -43,7 +43,7 @@ from livebot.runtime.problems import Report
 from livebot.runtime.settings import ConfidenceSettings
 from livebot.strategies.interface import Strategy
 
-LOOK_S = 60.0  # for one look at models/
+LOOK_S = 60.0  # for one look at models/, one at how they wear out, and the reading of the ledger
 STOP_S = 2.0  # for what models are doing at the end
 STUCK = "model:stuck"
 
@@ -87,6 +87,7 @@ class DaemonModels:
         self._serving = ModelServing(registry, terms, tuple(served(loaded, section)), queue)
         worn = drift_terms(section)
         self._drift = None if worn is None else ModelDrift(worn, registry, paths.state, config.system)
+        self._drift_looks = None if self._drift is None else DriftLooks(self._drift, report)
         # Each prediction sets and puts back how many threads BLAS has, which is one number for all: two beside each other
         # would leave each other's behind.
         opened.enter_context(threadpool_limits(limits=1, user_api="blas"))
@@ -176,8 +177,8 @@ class DaemonModels:
     def _let_go(self) -> None:
         """The end: whoever does not come to an end within STOP_S altogether is left to end with the program."""
         until_s = monotonic() + STOP_S
-        threads = (self._judging, self._shadowing, self._looking)
-        ended = [thread.close(max(until_s - monotonic(), 0)) for thread in threads]
+        threads = (self._judging, self._shadowing, self._looking, self._drift_looks)
+        ended = [thread.close(max(until_s - monotonic(), 0)) for thread in threads if thread is not None]
         if not all(ended):
             _log.warning(
                 "models_not_waited_for",
@@ -190,26 +191,26 @@ class DaemonModels:
     async def begin(self) -> None:
         """Load what there is, and recall what became of its signals, before anybody trades.
 
-        What cannot be loaded within LOOK_S is gone on without: its entries are refused until it is.
+        What cannot be loaded within LOOK_S is gone on without: its entries are refused until it is.  So is what cannot be
+        recalled in that time, and what is wrong with models is told when it has been.
         """
-        await self._look()
+        now_ms = self._clock.now_ms()
+        await self._look(now_ms)
         used = {f"{each.scope}/{each.version}": each.train_end_ms for each in self.status()}
         trained = {name: end_ms for name, end_ms in used.items() if end_ms is not None}
-        if self._drift is not None and trained and self._look_under_way is None:  # else its thread has no time for it
-            recall = partial(self._drift.recall, self._ledger, trained, self._clock.now_ms())
-            try:
-                await self._looking.submit(recall)
-            except LivebotError as error:
-                _log.warning("drift_not_recalled", why=str(error), what="the watch over the models begins anew")
+        if self._drift_looks is not None and trained:
+            await self._drift_looks.recall(self._ledger, trained, now_ms, LOOK_S)
+        await self._look_at_drift(now_ms)
 
     async def run(self) -> None:
         """Look every so often, until cancelled."""
         while True:
             await asyncio.sleep(float(self._section.serving.poll_seconds))
-            await self._look()
+            now_ms = self._clock.now_ms()
+            await self._look(now_ms)
+            await self._look_at_drift(now_ms)
 
-    async def _look(self) -> None:
-        now_ms = self._clock.now_ms()
+    async def _look(self, now_ms: int) -> None:
         look = self._look_under_way
         if look is None:
             look = self._look_under_way = self._looking.submit(partial(self._serving.look, now_ms))
@@ -230,7 +231,6 @@ class DaemonModels:
         for note in notes:
             self._tell(note)
         self._tell_standing(self._serving.status(now_ms))
-        await self._look_at_drift(now_ms)
 
     def _tell_looking(self, why: str | None, error: BaseException | None = None) -> None:
         if why is not None and why != self._looking_told:
@@ -240,15 +240,8 @@ class DaemonModels:
         self._report("model:looking", text)
 
     async def _look_at_drift(self, now_ms: int) -> None:
-        if self._drift is None:
-            return
-        try:
-            found = await self._looking.submit(partial(self._drift.look, now_ms))
-        except LivebotError as error:
-            _log.warning("drift_not_looked_at", why=str(error))
-            return
-        for source, sentence in found.items():
-            self._report(source, sentence)
+        if self._drift_looks is not None:
+            await self._drift_looks.look(now_ms, LOOK_S)
 
     def _tell(self, note: ServingNote) -> None:
         tell = _log.info if note.kind in (NoteKind.LOADED, NoteKind.COVERED) else _log.warning

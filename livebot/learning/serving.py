@@ -10,7 +10,7 @@ thread.  None knows the clock: they are told the market's time.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
@@ -111,8 +111,8 @@ class ModelServing:
         self._faults: deque[tuple[str, str]] = deque(maxlen=UNCOVERED_MAX)  # model, sentence
         self._told: dict[tuple[str, str], str] = {}  # (scope, what) -> the problem that stands, told once
         self._unknown = dict.fromkeys(self._served, _NOT_LOOKED)  # by strategy: why nobody knows which models it has
-        self._judging: Sequence[Scope] = ()  # of the batch that `judge` was asked about last
-        self._shadowing: Sequence[Scope] = ()  # the same of `shadows`
+        self._judging: Sequence[LoadedModel] = ()  # at which the batch that `judge` was asked about last may stand
+        self._shadowing: Sequence[LoadedModel] = ()  # the same of `shadows`
         self._stuck: tuple[LoadedModel, ...] = ()  # that were given up
 
     # ------------------------------------------------------------------ asked by the daemon
@@ -127,7 +127,7 @@ class ModelServing:
         places = [place for place, question in enumerate(questions) if question.strategy in self._served]
         asked = [questions[place] for place in places]
         where = [self._scope_of(each.strategy, each.symbol, scopes) for each in asked]
-        self._judging = where
+        self._judging = self._may_hang(scope.model for scope in where)
         answers = judged(asked, where, self._terms, now_ms)
         for row in answers.uncovered:
             each = asked[row]
@@ -147,7 +147,8 @@ class ModelServing:
         scopes = self._scopes
         places = [place for place, question in enumerate(questions) if question.strategy in self._served]
         asked = [questions[place] for place in places]
-        self._shadowing = where = [self._scope_of(each.strategy, each.symbol, scopes) for each in asked]
+        where = [self._scope_of(each.strategy, each.symbol, scopes) for each in asked]
+        self._shadowing = self._may_hang(scope.challenger for scope in where)
         told, faults = shadows_of(asked, where)
         self._remember_faults(faults)
         given = dict(zip(places, told, strict=True))
@@ -158,11 +159,8 @@ class ModelServing:
 
         That one is not asked again until it has come back.
         """
-        models = [
-            scope.challenger if shadow else scope.model for scope in (self._shadowing if shadow else self._judging)
-        ]
-        for model in models:
-            if model is not None and model.asking:
+        for model in self._shadowing if shadow else self._judging:
+            if model.asking:
                 self._stuck = (*(each for each in self._stuck if each is not model and each.asking), model)
                 return model.name
         return None
@@ -224,6 +222,11 @@ class ModelServing:
         return tuple(sorted(found, key=lambda each: each.scope))
 
     # ------------------------------------------------------------------ inside
+
+    def _may_hang(self, models: Iterable[LoadedModel | None]) -> tuple[LoadedModel, ...]:
+        """Those that a batch which begins now may stand at: one that hangs since before refuses at once."""
+        stuck = {id(each) for each in self._stuck if each.asking}
+        return tuple(each for each in dict.fromkeys(models) if each is not None and id(each) not in stuck)
 
     def _status_of(self, scope: Scope, uncovered: tuple[str, ...], now_ms: int) -> ScopeStatus:
         known = None if scope.model is None else scope.model.manifest

@@ -225,6 +225,34 @@ def test_an_answer_that_is_there_is_taken_after_a_stall_of_the_loop(new_loop):
         runner.run(main())
 
 
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_nobody_is_given_up_for_a_stall_of_the_loop(new_loop):
+    """What the models and those in shadow have said by then is taken: neither hangs, and none is replaced."""
+
+    async def main():
+        loop, models, beside = asyncio.get_running_loop(), Models(), Beside()
+        models.answer = lambda _: time.sleep(0.03) or SURE
+        beside.answer = lambda _: time.sleep(0.03) or (("trend/2", 0.4),)
+        with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as other:
+            models.aside = lambda work: loop.run_in_executor(pool, work)
+            beside.aside = lambda work: loop.run_in_executor(other, work)
+            scene = Scene(models, shadows=beside, coalesce_s=0.0, deadline_s=10.0, hang_s=0.1)
+            scene.ask("A")
+            loop.call_later(0.02, time.sleep, 0.3)
+            while not scene.told:
+                await asyncio.sleep(0.001)
+            assert (scene.answers, scene.given_up) == ({"A": SURE}, [])
+            while not beside.batches:
+                await asyncio.sleep(0.001)
+            time.sleep(0.3)
+            await asyncio.sleep(0.1)
+        assert scene.given_up == []
+        assert len(scene.notes) == 1
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
+
+
 @in_virtual_time
 async def test_models_that_do_not_answer_are_a_problem_until_they_do():
     scene = Scene(on_deadline=OnDeadline.PASS)

@@ -23,13 +23,13 @@ from livebot.model_ports import Confidences, Judgement, Question
 from livebot.ports import Clock, ModelStatus
 from livebot.runtime.inbox import Activity
 from livebot.runtime.models.confidence_tally import ConfidenceTally
+from livebot.runtime.models.patience import TURNS, Patience
 from livebot.runtime.models.shadow_desk import ShadowDesk, ShadowParts
 from livebot.runtime.problems import Report
 from livebot.runtime.settings import ConfidenceSettings, OnDeadline
 
 LATE, FAILED = "model_late", "model_failed"
 SOURCE = "model:asking"
-TURNS = 3  # of the loop, until an answer that is there has been taken
 NAMED = 3  # entries in a sentence
 SLACK_S = 0.001  # a timer of the loop may be early by its resolution
 
@@ -86,7 +86,7 @@ class ConfidenceDesk:
         self._report = report
         self._open: dict[Key, Asked] = {}  # without an answer, in the order of asking
         self._flight: asyncio.Future[Answers] | None = None
-        self._patience: asyncio.Handle | None = None  # with what is out
+        self._patience = Patience()  # with what is out
         self._sending: asyncio.Handle | None = None
         self._at_once = False  # what is to be sent goes with this turn of the loop or the next
         self._overdue: asyncio.Handle | None = None
@@ -194,8 +194,7 @@ class ConfidenceDesk:
         self._flight = flight = asyncio.ensure_future(aside(judging))
         flight.add_done_callback(partial(self._landed, batch))
         if self._parts.give_up is not None and self._settings.deadline_s is not None:
-            loop = asyncio.get_running_loop()
-            self._patience = loop.call_later(self._settings.hang_s, self._give_up, batch, self._parts.give_up)
+            self._patience.begin(self._settings.hang_s, partial(self._give_up, batch, self._parts.give_up))
 
     def _judge_here(self, batch: Sequence[Asked], judging: Callable[[], Answers]) -> None:
         try:
@@ -212,8 +211,7 @@ class ConfidenceDesk:
         if flight is not self._flight:
             return  # it was given up
         self._flight = None
-        if self._patience is not None:
-            self._patience.cancel()
+        self._patience.end()
         if error is None:
             self._take(batch, flight.result())
         else:
@@ -222,7 +220,7 @@ class ConfidenceDesk:
 
     def _give_up(self, batch: Sequence[Asked], give_up: Callable[[], str]) -> None:
         """What is out has not come back for so long that it may never."""
-        self._flight = self._patience = None
+        self._flight = None
         refused = Judgement(refused=(FAILED, give_up()))
         for asked in batch:
             self._answer(asked, refused)

@@ -14,6 +14,7 @@ import structlog
 
 from livebot.model_ports import Judgement, Question, Shadow, Shadows
 from livebot.runtime.models.confidence_tally import ConfidenceTally
+from livebot.runtime.models.patience import Patience
 from livebot.runtime.problems import Report
 from livebot.runtime.settings import ConfidenceSettings
 
@@ -56,7 +57,7 @@ class ShadowDesk:
         self._report = report
         self._waiting: deque[Answered] = deque()
         self._flight: asyncio.Future[Told] | None = None
-        self._patience: asyncio.Handle | None = None  # with what is out
+        self._patience = Patience()  # with what is out
 
     def follow(self, answered: Answered) -> None:
         """Ask about these too, of which those that decide have answered."""
@@ -83,8 +84,7 @@ class ShadowDesk:
         self._flight = flight = asyncio.ensure_future(self._parts.aside(asking))
         flight.add_done_callback(partial(self._landed, batch))
         if self._parts.give_up is not None:
-            loop = asyncio.get_running_loop()
-            self._patience = loop.call_later(self._settings.hang_s, self._give_up, self._parts.give_up)
+            self._patience.begin(self._settings.hang_s, partial(self._give_up, self._parts.give_up))
 
     def _ask_here(self, batch: Answered, asking: Callable[[], Told]) -> None:
         try:
@@ -100,8 +100,7 @@ class ShadowDesk:
         error = flight.exception()
         if flight is not self._flight:
             return  # it was given up
-        if self._patience is not None:
-            self._patience.cancel()
+        self._patience.end()
         if error is None:
             self._take(batch, flight.result())
         else:
@@ -113,7 +112,7 @@ class ShadowDesk:
         self._next()
 
     def _next(self) -> None:
-        self._flight = self._patience = None
+        self._flight = None
         if self._waiting:
             self._send(self._waiting.popleft())
 
