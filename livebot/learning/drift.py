@@ -21,7 +21,7 @@ _LEAST, _MOST = 0.02, 0.98  # of a probability whose logarithm is taken
 _FALSE_ALARM = 1e-5  # of one comparison that chance alone passes a widened bound
 _ROWS_A_BIN, _BINS_MOST = 100, 10
 _DEVIATIONS = 4.0
-_BEYOND_USUAL = 2.0  # times as far as any stretch of the training: the farthest of a few is not the farthest there can be
+_BEYOND_USUAL = 2.0  # times as far as any stretch of the training, of which there are few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
