@@ -126,7 +126,7 @@ class ComparisonProgress(_Shown):
 
     def folds(self, standing: "Standing") -> None:
         """So many fits are done."""
-        left = "" if standing.left_s is None else f", about {_time(standing.left_s)} left"
+        left = "" if standing.left_s is None else f", about {_time(standing.left_s)} left, then the figures"
         text = f"folds {standing.done:,} of {standing.pieces:,}{left}"
         self._show(_SCALE * standing.share, text, f", {standing.share:.0%} done")
 

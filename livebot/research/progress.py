@@ -2,13 +2,16 @@
 
 Rules of this file: pieces of work differ in length by a factor of twenty, so neither their number nor the order in which they come
 may be taken for time: a piece counts by what pieces of its kind took, and before one of them is done by its measured
-cost against the kinds that were done.
+cost against the kinds that were done; a machine that gets slower or quicker on the way does so for what is left, too; the
+share that is done never falls.
 """
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 Clock = Callable[[], float]
+
+_NEWEST = 0.1  # the weight of the newest piece in how quick the machine is now
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,16 @@ class WorkLeft:
         self._kinds = {kind: _Kind(count, cost) for kind, (count, cost) in pieces.items()}
         self._clock = clock
         self._began_s: float | None = None  # without the time until workers are there
+        self._pace = 1.0  # how long pieces take now against the mean of their kind
+        self._share = 0.0
 
     def done(self, kind: Hashable, seconds: float) -> None:
         """A piece is done, and its worker took so long for it."""
         if self._began_s is None:
             self._began_s = self._clock() - seconds
         each = self._kinds[kind]
+        if each.seconds > 0:
+            self._pace += _NEWEST * (seconds / (each.seconds / each.done) - self._pace)
         each.done += 1
         each.seconds += seconds
 
@@ -50,7 +57,9 @@ class WorkLeft:
         """As of now."""
         scale = self._scale()
         done = sum(each.seconds for each in self._kinds.values())
-        left = sum((each.pieces - each.done) * self._expected(each, scale) for each in self._kinds.values())
+        left = self._pace * sum(
+            (each.pieces - each.done) * self._expected(each, scale) for each in self._kinds.values()
+        )
         pieces = sum(each.pieces for each in self._kinds.values())
         finished = sum(each.done for each in self._kinds.values())
         if finished == pieces:
@@ -58,7 +67,8 @@ class WorkLeft:
         if self._began_s is None or done <= 0:
             return Standing(finished, pieces, 0.0, None)
         passed_s = self._clock() - self._began_s
-        return Standing(finished, pieces, done / (done + left), passed_s * left / done)
+        self._share = max(self._share, done / (done + left))
+        return Standing(finished, pieces, self._share, passed_s * left / done)
 
     def _scale(self) -> float:
         """Seconds a unit of cost: of all that is done."""

@@ -242,8 +242,8 @@ def test_the_time_left_is_told_in_words(capsys, monkeypatch):
     assert lines == [
         "rows, 50% done",
         "folds 3 of 1,200, 25% done",
-        "folds 3 of 1,200, about 45 s left, 25% done",
-        "folds 3 of 1,200, about 10 min left, 25% done",
-        "folds 3 of 1,200, about 1 h 05 min left, 25% done",
+        "folds 3 of 1,200, about 45 s left, then the figures, 25% done",
+        "folds 3 of 1,200, about 10 min left, then the figures, 25% done",
+        "folds 3 of 1,200, about 1 h 05 min left, then the figures, 25% done",
         "figures",
     ]

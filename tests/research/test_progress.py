@@ -67,6 +67,19 @@ def test_the_time_until_workers_are_there_is_no_time_of_work():
     assert left.standing().left_s == pytest.approx(9.0)
 
 
+def test_a_machine_that_gets_slower_is_believed_soon_and_the_share_never_falls():
+    left, done, _ = work({"a": (200, 1.0)})
+    shares = []
+    for seconds, count in ((1.0, 20), (3.0, 40)):
+        for _ in range(count):
+            done("a", seconds)
+            shares.append(left.standing().share)
+    assert left.standing().left_s == pytest.approx(140 * 3.0, rel=0.1)
+    assert shares == sorted(shares)
+    done("a", 1.0, count=60)
+    assert left.standing().left_s == pytest.approx(80 * 1.0, rel=0.3)
+
+
 def test_the_whole_story_is_told_honestly():
     """At every moment after the first tenth the time left is within a quarter of what it then takes."""
     lengths = {"slow": 8.0, "middle": 3.0, "quick": 0.5}
