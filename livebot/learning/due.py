@@ -130,20 +130,27 @@ def reasons(  # noqa: PLR0913 - each is a source of its own
         )
     if now_ms - trained_ms < terms.pause_ms:
         return tuple(found)
-    recent = None if last is None or now_ms - last.began_ms >= DAY_MS else last
     if terms.new_symbols:
-        short = () if recent is None else recent.short
-        patient = last is not None and now_ms - last.began_ms < (terms.every_ms or _WEEK_MS)
-        passed_over = {*short, *(last.judged if last is not None and patient else ())}
+        passed_over = _passed_over(terms, last, now_ms)
         new = [each.symbol for each in waiting if each.strategy == strategy and each.symbol not in passed_over]
         if new:
             more = f" and {len(new) - SYMBOLS_TOLD} more" if len(new) > SYMBOLS_TOLD else ""
             found.append(f"no model covers {', '.join(new[:SYMBOLS_TOLD])}{more}")
     if terms.on_drift:
-        known = () if recent is None else recent.worn
+        known = () if last is None or now_ms - last.began_ms >= DAY_MS else last.worn
         worn = [each for each in triggers if each.strategy == strategy and each.model in in_use]
         found += [each.why for each in worn if each.model not in known]
     return tuple(found)
+
+
+def _passed_over(terms: RetrainTerms, last: Attempt | None, now_ms: int) -> frozenset[str]:
+    """The symbols for which it is too soon, by what the last training found of them."""
+    if last is None:
+        return frozenset()
+    age_ms = now_ms - last.began_ms
+    short = last.short if age_ms < DAY_MS else ()
+    judged = last.judged if age_ms < (terms.every_ms or _WEEK_MS) else ()
+    return frozenset((*short, *judged))
 
 
 def _hours(span_ms: int) -> str:

@@ -132,7 +132,8 @@ def _learn(school: School, lesson: Lesson, built: BuiltDataset, plan: BacktestPl
         raise BadInput(f"no row of {lesson.strategy} ended before the newest window begins: give a longer history")
     training = weighed(older, lesson.spec, lesson.balance)
     spec = replace(lesson.spec, turnover=turnover_of(plan, start_ms)) if not lesson.spec.turnover else lesson.spec
-    school.tell(f"{lesson.strategy}: training on {len(training)} entries", 0, 1)
+    learned = int(np.count_nonzero(training.weight))
+    school.tell(f"{lesson.strategy}: training on {learned} entries", 0, 1)
     fitted = fit(training, spec, school.jobs)
     about = _description(school, lesson, spec, built, plan, short, start_ms)
     version = registry.save(fitted, training, about)
@@ -148,8 +149,8 @@ def _learn(school: School, lesson: Lesson, built: BuiltDataset, plan: BacktestPl
         version=version,
         covered=fitted.covered,
         short=short,
-        rows=len(training),
-        window_rows=len(window),
+        rows=learned,
+        window_rows=len(_of_symbols(window, challenger.covered)),
         metrics=fitted.metrics,
         told=(*in_use.notes, *verdict.reasons, *told, *fitted.notes, *built.notes, *_dropped(dataset)),
     )

@@ -15,8 +15,8 @@ from livebot.core.market import DAY_MS
 from livebot.core.series import Floats, Times
 from livebot.errors import BadInput
 from livebot.learning.dataset import Dataset
-from livebot.learning.spec import SymbolBalance, TrainingMode, TrainingSpec
-from livebot.learning.weights import weighted
+from livebot.learning.fitting import weighed
+from livebot.learning.spec import SymbolBalance, TrainingSpec
 from livebot.research.arms import Arm
 from livebot.research.combinatorial import Combinatorial, CombinatorialTerms, combinatorial
 from livebot.research.fold_cache import plain
@@ -188,24 +188,13 @@ def work_of(study: Study, plan: Plan, piece: Piece) -> FoldWork:
     spec = spec_of(study, fold, piece.arm)
     return FoldWork(
         fit=study.fit,
-        train=_weighed(study, fold, spec),
+        train=weighed(study.dataset.rows(fold.train), spec, study.balance),
         test=study.dataset.rows(fold.test),
         spec=spec,
         untrained=piece.arm.untrained,
         importance=piece.kind is Kind.WALK,
         seed=study.seed,
     )
-
-
-def _weighed(study: Study, fold: Fold, spec: TrainingSpec) -> Dataset:
-    """The rows that an arm is trained on, each as unique as it is among these: rows of others share nothing with them."""
-    train = study.dataset.rows(fold.train)
-    wanted = spec.symbols or study.seen
-    if spec.mode is TrainingMode.SINGLE_SYMBOL:
-        wanted = wanted[:1]
-    chosen = train.rows(np.isin(train.symbol_names, wanted))
-    apart = spec.mode is TrainingMode.PER_SYMBOL
-    return weighted(chosen, study.balance, across_symbols=not apart)
 
 
 def spec_of(study: Study, fold: Fold, arm: Arm) -> TrainingSpec:

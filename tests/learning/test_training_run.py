@@ -86,6 +86,13 @@ def test_a_first_model_that_clears_the_floor_is_used_and_says_what_it_covers(tmp
     assert "the strategy without a model" in done.told[0]
 
 
+def test_the_rows_told_of_a_model_of_one_symbol_are_its_own(tmp_path):
+    one = lesson(spec=TrainingSpec(symbols=("A",), minimum_events=20))
+    rows = built().dataset
+    done = learn(school(tmp_path), one, built(), PLAN)
+    assert done.rows + done.window_rows == int((rows.symbol_names == "A").sum()) < len(rows)
+
+
 def test_a_model_of_one_symbol_is_weighed_by_its_own_rows(tmp_path, monkeypatch):
     """Not by what other symbols, whose models are others, wanted at the same time."""
     seen, real = [], training_run.fit
