@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import livebot
 from livebot.backtest import engine
 from livebot.backtest.forked import results_of
 from livebot.backtest.plan import FundingRates
@@ -235,6 +236,7 @@ class TestKeys:
         assert sweep_keys._own_code(tmp_path) == before
         engine.write_text("fee = 2\n")
         assert sweep_keys._own_code(tmp_path) != before
+        assert sweep_keys._own_code() == sweep_keys._own_code(Path(livebot.__file__).parent)  # all of it
         present = self.key(small())
         monkeypatch.setattr(sweep_keys, "_own_code", lambda: "another")
         assert self.key(small()) != present

@@ -23,7 +23,7 @@ from livebot.core.universe_memory import UniverseMemory
 from livebot.errors import Fatal
 from livebot.learning.coverage import TrainingQueue, Waiting, queue_path
 from livebot.learning.description import described
-from livebot.learning.due import LOCK_FILE, Trigger, write_triggers
+from livebot.learning.due import LOCK_FILE, Trigger, read_attempts, write_triggers
 from livebot.learning.registry import Registry
 from tests.backtest.command import CONFIG, HONEST, prepare
 from tests.learning.predictors_for_tests import START_MS, dataset, description, fitted
@@ -187,6 +187,15 @@ def waits(root: Path, symbol: str) -> None:
     TrainingQueue(queue_path(root / "state"), "demo").update(
         [Waiting(strategy="ema_cross", symbol=symbol, since_ms=1)], lambda _each: False
     )
+
+
+def test_a_symbol_whose_version_did_not_clear_the_floor_waits_for_the_schedule(root, candles):
+    """Judged anew each day, it would be found good by chance before long."""
+    write(root, minimum_gain="0.5", more="")
+    patient(root)
+    waits(root, "BBB/USDT")
+    assert trained(root, candles)["state"] == "challenger"
+    assert read_attempts(root / "models", "demo")["ema_cross"].judged == ("BBB/USDT",)
 
 
 def test_a_symbol_that_no_training_covers_is_not_trained_for_again_and_again(root, candles):

@@ -224,6 +224,41 @@ def test_what_cannot_be_kept_is_not_followed():
     run(main())
 
 
+def test_a_look_that_is_asked_for_waits_for_no_candle():
+    """A minute takes a minute here, and the next look by itself is hours away."""
+
+    async def main():
+        desk = Desk(world_of(speed=1), lambda _: (BTC,), members=(BTC,), refresh_minutes=600)
+        process = await desk.process().until_ready()
+        await asyncio.sleep(90)
+        asked = len(desk.source.asked)
+        process.system.universe.look_soon()
+        await asyncio.sleep(1)
+        assert len(desk.source.asked) == asked + 1
+        await process.end()
+
+    run(main())
+
+
+def test_who_is_taken_out_of_the_config_is_let_go_though_no_candle_comes():
+    async def main():
+        desk = Desk(
+            world_of(speed=1, strategies={"never": never}),
+            lambda _: (BTC, ETH),
+            members=(BTC, ETH),
+            fixed=True,
+            top=2,
+        )
+        process = await desk.process().until_ready()
+        await asyncio.sleep(90)
+        process.system.universe.follow_config((BTC,))
+        await asyncio.sleep(1)
+        assert process.system.universe._memory.departing == ()
+        await process.end()
+
+    run(main())
+
+
 def test_a_symbol_that_cannot_be_taken_on_is_told_and_tried_again():
     tries = []
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+import livebot
 from livebot.backtest.plan import BacktestPlan, StrategyRun
 from livebot.backtest.trials import TrialKey
 from livebot.strategies.interface import feature_set_of
@@ -68,7 +69,7 @@ def _path(run: StrategyRun) -> str:
     return f"{run.strategy_class.__module__}:{run.strategy_class.__qualname__}"
 
 
-def _own_code(package: Path = Path(__file__).parents[2]) -> str:
+def _own_code(package: Path = Path(livebot.__file__).parent) -> str:
     """Of all modules of livebot: an engine that was mended makes other figures, and no number would tell of every mend."""
     digest = sha256()
     for path in sorted(package.rglob("*.py")):
