@@ -29,6 +29,8 @@ from livebot.learning.registry import Registry
 from livebot.learning.scopes import POINTERS, by_symbol, check_scope, is_version, pattern_of_scopes, scope_of
 from livebot.learning.version_checks import feature_problem
 
+_NAMES_TOLD = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRow:
@@ -182,6 +184,9 @@ class ModelDesk:
         """
         scope, version = split_model(model)
         if version is None:
+            above, _, last = scope.rpartition("/")
+            if above and not self._registry.versions(scope) and self._registry.versions(above):
+                raise BadInput(f"{last} is no version of {above}: {self._versions_text(above)}")
             raise BadInput(f"say which version of {scope}: {self._versions_text(scope)}")
         return self._change(scope, version)
 
@@ -206,7 +211,7 @@ class ModelDesk:
 
         Raises:
             BadInput: that names no scope, there is no number to keep, or a signal's file cannot be read.
-            Rejected: a training is under way.
+            Rejected: there are no models of that scope, or a training is under way.
             Fatal: a version cannot be removed; those before it are.
             Transient: another process is changing the registry.
 
@@ -215,6 +220,8 @@ class ModelDesk:
         if keep is None:
             raise BadInput("model.retrain.keep_versions is null, so all versions are kept; say how many with --keep")
         scopes = self._registry.scopes() if scope is None else (check_scope(scope),)
+        if scope is not None and scope not in self._registry.scopes():
+            raise Rejected(self._versions_text(scope))
         if not remove:
             found, problems = prunings(self._registry, self._paths.signals, scopes, keep)
             return Pruned(keep=keep, scopes=found, removed={}, problems=problems)
@@ -305,7 +312,9 @@ class ModelDesk:
     def _versions_text(self, scope: str) -> str:
         versions = self._registry.versions(scope)
         if not versions:
-            return f"there are none of {scope} in {self._registry.folder}; `livebot train` makes one"
+            others = self._registry.scopes()
+            known = f"there are models of {_some(others)}" if others else "`livebot train` makes one"
+            return f"there is no model of {scope} in {self._registry.folder}; {known}"
         return f"the newest is {scope}/{versions[-1]}, and `livebot models list` shows all"
 
     def _members(self, system: str) -> tuple[str, ...]:
@@ -351,6 +360,11 @@ def split_model(model: str) -> tuple[str, str | None]:
     if scope and is_version(version):
         return check_scope(scope), version
     return check_scope(model), None
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_TOLD} more" if len(names) > _NAMES_TOLD else ""
+    return ", ".join(names[:_NAMES_TOLD]) + more
 
 
 def _symbol_row(

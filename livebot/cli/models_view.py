@@ -21,11 +21,12 @@ from livebot.bootstrap.model_commands import (
     SymbolRow,
     VersionRow,
 )
-from livebot.cli.figures import ABSENT, clean, moment
+from livebot.cli.figures import ABSENT, clean, moment, span
 from livebot.config.secrets import WITHOUT_MODEL_KEY
-from livebot.learning.manifest import Manifest
+from livebot.learning.manifest import Manifest, Plain
 
 SYMBOLS_TOLD = 10
+_SECOND_MS = 1_000
 METRICS = ("log_loss", "auc")  # in the list
 _WIDEST = 1_000
 
@@ -76,7 +77,7 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
         "symbols": _symbols(manifest),
         "short of history": ", ".join(manifest.short) or "none",
         "features": f"{len(manifest.feature_names)} of {manifest.feature_set_name}",
-        "label": ", ".join(f"{name}: {value}" for name, value in manifest.label.items()) or ABSENT,
+        "label": ", ".join(_told(name, value) for name, value in manifest.label.items()) or ABSENT,
         "threshold": f"{manifest.threshold:.3f}",
         "metrics": ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items()) or ABSENT,
         "reliability": ", ".join(f"{each.said:.2f} -> {each.won:.2f} ({each.rows})" for each in manifest.reliability),
@@ -188,6 +189,16 @@ def _kind(manifest: Manifest) -> str:
         f"{manifest.training_mode.value}, encoding {manifest.symbol_encoding.value}, {manifest.estimator}"
         f"{f' ({params})' if params else ''}, {manifest.timeframe.value} candles of {manifest.strategy}"
     )
+
+
+def _told(name: str, value: Plain) -> str:
+    """`window start: 2026-01-01 12:00:00 UTC`; a latency of less than a second stays in milliseconds."""
+    plain = name.removesuffix("_ms").replace("_", " ")
+    if plain == name or not isinstance(value, int):
+        return f"{plain}: {value}"
+    if name.endswith(("_start_ms", "_end_ms")):
+        return f"{plain}: {moment(value)}"
+    return f"{plain}: {span(value) if value >= _SECOND_MS else f'{value} ms'}"
 
 
 def _symbols(manifest: Manifest) -> str:

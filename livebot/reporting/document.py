@@ -5,6 +5,7 @@ whatever a cell holds cannot break out of it.
 """
 
 import html
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -146,14 +147,18 @@ def _markdown_block(block: Block) -> str:
         case Pairs():
             return "\n".join(f"{name}: {_markdown(value)}  " for name, value in block.items)
         case Sentences():
-            return "\n".join(f"- {_markdown(sentence)}" for sentence in block.items)
+            return "\n".join(f"- {_QUOTATION.sub('&gt;', _markdown(sentence))}" for sentence in block.items)
         case _:
             assert_never(block)
 
 
+_OF_HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")  # what begins a tag, a comment or an entity in a Markdown reader
+_QUOTATION = re.compile(r"^>")
+
+
 def _markdown(text: str) -> str:
-    # an HTML entity shows the character in every Markdown reader, also inside a table
-    escaped = html.escape(clean(text), quote=False).replace("|", "&#124;")
+    # an HTML entity shows the character in every Markdown reader, also inside a table; who reads the bytes wants `p <= 0.05`
+    escaped = _OF_HTML.sub(lambda found: html.escape(found[0], quote=False), clean(text)).replace("|", "&#124;")
     return "".join(f"\\{character}" if character in "\\`*[]" else character for character in escaped)
 
 

@@ -26,6 +26,7 @@ REGISTRATION, METRICS, FOLDS = "registration.json", "metrics.json", "folds"
 MARKDOWN, PAGE = "report.md", "report.html"
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_TOLD_WHOLE = 120  # characters
 _FIGURES = ("sharpe", "total_return", "profit_factor", "max_drawdown", "win_rate", "trades", "log_loss", "auc")
 
 Tree = Mapping[str, Any]
@@ -176,7 +177,10 @@ def _shown(value: object) -> str:
 def _at(tree: object, path: str) -> str:
     for name in path.split("."):
         tree = tree.get(name) if isinstance(tree, Mapping) else None
-    return "n/a" if tree is None else json.dumps(tree)
+    if tree is None:
+        return "n/a"
+    text = json.dumps(tree)
+    return text if len(text) <= _TOLD_WHOLE or not isinstance(tree, Mapping) else f"{{{', '.join(tree)}}}"
 
 
 def _text(content: object) -> bytes:

@@ -81,8 +81,10 @@ def saved(number: int = 0, scope: str = "ema_cross") -> str:
 def test_nothing_is_there_yet():
     assert "there are no models in" in call("list")
     assert json.loads(call("list", "--json"))["scopes"] == []
-    assert "no version is in use in ema_cross; there are none of ema_cross" in call("show", "ema_cross", code=3)
-    assert "there are none of ema_cross" in call("promote", "ema_cross", code=2)
+    none = f"there is no model of ema_cross in {Path('models').resolve()}; `livebot train` makes one"
+    assert f"no version is in use in ema_cross; {none}" in call("show", "ema_cross", code=3)
+    assert none in call("promote", "ema_cross", code=2)
+    assert none in call("prune", "ema_cross", code=3)
     assert "there is no version before" in call("rollback", "ema_cross", code=3)
     assert "0 of 2 traded symbols are covered" in call("coverage")
 
@@ -233,6 +235,25 @@ def test_what_is_refused_changes_nothing():
 )
 def test_bad_usage_is_told(arguments, cause):
     assert cause in call(*arguments, code=2)
+
+
+def test_a_scope_or_version_that_was_mistyped_is_told_with_those_there_are():
+    version = saved()
+    assert "there are models of ema_cross" in call("prune", "ema_corss", code=3)
+    assert "there are models of ema_cross" in call("show", "ema_corss", code=3)
+    assert f"WRONG is no version of ema_cross: the newest is ema_cross/{version}" in call(
+        "promote", "ema_cross/WRONG", code=2
+    )
+
+
+def test_the_times_of_a_label_are_shown_as_times():
+    spec = TrainingSpec(mode=TrainingMode.MULTI_SYMBOL, encoding=SymbolEncoding.NONE, minimum_events=10)
+    label = {"win": "net gain above 0", "latency_ms": 250, "window_ms": 86_400_000, "window_start_ms": 0, "fee": 0.1}
+    call("promote", "ema_cross/" + registry().save(fit(rows(), spec), rows(), description(START_MS, label=label)))
+    assert (
+        "win: net gain above 0, latency: 250 ms, window: 1 d 0 h, window start: 1970-01-01 00:00:00 UTC, fee: 0.1"
+        in call("show", "ema_cross")
+    )
 
 
 def test_a_config_without_models_is_told():

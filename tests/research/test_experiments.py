@@ -123,6 +123,14 @@ def test_two_are_held_side_by_side(tmp_path):
     assert text.count("No arm beats it.") == 2
 
 
+def test_what_only_one_has_is_named_and_not_spelt_out(tmp_path):
+    """An arm that the other does not have is many settings."""
+    begin(tmp_path / "a")
+    begin(tmp_path / "b", REGISTERED | {"more": {f"setting_{number}": "x" * 9 for number in range(20)}})
+    text = as_text(comparison(read(tmp_path / "a"), read(tmp_path / "b")))
+    assert "n/a -> {setting_0, setting_1, " in text and "xxx" not in text
+
+
 def test_the_same_twice_differs_in_nothing(tmp_path):
     begin(tmp_path / "a")
     text = as_text(comparison(read(tmp_path / "a"), read(tmp_path / "a")))
