@@ -157,6 +157,7 @@ async def test_every_commit_is_synced_and_readers_are_not_held_up(ledger, path):
         assert "wal" == connection.exec_driver_sql("PRAGMA journal_mode").scalar()
         assert 2 == connection.exec_driver_sql("PRAGMA synchronous").scalar()
         assert 5000 == connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+        assert -1024 == connection.exec_driver_sql("PRAGMA cache_size").scalar()
 
 
 async def test_a_reader_sees_one_moment_while_the_daemon_writes(ledger, path):

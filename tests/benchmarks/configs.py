@@ -21,10 +21,17 @@ def write_config(folder: Path, symbols: int, strategy: dict[str, Any], **simulat
 
 
 def write_live_config(
-    folder: Path, symbols: int, strategy: dict[str, Any], loopback: dict[str, Any], *, exchange_id: str = "bybit"
+    folder: Path,
+    symbols: int,
+    strategy: dict[str, Any],
+    loopback: dict[str, Any],
+    *,
+    exchange_id: str = "bybit",
+    **sections: Any,
 ) -> Path:
-    """As `write_config`, for orders at a local exchange."""
-    return _write(folder, symbols, strategy, {"mode": "live", "exchange": {"id": exchange_id, "loopback": loopback}})
+    """As `write_config`, for orders at a local exchange; `sections` are further ones."""
+    venue = {"mode": "live", "exchange": {"id": exchange_id, "loopback": loopback}}
+    return _write(folder, symbols, strategy, venue | sections)
 
 
 def _write(folder: Path, symbols: int, strategy: dict[str, Any], venue: dict[str, Any]) -> Path:

@@ -1,8 +1,8 @@
 """A live daemon that is looked at now and then: `python -m tests.benchmarks.soak_process FOLDER CONFIG SECONDS`.
 
 Everything is what `livebot run` runs in mode live.  A thread of its own notes resident memory, how many objects the
-collector follows (what stands since the start is not among them), how many messages were heard, and how full the caches
-of ccxt and of the adapter are, each against the bound that it should have.
+collector knows (the frozen ones among them) and how many pieces of memory Python has given out, how many messages were
+heard, and how full the caches of ccxt, of the adapter and of the control API are, each against the bound that it should have.
 """
 
 import gc
@@ -17,16 +17,19 @@ from threading import Event, Thread
 from typing import Any
 
 from livebot import bootstrap
+from livebot.adapters.ccxt_venue import order_news
 from livebot.adapters.ccxt_venue.exchange import CcxtExchange
 from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
 from livebot.adapters.ccxt_venue.feed import CcxtFeed
 from livebot.bootstrap import daemon
 from livebot.core.facts import Fact, SignalClosed
+from livebot.ops.control.events import Events
 from livebot.ports import Decision
 from livebot.runtime.system import System, SystemParts
 
 SAMPLES = 100
 EVERY_S = 2.0  # at least
+WORKING, ENDED = 256, 128  # orders that the adapter remembers; as many as by default would come in an hour
 SPARE = 200  # what may be in a queue or a table that empties by itself
 
 
@@ -56,6 +59,7 @@ class Watch:
         assert isinstance(parts.exchange, CcxtExchange)
         assert isinstance(parts.feed, CcxtFeed)
         self._exchange, self._feed, self._heard = parts.exchange, parts.feed, heard
+        (self._events,) = (each for each in parts.listeners if isinstance(each, Events))
         self._symbols = len(parts.strategies)
         self._began = time.monotonic()
         self.samples: list[dict[str, Any]] = []
@@ -73,7 +77,8 @@ class Watch:
         return {
             "at_s": time.monotonic() - self._began,
             "resident_mb": _resident_mb(),
-            "objects": len(gc.get_objects()),
+            "objects": len(gc.get_objects()) + gc.get_freeze_count(),
+            "blocks": sys.getallocatedblocks(),
             "heard": self._feed.counts["heard"] + self._heard.private,
             "largest": max(size for _, size, _ in sizes),
             "above": [f"{name} {size}" for name, size, bound in sizes if size > bound],
@@ -102,6 +107,14 @@ class Watch:
         yield "order ids", len(news.ids), settings.order_ids
         yield "trade ids", len(news.trades), settings.trade_ids
         yield "awaited", len(news._awaited), SPARE
+        for name, of, bound in (
+            ("working", news.working, WORKING),
+            ("venue ids", news.venue_ids, WORKING),
+            ("ended", news.ended, ENDED),
+            ("fills", news._fills, ENDED),
+        ):
+            yield name, len(of), bound
+        yield "events", sum(each is not None for each in self._events._kept), self._events._settings.kept
 
 
 def _resident_mb() -> float:
@@ -129,6 +142,7 @@ def main(folder: Path, config: Path, seconds: float) -> None:
         return system
 
     vars(daemon)["System"] = watched
+    vars(order_news).update(_WORKING=WORKING, _ENDED=ENDED)
     try:
         bootstrap.run_daemon(config, folder, seconds=seconds, screen=None, log_level="warning")
     finally:

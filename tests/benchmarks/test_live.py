@@ -24,6 +24,7 @@ def samples(grows_mb=0.0, above=()):
         {
             "at_s": float(second),
             "resident_mb": 150.0 + min(second, SECONDS / 2) + max(second / SECONDS - 0.5, 0) * 2 * grows_mb,
+            "blocks": 1_000_000,
             "objects": 5000,
             "heard": 1000 * second,
             "largest": 64,

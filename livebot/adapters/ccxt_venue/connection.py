@@ -87,6 +87,7 @@ class Connection:
         self.settings = ConnectionSettings()
         self._sessions: list[aiohttp.ClientSession] = []
         self._reloading = asyncio.Lock()
+        self._index: Any = None  # the client that makes the index of the markets
         self._ccxt_class = getattr(ccxt.pro, capabilities.ccxt_class)
 
     @classmethod
@@ -172,7 +173,9 @@ class Connection:
         """Fetch the markets anew and put them into both clients at once.  Raises Transient or Fatal.
 
         The rows are parsed on the loop as they arrive (about 60 us each); the index over them, which takes seconds at
-        thousands of symbols, is built by a client of its own in a thread, and then only references change hands.
+        thousands of symbols, is built by a client of its own in a thread, and then only references change hands.  It is
+        the same client each time: it is full of cycles, and what it held of thousands of symbols would wait for the
+        garbage collector.
         """
         async with self._reloading:
             self._check_open("its markets could not be loaded")
@@ -182,9 +185,13 @@ class Connection:
                 raise self._not_open(error, "its markets could not be loaded") from None
             if not rows:
                 raise self._not_open(None, "it lists no markets")
-            index = self._ccxt_class(self._config(None))
+            index, self._index = (
+                self._index or self._ccxt_class(self._config(None)),
+                None,
+            )  # nobody else's if we are cancelled
             await asyncio.to_thread(index.set_markets, rows)
             self._share(index)
+            self._index = index
 
     async def close(self) -> None:
         """Sockets first, then the sessions under them.  Whoever still waits on a stream has to be cancelled before."""

@@ -37,6 +37,7 @@ from livebot.errors import BadInput, Fatal, Transient
 
 SCHEMA = "1"
 BUSY_TIMEOUT_SECONDS = 5.0
+CACHE_KILOBYTES = 1_024  # of pages that a connection keeps: rows are added at the end and seldom read
 
 METADATA = MetaData()
 
@@ -152,6 +153,7 @@ def _make_durable(connection: Any, _record: object) -> None:  # noqa: ANN401  (a
     # readers go on while we write, and every commit is synced (NORMAL would lose the last ones in a power cut)
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA cache_size={-CACHE_KILOBYTES}")
     cursor.close()
 
 

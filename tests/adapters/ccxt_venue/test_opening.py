@@ -3,6 +3,8 @@
 import asyncio
 import decimal
 import logging
+import time
+import threading
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -125,8 +127,9 @@ async def test_what_the_config_cannot_mean_is_refused(tmp_path):
 async def test_the_clients_sign_by_the_venues_clock(tmp_path):
     async with local_bybit(tmp_path, STILL) as desk:
         desk.server.faults.arm(Fault(kind="skew", seconds=3_600.0))
+        began = time.monotonic()
         async with connected(desk, Keys("key", "secret")) as connection:
-            assert 3_599_000 < connection.skew_ms < 3_601_000
+            assert abs(connection.skew_ms - 3_600_000) <= (time.monotonic() - began) * 1_000  # what a reading takes
             assert (await connection.orders.fetch_balance())["USDT"]["total"] == "10000"
 
 
@@ -144,14 +147,16 @@ async def test_a_clock_that_is_off_blocks_entries_from_the_start(tmp_path):
 
 async def test_the_time_a_reading_waits_for_its_turn_is_no_part_of_the_difference(tmp_path):
     async with local_bybit(tmp_path, STILL) as desk, connected(desk, None) as connection:
-        original = connection.data.throttle
+        original, clock, waited_ms = connection.data.throttle, connection.data.milliseconds, 0
 
         async def slow(cost=None):
-            await asyncio.sleep(0.6)
+            nonlocal waited_ms
+            waited_ms += 600_000
             return await original(cost)
 
-        connection.data.throttle = slow
-        assert abs(await connection.measure_skew()) < 200
+        connection.data.throttle, connection.data.milliseconds = slow, lambda: clock() + waited_ms
+        began = time.monotonic()
+        assert abs(await connection.measure_skew() + 600_000) <= (time.monotonic() - began) * 1_000 + 1
 
 
 async def test_nothing_is_asked_while_banned_also_not_the_time(tmp_path):
@@ -176,6 +181,44 @@ async def test_markets_are_reloaded_into_both_clients(tmp_path):
         await connection.reload_markets()
         assert connection.orders.markets is connection.data.markets is not before
         assert list(connection.data.markets) == list(before)
+
+
+async def test_no_reload_of_markets_leaves_a_client_to_the_garbage_collector(tmp_path, monkeypatch):
+    """With thousands of symbols it would hold hundreds of megabytes until it came."""
+    async with local_bybit(tmp_path, STILL) as desk, connected(desk, None) as connection:
+        first = connection.data.markets
+        monkeypatch.setattr(connection, "_ccxt_class", None)  # nothing more can be made
+        await connection.reload_markets()
+        second = connection.data.markets
+        await connection.reload_markets()
+        assert first is not second is not connection.data.markets
+        assert list(first) == list(second) == list(connection.data.markets)
+
+
+async def test_after_a_reload_that_was_cancelled_another_client_makes_the_index(tmp_path, monkeypatch):
+    """The thread of the first one may be at it still."""
+    async with local_bybit(tmp_path, STILL) as desk, connected(desk, None) as connection:
+        used = []
+        going, cancelled = threading.Event(), threading.Event()
+
+        def slow(self, rows, *more):
+            used.append(self)
+            if len(used) == 1:
+                going.set()
+                cancelled.wait(30)
+            original(self, rows, *more)
+
+        original = connection._ccxt_class.set_markets
+        monkeypatch.setattr(connection._ccxt_class, "set_markets", slow)
+        reload = asyncio.create_task(connection.reload_markets())
+        await asyncio.to_thread(going.wait, 30)
+        reload.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reload
+        await connection.reload_markets()
+        cancelled.set()
+        assert used[0] is not used[1]
+        assert connection.data.markets
 
 
 async def test_the_sandbox_is_the_testnet(tmp_path):
