@@ -13,6 +13,8 @@ from livebot.bootstrap.strategies import with_models
 from livebot.bootstrap.venue import market_of
 from livebot.config.clusters import told_of
 from livebot.config.load import LoadedConfig
+from livebot.config.model_terms import training_spec
+from livebot.config.models import ModelConfig
 from livebot.config.problems import ConfigErrors
 from livebot.config.root import Paths, resolve
 from livebot.config.secrets import WITHOUT_MODEL_KEY, check_confirmation, control_token, model_key, read_secrets
@@ -35,6 +37,7 @@ def check(config_path: Path, root: Path | None) -> list[str]:
             control_token(os.environ)
         if loaded.config.model is not None:
             model_key(os.environ)
+            _check_training(loaded, loaded.config.model)
     except ConfigErrors as errors:
         return str(errors).splitlines()
     except LivebotError as error:
@@ -63,6 +66,16 @@ def alerts_test(config_path: Path, channel: str | None) -> Sequence[Outcome]:
 def _check_candles(loaded: LoadedConfig, paths: Paths) -> None:
     if paths.candles is not None and paths.venue_socket is None:
         market_of(loaded, paths)
+
+
+def _check_training(loaded: LoadedConfig, section: ModelConfig) -> None:
+    """Whether `livebot train` could fit what is configured, whatever its rows are.  Raises BadInput."""
+    # here because scikit-learn is heavy, and who asks no model has no use for it
+    from livebot.learning.modes import check_spec  # noqa: PLC0415
+
+    for plan in loaded.strategies:
+        if section.strategies is None or plan.id in section.strategies:
+            check_spec(training_spec(section, plan.symbols))
 
 
 def _check_venue(loaded: LoadedConfig, paths: Paths) -> None:

@@ -40,7 +40,7 @@ def table_of(training: Dataset, encoding: SymbolEncoding, plan: Plan, seed: int)
         case SymbolEncoding.ONE_HOT:
             values = np.vstack([np.zeros((1, len(known))), np.eye(len(known))])
         case SymbolEncoding.INDEX:
-            _must_take_categories(plan, len(known))
+            must_take_categories(plan, len(known))
             values = np.array([np.nan, *range(len(known))])[:, None]
         case SymbolEncoding.EMBEDDING:
             vectors = _embedding(training, seed)
@@ -58,7 +58,8 @@ def present(training: Dataset) -> Sequence[str]:
     return [training.symbols[code] for code in np.unique(training.symbol).tolist()]
 
 
-def _must_take_categories(plan: Plan, symbols: int) -> None:
+def must_take_categories(plan: Plan, symbols: int) -> None:
+    """Refuse what could not learn from a column of codes of so many symbols.  Raises BadInput: which says what to use."""
     if not plan.native:
         raise BadInput(
             f"model.symbol_encoding index is a code that {plan.name} would take for a quantity: "

@@ -131,6 +131,13 @@ class Plan:
         library = str(self.kind.__module__).partition(".")[0]  # a class of the same name elsewhere may do as it likes
         return library in {"sklearn", "lightgbm"} and str(self.kind.__name__) in _ROW_BY_ROW
 
+    def made(self) -> Classifier:
+        """One that is not fitted.  Raises BadInput: it takes no such parameter."""
+        try:
+            return self.kind(**self.params)
+        except (TypeError, ValueError, self.error) as error:
+            raise BadInput(f"model.estimator {self.name} cannot be made: {_told(error)}") from error
+
     def fitted(self, inputs: Inputs, win: Mask, weight: Floats, category: int | None = None) -> Classifier:
         """A classifier fitted to `inputs` (n, m), dense or sparse; `category` is the column that holds codes, if any.
 

@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 from livebot.core.series import Floats
 from livebot.errors import BadInput
 from livebot.learning.dataset import Dataset, Mask
-from livebot.learning.encodings import no_table, present, table_of
-from livebot.learning.estimators import Plan
+from livebot.learning.encodings import must_take_categories, no_table, present, table_of
+from livebot.learning.estimators import Plan, plan_of
 from livebot.learning.pooling import partially_pooled, told_lines
 from livebot.learning.predictors.calibrated import Scores
 from livebot.learning.predictors.estimators import EstimatorScores
@@ -66,6 +66,23 @@ def enough(training: Dataset, minimum: int) -> frozenset[str]:
     wins = np.bincount(training.symbol[training.win], minlength=len(training.symbols))
     fit = (rows >= max(minimum, 1)) & (wins > 0) & (wins < rows)
     return frozenset(symbol for symbol, ok in zip(training.symbols, fit.tolist(), strict=True) if ok)
+
+
+def check_spec(spec: TrainingSpec) -> None:
+    """Refuse what no rows whatever could be fitted by.
+
+    Raises:
+        BadInput: the estimator, its parameters, the encoding or the form of a hybrid do not fit; as a training would say.
+
+    """
+    plan = plan_of(spec.estimator, spec.seed)
+    plan.made()
+    pooled = spec.mode is TrainingMode.HYBRID and spec.hybrid is HybridForm.PARTIAL_POOLING
+    if pooled:
+        _must_pool(plan)
+    encodes = spec.mode in {TrainingMode.MULTI_SYMBOL, TrainingMode.HYBRID} and not pooled
+    if encodes and spec.encoding is SymbolEncoding.INDEX:
+        must_take_categories(plan, len(spec.symbols or ()))
 
 
 def listed(symbols: Sequence[str]) -> str:
@@ -121,16 +138,20 @@ def _hybrid(task: Task) -> Scored:
     spec, plan = task.spec, task.plan
     if spec.hybrid is HybridForm.SHRUNK_CALIBRATION:
         return _multi(task)
-    if not plan.linear:
-        raise BadInput(
-            f"model.hybrid.form partial_pooling is a linear model, {plan.name} is none: "
-            "use the estimator logistic_regression, or the form shrunk_calibration"
-        )
+    _must_pool(plan)
     fit, freedom = partially_pooled(task.training, plan, spec.embargo_ms)
     notes = [f"partial pooling: deviations of symbols are {freedom:g} times as free as the shared coefficients"]
     if not fit.settled:
         notes.append(_unsettled_text(1))
     return Scored(scores=fit.scores, own=enough(task.training, spec.minimum_events), notes=tuple(notes))
+
+
+def _must_pool(plan: Plan) -> None:
+    if not plan.linear:
+        raise BadInput(
+            f"model.hybrid.form partial_pooling is a linear model, {plan.name} is none: "
+            "use the estimator logistic_regression, or the form shrunk_calibration"
+        )
 
 
 def _grouped(task: Task, group_of: Mapping[str, str], own: frozenset[str], whose: str) -> Scored:
