@@ -43,7 +43,7 @@ COMMANDS = [
     "log-level",
     "report",
 ]
-START_SECONDS_MAX = 0.4
+START_TIMES_MAX = 2.2  # what typer and pydantic take to load; it is 1.3, and with numpy 3
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def process(*arguments, **options):
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
-        timeout=60,
+        timeout=110,
         **options,
     )
 
@@ -122,14 +122,16 @@ def test_help_imports_nothing_heavy():
 
 
 def test_help_answers_at_once():
-    """In processor time, to which a busy machine adds nothing."""
+    """In processor time, to which a busy machine adds nothing, and a slow one as much to what it cannot do without."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    took = []
-    for _ in range(3):
+    times = []
+    for _ in range(5):
         begun = children_seconds()
+        subprocess.run([sys.executable, "-c", "import typer, pydantic"], check=True, env=environment)
+        needed = children_seconds() - begun
         assert process("status", "--help", env=environment).returncode == 0
-        took.append(children_seconds() - begun)
-    assert min(took) < START_SECONDS_MAX
+        times.append((children_seconds() - begun - needed) / needed)
+    assert min(times) < START_TIMES_MAX
 
 
 def children_seconds():

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -191,28 +190,37 @@ def test_a_symbol_with_few_events_is_refused_by_name(tmp_path, market):
     assert "too few entries" in result.output or "no row" in result.output or "wanted" in result.output
 
 
+# The real command, killed by SIGKILL when it has a fourth fold to keep.
+KILLED = """
+import os, signal, sys
+from livebot.cli import main
+from livebot.research import fold_cache
+
+keep, kept = fold_cache.FoldCache.keep, []
+
+def killed(self, key, arrays):
+    if len(kept) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    keep(self, key, arrays)
+    kept.append(key)
+
+fold_cache.FoldCache.keep = killed
+main()
+"""
+
+
 @pytest.mark.untraced
 @pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_it_is_killed_in_the_middle_and_goes_on_to_the_same_bytes(done, market, tmp_path):
     whole, _ = done
-    child = subprocess.Popen(
-        [sys.executable, "-m", "livebot", *arguments(tmp_path, market, *SMALL, "--name", "one")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    child = [sys.executable, "-c", KILLED, *arguments(tmp_path, market, *SMALL, "--name", "one")]
+    ended = subprocess.run(child, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=WAIT_S, check=False)
+    assert ended.returncode == -signal.SIGKILL
     folds, wanted = folder_of(tmp_path) / "folds", folder_of(whole) / "folds"
-    until_s = time.monotonic() + WAIT_S
-    try:
-        while not (folds.is_dir() and len(list(folds.glob("*.npz"))) >= 3):
-            assert child.poll() is None and time.monotonic() < until_s
-            time.sleep(0.005)
-    finally:
-        child.send_signal(signal.SIGKILL)
-        child.wait()
     kept = len(list(folds.glob("*.npz")))
-    assert kept < len(list(wanted.iterdir()))
+    assert 3 <= kept < len(list(wanted.iterdir()))
     assert not (folder_of(tmp_path) / "metrics.json").exists()
     told = json.loads(compare(tmp_path, market, *SMALL, "--name", "one", "--json"))
     assert told["cached"] == kept

@@ -154,7 +154,7 @@ def test_a_venue_is_asked_without_keys(tmp_path, monkeypatch):
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(90)
         loopback = f"loopback: {{port: {where['port']}, ca_file: {where['ca_file']}}}"
         Path("config.yaml").write_text(
             CONFIG.replace("id: simulator, simulator: {symbols: 8, seed: 3}", f"id: bybit, {loopback}")

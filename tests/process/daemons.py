@@ -18,7 +18,7 @@ import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "XRP/USDT:USDT")
-PATIENCE_S = 30.0  # for anything that a sound daemon does within a second or two, on a machine that is busy
+PATIENCE_S = 90.0  # for anything that a sound daemon does within a second or two, on a machine that is busy
 _POLL_S = 0.003
 
 
@@ -65,16 +65,13 @@ class Root:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.config = folder / "config.yaml"
+        self.log = folder / "daemon.log"
         self.configure(config)
 
     def configure(self, config: Mapping[str, Any] | str) -> None:
         """Write the config anew."""
         text = config if isinstance(config, str) else yaml.safe_dump(dict(config), sort_keys=False)
         self.config.write_text(text)
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "daemon.log"
 
     @property
     def ledger(self) -> Path:
@@ -199,6 +196,22 @@ def start(root: Root, *arguments: str, extra: Mapping[str, str] | None = None, m
             env=environment(measured=measured, extra=extra),
         )
     return Daemon(process, root.log, begun)
+
+
+def problems(root: Path) -> list[str]:
+    """What the daemon that runs there has on its screen."""
+    from livebot.ops.control.client import ControlClient  # here: conftest loads this file
+
+    found: list[str] = ControlClient(root / "state" / "control.sock").status()["problems"]
+    return found
+
+
+def until_no_problem(root: Path) -> None:
+    """One of a moment passes, such as a stop that is not at the venue yet; nothing else may be told."""
+    deadline = time.monotonic() + PATIENCE_S
+    while told := problems(root):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.02)
 
 
 def livebot(

@@ -25,14 +25,14 @@ HOUR_MS = 60 * MINUTE_MS
 START_MS = 1_767_225_600_000  # when the daemon begins
 FIRST_MS = START_MS - 6 * DAY_MS
 JOINS_MS = START_MS + 20 * MINUTE_MS  # from then on SOL is traded much
-DRIFT_MS = START_MS + 10 * HOUR_MS
-END_MS = START_MS + 96 * HOUR_MS
+DRIFT_MS = START_MS + 40 * HOUR_MS
+END_MS = START_MS + 60 * DAY_MS  # later than the slowest machine comes to
 QUIET, WILD = 0.001, 0.01  # deviation of a minute's return before and after
-HOLDS_MINUTES = 1_200
+HOLDS_MINUTES = 40 * 60
 
 
 class Patient(Strategy[Nothing]):
-    """BTC is bought and held for hours, with a stop that is never reached; the others come and go within minutes."""
+    """BTC is bought and held until the drift, with a stop that is not reached; the others come and go within minutes."""
 
     name = "patient"
     Params = Nothing
@@ -122,7 +122,8 @@ def config_of(market: Path, *, speed: int) -> dict[str, Any]:
                 "pause_hours": 0.0001,
             },
             "drift": {"minimum_trades": 30, "trades": 60},
-            "serving": {"poll_seconds": 0.3, "coalesce_ms": 5, "deadline_ms": 9_000},
+            # a daemon that was stopped for a while has not been hanging
+            "serving": {"poll_seconds": 0.3, "coalesce_ms": 5, "deadline_ms": 9_000, "hang_seconds": 600},
         },
     )
     del config["symbols"]

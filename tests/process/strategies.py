@@ -60,6 +60,15 @@ class Eager(_Busy):
         )
 
 
+class Seldom(Eager):
+    """As Eager, but only around the full hour: for tests that want many hours to pass."""
+
+    name = "seldom"
+
+    def decide(self, view: View) -> Entry | None:
+        return None if 12 < view.close_ms // MINUTE_MS % 60 < 55 else super().decide(view)
+
+
 class Resting(_Busy):
     """A limit entry close to the price, given up after two minutes; partial levels and a trailing stop."""
 

@@ -12,7 +12,7 @@ from tests.adapters.webhook import Webhook
 from tests.process import daemons
 from tests.process.daemons import PATIENCE_S, Root
 
-pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(600)]
 
 PLANTED = ("Pl4ntedPassw0rd", "Pl4ntedT0ken")
 PHONE, PAGER = "LIVEBOT_ALERT_PHONE", "LIVEBOT_ALERT_PAGER"
@@ -32,8 +32,8 @@ def root(tmp_path: Path) -> Root:
         "gather_seconds": 0.1,
         "grace_seconds": 0,
         "backoff_seconds": 0.1,
-        "timeout_seconds": 2,
-        "drain_seconds": 2,
+        "timeout_seconds": 60,
+        "drain_seconds": 15,  # all of it is waited, for the pager
         "messages_per_minute": 600,
     }
     return Root(tmp_path / "root", daemons.config_of(alerts=alerts))

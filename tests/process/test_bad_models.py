@@ -23,7 +23,7 @@ from tests.process import daemons
 from tests.process.daemons import SYMBOLS, Daemon, Root
 from tests.process.test_reload import status
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 KEY = "a-key-of-models-that-is-long-enough-77c0"
 SCOPE = "eager"

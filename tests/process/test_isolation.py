@@ -9,7 +9,7 @@ from tests.process import daemons
 from tests.process.daemons import SYMBOLS, Daemon, Launcher, Root
 from tests.process.truth import Fact, facts_in
 
-pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(600)]
 
 MINUTES = 240
 BROKEN = SYMBOLS[1]
@@ -27,7 +27,7 @@ def config(strategies: list[dict[str, Any]], minutes: int = MINUTES) -> dict[str
 
 def run(launcher: Launcher, root: Root) -> tuple[Daemon, list[Fact]]:
     with launcher.start(root) as daemon:
-        assert daemon.wait(120) == 0, daemon.tail()
+        assert daemon.wait(240) == 0, daemon.tail()
     return daemon, facts_in(root.ledger)
 
 

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,7 +21,7 @@ from livebot.ops.control.client import ControlClient
 from tests.process import daemons
 from tests.process.daemons import Daemon, Launcher, Root, VenueProcess
 from tests.process.sabotage import SABOTAGES, STEPS
-from tests.process.truth import Looks, Truth
+from tests.process.truth import Looks, Truth, facts_in
 from tests.process.venue_client import VenueClient
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.untraced]
@@ -31,7 +32,7 @@ COLD_STARTS = 10
 WALLET = 1_000_000
 SYMBOLS = tuple(f"{base}/USDT:USDT" for base in ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LINK", "LTC"))
 STRATEGIES = ("Eager", "Resting", "Averager")
-AGREEMENT_S = 10.0
+AGREEMENT_S = 60.0  # a second or two, on a machine that is busy
 # A minute lasts 50 ms, so that something is on its way nearly always; some orders fill in pieces.
 VENUE = ("--speed", "1200", "--volatility", "3", "--partial-probability", "0.3", "--latency-ms", "2")
 
@@ -81,7 +82,7 @@ def _config(socket: Path) -> dict[str, Any]:
     )
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_killed_again_and_again_over_one_root(rig: Rig) -> None:
     rng = random.Random(SEED)
     cold = set(rng.sample(range(KILLS), min(COLD_STARTS, KILLS)))
@@ -97,10 +98,25 @@ def test_killed_again_and_again_over_one_root(rig: Rig) -> None:
         rig.judge(rig.truth.after_death(), f"after life {kill + 1}, killed in {life}")
         rig.truth.counts[f"killed: {life}"] += 1
     took_s = time.monotonic() - begun
+    more = _until_much_happened(rig)
     _end_well(rig)
     counts = "\n".join(f"{count:7} {name}" for name, count in sorted(rig.truth.counts.items()))
-    print(f"{KILLS} lives in {took_s:.0f} s\n{counts}")
+    print(f"{KILLS} lives in {took_s:.0f} s, and {more} more\n{counts}")
     assert _much_happened(rig), counts
+
+
+def _until_much_happened(rig: Rig) -> int:
+    """More lives where the machine was so busy that too little happened in those; how many."""
+    for life in range(KILLS):
+        facts = Counter(fact["type"] for fact in facts_in(rig.root.ledger))
+        if facts["SignalClosed"] >= KILLS and min(facts["PositionIncreased"], facts["StopMoved"]) >= KILLS / 10:
+            return life
+        with rig.launcher.start(rig.root) as daemon:
+            daemon.until_ready()
+            time.sleep(1)
+            daemon.kill()
+        rig.judge(rig.truth.after_death(), f"after life {life + 1} beside those")
+    return KILLS
 
 
 def _much_happened(rig: Rig) -> bool:
@@ -135,7 +151,7 @@ def _end_well(rig: Rig) -> None:
     with rig.launcher.start(rig.root) as daemon:
         daemon.until_ready()
         rig.control.command("halt", {"reason": "the test ends"})
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + daemons.PATIENCE_S
         while rig.control.status()["open_signals"]:
             assert time.monotonic() < deadline, "signals do not close"
             rig.control.command("flatten", {"symbols": None})
@@ -145,7 +161,7 @@ def _end_well(rig: Rig) -> None:
     rig.judge(rig.truth.at_end(wallet=Decimal(WALLET)), "at the end of all lives")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1800)
 def test_killed_at_each_step(rig: Rig) -> None:
     """Not by chance: right before and right after each step of a write, of an order and of a fact."""
     rng = random.Random(SEED)
@@ -170,7 +186,7 @@ def test_killed_at_each_step(rig: Rig) -> None:
     _end_well(rig)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("sabotage", SABOTAGES)
 def test_the_checker_has_teeth(rig: Rig, sabotage: str) -> None:
     """A daemon that breaks one rule of durability is found out within a few kills."""

@@ -5,23 +5,24 @@ import signal
 import socket
 import time
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from livebot.ops.control.client import ControlClient
+from tests.kept_port import kept_port
 from tests.ops.metrics.samples import read
 from tests.process import daemons
 from tests.process.daemons import PATIENCE_S, SYMBOLS, Daemon, Root, config_of, livebot
 
-pytestmark = [pytest.mark.process, pytest.mark.untraced]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        number: int = taken.getsockname()[1]
-        return number
+def port() -> Iterator[int]:
+    with kept_port() as number:
+        yield number
 
 
 def ask(port: int, request: bytes) -> bytes:
@@ -64,7 +65,9 @@ def until_it_has_traded(port: int, daemon: Daemon) -> dict[Any, float]:
 
 
 def test_a_daemon_that_trades_is_scraped(tmp_path, port) -> None:
-    root = Root(tmp_path / "root", config_of(control={"metrics_port": port}))
+    config = config_of(control={"metrics_port": port})
+    config["exchange"]["simulator"]["speed"] = 200  # a day, after which its PnL begins anew, lasts seven minutes
+    root = Root(tmp_path / "root", config)
     with daemons.start(root) as daemon:
         daemon.until_ready()
         found = until_it_has_traded(port, daemon)

@@ -15,7 +15,7 @@ from tests.process import daemons
 from tests.process.daemons import SYMBOLS, Daemon, Launcher, Root
 from tests.process.test_reload import hang_up, limits, until_opened
 
-pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(600)]
 
 BTC, ETH, SOL, XRP = SYMBOLS
 
@@ -83,6 +83,8 @@ def test_versions_come_and_go_while_it_trades(tmp_path: Path, launcher: Launcher
         assert hang_up(daemon, "config_reloaded", 1)  # and a reload keeps it
         until_opened(daemon, SOL)
         stopped = client.status()
+        until(daemon, lambda: versions_by_symbol(root).keys() == {BTC, SOL})  # the ledger's writer has come so far
+        until(daemon, lambda: len(versions_by_symbol(root)[BTC]) > 1)
     found = versions_by_symbol(root)
     assert found[SOL] == {third}
     assert found[BTC] == {first, third}

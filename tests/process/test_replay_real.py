@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.process,
     pytest.mark.slow,
     pytest.mark.untraced,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(not DATA.is_dir(), reason="the folder shared/data/perp_1m is not there"),
 ]
 
@@ -45,7 +45,7 @@ def test_real_candles_twice(tmp_path: Path) -> None:
         root = Root(tmp_path / name, config)
         begun = time.monotonic()
         with daemons.start(root, measured=False) as daemon:
-            assert daemon.wait(240) == 0, daemon.tail()
+            assert daemon.wait(600) == 0, daemon.tail()
         facts = facts_in(root.ledger)
         runs.append(facts)
         closed = sum(fact["type"] == "SignalClosed" for fact in facts)

@@ -9,17 +9,17 @@ import json
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from livebot.ops.control.client import ControlClient
+from tests.kept_port import kept_port
 from tests.process import daemons
 from tests.process.daemons import PATIENCE_S, Daemon, Root
 
-pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.untraced, pytest.mark.timeout(600)]
 
 TOKEN = "Pl4ntedControlToken0123456789abcdefgh"
 GUESS = "Pl4ntedWrongGuess0123456789abcdefghij"
@@ -30,10 +30,9 @@ READS = ("status", "symbols", "signals", "orders", "portfolio", "limits")
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        number: int = taken.getsockname()[1]
-        return number
+def port() -> Iterator[int]:
+    with kept_port() as number:
+        yield number
 
 
 @pytest.fixture
@@ -56,6 +55,7 @@ class Caller:
     def __init__(self, port: int) -> None:
         self.port = port
         self.said: dict[str, str] = {}
+        self.listens = threading.Event()
 
     def ask(
         self, target: str, *, body: object = None, token: str | None = TOKEN, more: Mapping[str, str] | None = None
@@ -88,6 +88,7 @@ class Caller:
             line = response.readline().decode()
             assert line, "the stream has ended"
             text += line
+            self.listens.set()  # it says something at once
         self.said["events"] = text
         connection.close()
 
@@ -127,10 +128,10 @@ def asked_for_everything(root: Root, caller: Caller, daemon: Daemon) -> None:
     refused(caller)
     listening = threading.Thread(target=caller.listen, args=("trading is HALTED",))
     listening.start()
-    time.sleep(0.2)
+    assert caller.listens.wait(PATIENCE_S)
     assert caller.ask("/v1/halt", body={"reason": "enough"}, more={"Idempotency-Key": "halt-1"}) == 200
     assert caller.ask("/v1/halt", body={"reason": "enough"}, more={"Idempotency-Key": "halt-1"}) == 200
-    listening.join(PATIENCE_S)
+    listening.join()
     caller.said["socket"] = json.dumps(ControlClient(root.folder / "state" / "control.sock").status())
 
 

@@ -137,9 +137,9 @@ class Truth:
             if damaged:
                 return damaged
             after = self._present()
-            if before != after:
-                continue
             for symbol in list(waiting):
+                if _of_symbol(symbol, *before) != _of_symbol(symbol, *after):
+                    continue
                 waiting[symbol] = _differences(symbol, states, *after)
                 if not waiting[symbol]:
                     del waiting[symbol]
@@ -399,6 +399,10 @@ def _differences(
     if covered < abs(held):
         said.append(f"stops cover {covered} of {held}")
     return said
+
+
+def _of_symbol(symbol: str, orders: Sequence[State], positions: Sequence[State]) -> list[State]:
+    return [each for each in (*orders, *positions) if each["symbol"] == symbol]
 
 
 def _is_stop_of(order: State, symbol: str, held: Decimal) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 _LENGTH_BYTES = 4
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 90.0
 
 
 class VenueClient:

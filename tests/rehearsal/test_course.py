@@ -6,6 +6,7 @@ LIVEBOT_REHEARSAL_SEED when, and LIVEBOT_REHEARSAL_SYMBOLS how many symbols it t
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from dataclasses import replace
@@ -23,6 +24,7 @@ from livebot.rehearsal.verdict import LimitsTold
 from livebot.simulator.synthetic import symbol_names
 
 KILLS = int(os.environ.get("LIVEBOT_REHEARSAL_KILLS", "10"))
+PATIENCE_S = 90.0  # for a process to say its first word, on a machine that is busy
 SYMBOLS = int(os.environ.get("LIVEBOT_REHEARSAL_SYMBOLS", "5"))
 SEED = int(os.environ.get("LIVEBOT_REHEARSAL_SEED", "1"))
 CONFIG = """\
@@ -86,17 +88,20 @@ def livebot(*arguments):
 
 @pytest.mark.process
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("protocol", [pytest.param("bybit", marks=pytest.mark.untraced), "binance"])
 def test_killed_again_and_again_amid_faults_and_every_invariant_holds(config, short_folder, protocol):
     config.write_text(CONFIG.replace("BTC/USDT:USDT, ETH/USDT:USDT, SOL/USDT:USDT", ", ".join(symbol_names(SYMBOLS))))
-    arguments = ("--protocol", protocol, "--seconds", 25, "--kills", KILLS, "--seed", SEED)
-    stage = short_folder / "stage"
-    result = livebot("--config", config, *arguments, "--json", "--root", stage)
-    assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert told["clean"] is True
-    assert told["kills"] == KILLS
+    for seconds in (25, 100):  # on a machine that does much else too little may happen in so few
+        arguments = ("--protocol", protocol, "--seconds", seconds, "--kills", KILLS, "--seed", SEED)
+        stage = short_folder / f"stage{seconds}"
+        result = livebot("--config", config, *arguments, "--json", "--root", stage)
+        assert result.exit_code == 0, result.output
+        told = json.loads(result.stdout)
+        assert told["clean"] is True
+        assert told["kills"] == KILLS
+        if told["closed"] and all(found["checked"] for found in told["invariants"].values()):
+            break
     assert told["opened"] >= told["closed"] >= 1
     assert {"drop", "cut", "disconnect"} <= set(told["faults"])
     for name, found in told["invariants"].items():
@@ -108,7 +113,7 @@ def test_killed_again_and_again_amid_faults_and_every_invariant_holds(config, sh
 
 @pytest.mark.process
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_what_is_broken_is_named_and_the_folder_kept(config, tmp_path, short_folder, monkeypatch):
     """Limits that nobody told the daemon of, and a daemon that ends by itself."""
     (config.parent / "trader.py").write_text(DEADLY)
@@ -117,8 +122,14 @@ def test_what_is_broken_is_named_and_the_folder_kept(config, tmp_path, short_fol
     monkeypatch.setattr("tempfile.tempdir", str(short_folder))
     faults = tmp_path / "faults.yaml"
     faults.write_text("- {kind: close_position, after_s: 12}\n")
-    result = livebot("--config", config, "--seconds", 16, "--kills", 0, "--faults", faults)
-    assert result.exit_code == 3, result.output
+    for seconds in (16, 90):  # on a machine that does much else it may not trade in so few
+        shutil.rmtree(short_folder)
+        short_folder.mkdir()
+        (config.parent / "died").unlink(missing_ok=True)
+        result = livebot("--config", config, "--seconds", seconds, "--kills", 0, "--faults", faults)
+        assert result.exit_code == 3, result.output
+        if "I5: " in result.stdout:
+            break
     assert "BROKEN" in result.stdout
     assert (
         "I5: 1 signals are going on; 0 are allowed" in result.stdout or "positions are open; 0 signals" in result.stdout
@@ -155,27 +166,28 @@ class TestUsage:
 
 
 @pytest.mark.process
+@pytest.mark.timeout(300)
 class TestChild:
     """One process."""
 
     async def test_the_end_of_its_output_is_told_if_it_ends_too_early(self, tmp_path):
         child = await Child.start(["check", "--config", str(tmp_path / "none.yaml")], tmp_path / "log", os.environ)
         with pytest.raises(Fatal, match=r"(?s)log: it ended with 2.*no such file"):
-            await child.said("ready", 30.0)
+            await child.said("ready", PATIENCE_S)
         assert await child.stop() == 2
 
     async def test_one_that_says_nothing_is_not_waited_for_long(self, tmp_path):
         child = await Child.start(["exchange", "--json"], tmp_path / "log", os.environ)
         with pytest.raises(Fatal, match="no wonder within"):
             await child.said("wonder", 0.1)
-        await child.said("control_port", 30.0)
+        await child.said("control_port", PATIENCE_S)
         await child.kill()
         assert child.code == -9
 
     async def test_one_that_does_not_stop_is_killed(self, tmp_path, monkeypatch):
         monkeypatch.setattr("livebot.rehearsal.processes.STOP_S", 0.0)
         child = await Child.start(["exchange", "--json"], tmp_path / "log", os.environ)
-        await child.said("control_port", 30.0)
+        await child.said("control_port", PATIENCE_S)
         assert await child.stop() in (0, -9)
 
 

@@ -5,6 +5,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -52,7 +53,7 @@ MOVED = 1.02  # a ratio of equity grows with a loss, too
 
 @pytest.mark.process
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_no_limit_is_exceeded_and_the_use_of_each_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert STRATEGIES * len(SYMBOLS) * NOTIONAL >= 9.8 * GROSS * WALLET
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
@@ -60,13 +61,11 @@ def test_no_limit_is_exceeded_and_the_use_of_each_is_drawn(tmp_path: Path, monke
     (tmp_path / "faults.yaml").write_text("[]\n")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.setattr(sys, "path", [*sys.path])
-    with tempfile.TemporaryDirectory(prefix="lb") as short:
-        stage = Path(short) / "stage"
-        arguments = ["--config", tmp_path / "config.yaml", "--root", stage, "--faults", tmp_path / "faults.yaml"]
-        arguments += ["--seconds", 16, "--kills", 1, "--speed", 30, "--json"]
-        result = CliRunner().invoke(app, ["rehearse", *map(str, arguments)])
-        told, page = json.loads(result.stdout), (stage / PAGE).read_text()
-    assert told["invariants"]["I5"]["broken"] == []
+    for seconds in (16, 60, 180):  # on a machine that does much else there are few closes
+        told, page = _rehearsed(tmp_path, seconds)
+        assert told["invariants"]["I5"]["broken"] == []
+        if told["opened"] >= LIMITS["open_signals"] and sum(_denied(page).values()) > 20:
+            break
     assert told["invariants"]["I5"]["checked"] > 50
     most = {row["name"]: float(row["most_used"]) for row in told["limits"]}
     assert most.keys() == {name for name, bound in LIMITS.items() if bound is not None}
@@ -77,9 +76,22 @@ def test_no_limit_is_exceeded_and_the_use_of_each_is_drawn(tmp_path: Path, monke
     assert most["gross_exposure"] > 0.8 * GROSS
     assert told["opened"] >= LIMITS["open_signals"]
     assert page.count("<figure>") == page.count('class="bound"') == len(most)
+    assert _denied(page)["open_signals"] > 0
+    assert sum(_denied(page).values()) > 20
+
+
+def _rehearsed(folder: Path, seconds: int) -> tuple[dict[str, Any], str]:
+    """What came of a rehearsal of so many seconds, and its page."""
+    with tempfile.TemporaryDirectory(prefix="lb") as short:
+        stage = Path(short) / "stage"
+        arguments = ["--config", folder / "config.yaml", "--root", stage, "--faults", folder / "faults.yaml"]
+        arguments += ["--seconds", seconds, "--kills", 1, "--speed", 30, "--json"]
+        result = CliRunner().invoke(app, ["rehearse", *map(str, arguments)])
+        return json.loads(result.stdout), (stage / PAGE).read_text()
+
+
+def _denied(page: str) -> dict[str, int]:
+    """How often by code, as the page tells."""
     told_of = page[page.index("What was denied") : page.index("Verdict")]
-    denied = {
-        code: int(times.replace(",", "")) for code, times in re.findall(r"<td>(\w+)</td><td[^>]*>([\d,]+)<", told_of)
-    }
-    assert denied["open_signals"] > 0
-    assert sum(denied.values()) > 20  # on a machine that does much else there are few closes
+    found = re.findall(r"<td>(\w+)</td><td[^>]*>([\d,]+)<", told_of)
+    return {code: int(times.replace(",", "")) for code, times in found}
