@@ -12,6 +12,7 @@ import pytest
 
 from livebot import bootstrap
 from livebot.adapters.clock import SystemClock
+from livebot.adapters.ledger import journal
 from livebot.adapters.ledger.journal import Journal
 from livebot.bootstrap.control import DaemonControl
 from livebot.config.running import ControlConfig, ControlHttpConfig
@@ -19,17 +20,25 @@ from livebot.errors import BadInput, Fatal
 from livebot.ops.control.client import ControlClient
 from tests.adapters.states import a_fact
 from tests.config.texts import MINIMAL
+from tests.kept_port import kept_port
 from tests.ops.fake_control import FakeControl
 from tests.ops.metrics.samples import page
+from tests.virtual_loop import REAL_WAIT_S
 
 TOKEN = "0123456789abcdefghijklmnopqrstuvwxyz"
 ENVIRONMENT = {"LIVEBOT_CONTROL_TOKEN": TOKEN}
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A busy machine writes the last lines later."""
+    monkeypatch.setattr(journal, "CLOSE_SECONDS_MAX", REAL_WAIT_S)
+
+
+@pytest.fixture
+def port():
+    with kept_port() as number:
+        yield number
 
 
 class Opened:
@@ -63,8 +72,7 @@ class Opened:
         return [json.loads(line) for path in self.folder.glob("journal/*") for line in path.read_text().splitlines()]
 
 
-async def test_both_places_serve_the_same_and_commands_are_in_the_journal(tmp_path):
-    port = free_port()
+async def test_both_places_serve_the_same_and_commands_are_in_the_journal(tmp_path, port):
     section = ControlConfig(http=ControlHttpConfig(port=port))
     async with Opened(tmp_path, section) as served, aiohttp.ClientSession() as session:
         client = ControlClient(tmp_path / "control.sock")
@@ -90,9 +98,8 @@ async def test_both_places_serve_the_same_and_commands_are_in_the_journal(tmp_pa
     assert not (tmp_path / "control.sock").exists()
 
 
-async def test_what_happens_is_told_to_who_listens(tmp_path):
+async def test_what_happens_is_told_to_who_listens(tmp_path, port):
     """What the bus says, and problems, which the one before hears first."""
-    port = free_port()
     section = ControlConfig(http=ControlHttpConfig(port=port))
     async with Opened(tmp_path, section) as served, aiohttp.ClientSession() as session:
         told: list[tuple[str, str | None]] = []

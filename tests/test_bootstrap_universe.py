@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import structlog
 import yaml
 
 from livebot import bootstrap
@@ -40,6 +41,7 @@ def as_it_was(monkeypatch):
     path = list(sys.path)
     yield
     sys.path[:] = path
+    structlog.contextvars.clear_contextvars()
     gc.unfreeze()
 
 

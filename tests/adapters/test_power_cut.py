@@ -166,7 +166,7 @@ def cut_for_real(cuts: int, mutation: str = "none") -> dict[str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + CUTS)
+@pytest.mark.timeout(600 + CUTS)
 def test_nothing_acknowledged_is_lost_on_a_real_filesystem():
     """Set LIVEBOT_POWER_CUTS to thousands before a release: forty bound the rate of failure to a few percent only."""
     found = cut_for_real(CUTS)
@@ -174,6 +174,7 @@ def test_nothing_acknowledged_is_lost_on_a_real_filesystem():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600 + CUTS_UNTIL_NOTICED_MAX)
 @pytest.mark.parametrize("mutation", ["without_file_sync", "without_folder_sync"])
 def test_the_real_rig_notices_each_sync_that_is_left_out(mutation):
     """It stops at the first cut that shows it."""

@@ -76,6 +76,7 @@ def mounted_again_read_only(folder: Path) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.process
+@pytest.mark.timeout(600)
 def test_a_writer_killed_at_any_moment_leaves_what_it_acknowledged_or_newer(tmp_path):
     """SIGKILL, again and again, over the files that the one before left."""
     chance = random.Random(4)

@@ -13,22 +13,23 @@ import pytest
 
 from livebot.adapters.state_files.root_lock import RootLock
 from livebot.errors import Fatal
+from tests.virtual_loop import REAL_WAIT_S
 
 CHECKOUT = Path(__file__).parents[2]
 HOLD_THE_LOCK = """
-import sys, time
+import sys
 from pathlib import Path
 from livebot.adapters.state_files.root_lock import RootLock
 lock = RootLock(Path(sys.argv[1]), Path(sys.argv[1]).parents[1])
 print("locked", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 
 def start_holder(path: Path) -> subprocess.Popen:
     """Another process that tries to take the lock and keeps it."""
-    command = [sys.executable, "-c", HOLD_THE_LOCK, str(path)]
-    return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command, pipe = [sys.executable, "-c", HOLD_THE_LOCK, str(path)], subprocess.PIPE
+    return subprocess.Popen(command, cwd=CHECKOUT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 def test_the_second_lock_is_refused_with_pid_and_root(tmp_path):
@@ -50,7 +51,7 @@ def test_two_processes_fight_and_one_wins(tmp_path):
     path = tmp_path / "state" / "livebot.lock"
     fighters = [start_holder(path) for _ in range(4)]
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + REAL_WAIT_S
         while sum(fighter.poll() is None for fighter in fighters) > 1 and time.monotonic() < deadline:
             time.sleep(0.01)
         (winner,) = (fighter for fighter in fighters if fighter.poll() is None)

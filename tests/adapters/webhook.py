@@ -6,6 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from tests.virtual_loop import REAL_WAIT_S
+
 
 class Webhook:
     """`code` is what it answers, `held` keeps it from answering while it is not set."""
@@ -22,7 +24,7 @@ class Webhook:
             def do_POST(self) -> None:
                 content = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 hook.tries += 1
-                hook.held.wait(30)
+                hook.held.wait(REAL_WAIT_S)
                 if hook.code == 200:
                     hook.taken.append(content)
                 self.send_response(hook.code)

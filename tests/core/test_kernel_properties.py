@@ -1,5 +1,6 @@
 """Random lives of signals at a badly behaved venue; what must hold after every step stands in `kernel_driver`."""
 
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
@@ -8,10 +9,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from livebot.core.leaving import DUST
+from livebot.core.leaving import DUST, TOO_LARGE
 from livebot.core.market import Side
 from livebot.core.signal import CloseReason
-from tests.core.kernel_driver import PLANS, Driver
+from tests.core.kernel_driver import PLANS, Driver, rules_for
 from tests.core.venue_model import Traits
 
 REASONS = (CloseReason.OPERATOR, CloseReason.STRATEGY_EXIT, CloseReason.PORTFOLIO_HALT, CloseReason.UNPROTECTED)
@@ -21,6 +22,7 @@ TRAITS = st.builds(
     tidies=st.booleans(),
     locks=st.booleans(),
     least=st.sampled_from((Decimal("0.001"), Decimal("0.3"))),
+    most=st.sampled_from((None, None, Decimal("0.9"), Decimal("0.4005"))),
     refuses=st.sampled_from((0.0, 0.1, 0.3)),
     loses=st.sampled_from((0.0, 0.1, 0.3)),
     too_late=st.sampled_from((0.0, 0.3)),
@@ -188,3 +190,39 @@ def test_whatever_happens_nothing_is_lost_doubled_or_left_unprotected(block):
     )
     assert min(seen[name] for name in ("STOP changed", "STOP replaced", "TARGET changed")) > 5
     assert sum(seen.get(name, 0) for name in ("ENTRY changed", "ENTRY sent again", DUST)) > 0
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_a_position_larger_than_one_order_is_left_piece_by_piece(block):
+    """The venue takes less in one order at the market than may have been entered when it took more."""
+    seen: dict[str, int] = {}
+    for seed in range(1_000 + block * 40, 1_040 + block * 40):
+        chance = Random(seed)
+        most = Decimal(chance.choice(("0.9", "0.4005", "0.35")))
+        driver = Driver(chance, replace(random_traits(chance), most=most), prompt=seed % 2 == 0)
+        for _ in range(400 if seed % 20 == 0 else 90):
+            act(driver, chance)
+        driver.finish()
+        for name, times in driver.counts.items():
+            seen[name] = seen.get(name, 0) + times
+    assert min(seen[name] for name in ("SignalClosed", TOO_LARGE)) > 5
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_what_is_open_when_lots_and_ticks_become_coarser_ends_like_all_else(block):
+    """Once in each life, at any moment; what rests at the venue by then goes on resting."""
+    seen: dict[str, int] = {}
+    for seed in range(2_000 + block * 40, 2_040 + block * 40):
+        chance = Random(seed)
+        traits = random_traits(chance)
+        rules = replace(rules_for(traits, chance), replaces_stops=False)
+        driver = Driver(chance, traits, prompt=seed % 2 == 0, rules=rules)
+        at = chance.randrange(60)
+        for turn in range(120):
+            act(driver, chance)
+            if turn == at:
+                driver.make_coarser()
+        driver.finish()
+        for name, times in driver.counts.items():
+            seen[name] = seen.get(name, 0) + times
+    assert min(seen[name] for name in ("SignalClosed", "STOP changed", "StopMoved", DUST)) > 5

@@ -28,7 +28,7 @@ CELL = some.one_of(
     some.lists(some.integers(), max_size=2),
     some.dictionaries(some.text(max_size=3), some.integers(), max_size=2),
 )
-QUIET = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def taken_or_refused(path, content: bytes) -> None:

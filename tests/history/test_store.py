@@ -200,6 +200,7 @@ class TestADiskThatFails:
 
 @pytest.mark.process
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_kill_at_any_moment_leaves_one_merge_whole(tmp_path):
     """SIGKILL at random moments: the file is the last acknowledged merge, or the one that was under way."""
     chance = random.Random(7)

@@ -37,6 +37,7 @@ from tests.learning.predictors_for_tests import (
     feature_set,
     fitted,
 )
+from tests.virtual_loop import REAL_WAIT_S
 
 KEY = b"0123456789abcdef0123456789abcdef"
 DAY_MS = 24 * HOUR_MS
@@ -626,6 +627,7 @@ class Dying(RecordingFiles):
 
 
 @pytest.mark.untraced
+@pytest.mark.timeout(600)
 def test_a_kill_at_any_moment_leaves_a_registry_that_works(tmp_path):
     """Before, or after: each call in turn is the last one of a save and a promote."""
     sound = registry(tmp_path)
@@ -673,7 +675,7 @@ def test_one_waits_until_the_other_is_done(tmp_path):
             waiting = other.submit(saved, models, 1)
             with pytest.raises(TimeoutError):
                 waiting.result(0.5)
-        assert waiting.result(10) in models.versions(SCOPE)
+        assert waiting.result(REAL_WAIT_S) in models.versions(SCOPE)
 
 
 def test_a_lock_that_cannot_be_made_is_told(tmp_path):

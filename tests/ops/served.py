@@ -16,6 +16,7 @@ from livebot.ops.control.guard import GuardSettings
 from livebot.ops.control.port import ControlPort
 from livebot.ops.control.server import ControlServer
 from tests.ops.fake_control import NOON_MS
+from tests.virtual_loop import REAL_WAIT_S
 
 TOKEN = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -51,7 +52,7 @@ class InThread:
         self.loop.close()
 
     def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(REAL_WAIT_S)
 
     def send(self, raw):
         """Everything that comes back for these bytes, until the server hangs up."""
@@ -82,9 +83,10 @@ class ServedApi(InThread):
 
     def api(self, *, metrics=None, events=None, **settings):
         self.events = Events(line_of, lambda: NOON_MS, 0xABC, events or EventSettings())
-        return ControlApi(
+        self.served_api = ControlApi(
             self.control, audit=self.audit, events=self.events, settings=ApiSettings(**settings), metrics=metrics
         )
+        return self.served_api
 
     def post(self, target, body, method="POST", more=""):
         """Status and JSON body of one request."""
@@ -105,7 +107,7 @@ class Served(ServedApi):
         super().__init__(control, **options)
         self.path = path
 
-    def made(self, *, head_seconds=5.0, connections_max=16, **options):
+    def made(self, *, head_seconds=REAL_WAIT_S, connections_max=16, **options):
         return ControlServer(self.api(**options), self.path, head_seconds=head_seconds, connections_max=connections_max)
 
     def host(self):
@@ -113,7 +115,7 @@ class Served(ServedApi):
 
     def connect(self):
         caller = socket.socket(socket.AF_UNIX)
-        caller.settimeout(15)
+        caller.settimeout(REAL_WAIT_S)
         caller.connect(str(self.path))
         return caller
 
@@ -128,11 +130,11 @@ class ServedPort(ServedApi):
 
     def made(self, *, guard=None, address="127.0.0.1", **options):
         guard = guard or GuardSettings(delay_s=0.01)
-        return ControlPort(self.api(**options), TOKEN, 0, address=address, guard=guard)
+        return ControlPort(self.api(**options), TOKEN, 0, address=address, guard=guard, head_seconds=REAL_WAIT_S)
 
     def host(self):
         token = f"Authorization: Bearer {self.token}\r\n" if self.token else ""
         return f"Host: 127.0.0.1:{self.server.port}\r\n{token}"
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.server.port), timeout=15)
+        return socket.create_connection(("127.0.0.1", self.server.port), timeout=REAL_WAIT_S)

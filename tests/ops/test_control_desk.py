@@ -12,6 +12,7 @@ from livebot.ops.control.commands import COMMANDS
 from livebot.ops.control.desk import Desk
 from tests.ops.fake_control import REFUSAL, TROUBLE, FakeControl
 from tests.ops.served import Served
+from tests.virtual_loop import run
 
 BY_NAME = {command.name: command for command in COMMANDS}
 PAUSE, HALT = BY_NAME["pause"], BY_NAME["halt"]
@@ -165,18 +166,22 @@ def test_a_key_that_is_none_is_refused(served, said):
 # ------------------------------------------------------------------ room
 
 
-async def test_commands_that_never_end_are_bounded_and_a_halt_finds_room(monkeypatch):
+def test_commands_that_never_end_are_bounded_and_a_halt_finds_room(monkeypatch):
     monkeypatch.setattr(control_desk, "UNDER_WAY_MAX", 2)
-    control = FakeControl(waits=asyncio.Event())
-    audited: list[Any] = []
-    desk = Desk(control, lambda kind, fields: audited.append(kind), command_seconds=0.01)
-    for _ in range(2):
-        assert (await desk.carry_out(PAUSE, ALL, "me", None)).status == 504
-    with pytest.raises(Refused, match="2 commands are under way and none of them ends"):
-        await desk.carry_out(PAUSE, ALL, "me", None)
-    assert (len(control.asked), audited) == (2, ["command", "command"])
-    assert (await desk.carry_out(HALT, {"reason": "x"}, "me", None)).status == 200
-    await desk.close()
+
+    async def scenario():
+        control = FakeControl(waits=asyncio.Event())
+        audited: list[Any] = []
+        desk = Desk(control, lambda kind, fields: audited.append(kind), command_seconds=0.01)
+        for _ in range(2):
+            assert (await desk.carry_out(PAUSE, ALL, "me", None)).status == 504
+        with pytest.raises(Refused, match="2 commands are under way and none of them ends"):
+            await desk.carry_out(PAUSE, ALL, "me", None)
+        assert (len(control.asked), audited) == (2, ["command", "command"])
+        assert (await desk.carry_out(HALT, {"reason": "x"}, "me", None)).status == 200
+        await desk.close()
+
+    run(scenario())
 
 
 async def test_a_key_forgotten_meanwhile_is_no_trouble():

@@ -1,5 +1,6 @@
 """The control API at a port of the loopback: who holds the token is served, nobody else, and no secret is told."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -219,19 +220,18 @@ PIECES = [
 ]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(pieces=st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=40)), max_size=12))
 def test_bytes_that_are_no_sound_request_hurt_nobody(served, pieces):
     """No 5xx, nothing done, and the next one is served.  (None of the pieces names a Host that is served.)"""
     with served.connect() as caller:
-        caller.sendall(b"".join(pieces))
-        caller.shutdown(socket.SHUT_WR)
         answer = b""
-        try:
+        with contextlib.suppress(OSError):  # it may have been answered, and shown out, before it has said all
+            caller.sendall(b"".join(pieces))
+            caller.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
             while got := caller.recv(65536):
                 answer += got
-        except ConnectionResetError:
-            pass
     assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4", b"HTTP/1.1 100")), answer
     assert (served.control.asked, served.audited) == ([], [])
     assert served.ask("/v1/portfolio")[0] == 200

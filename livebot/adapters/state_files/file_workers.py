@@ -82,11 +82,13 @@ class ThreadWorkers:
         others = [_Share(work) for _ in range(min(share, self._threads) - 1)]
         for other in others:
             self._jobs.put(other.run)
+        errors: list[BaseException] = []
         try:
             work()
         finally:
-            for other in others:
-                other.join()
+            errors += [error for other in others if (error := other.join()) is not None]
+        for error in errors:
+            raise error
 
     def close(self) -> None:
         self._close()
@@ -127,10 +129,9 @@ class _Share:
         else:
             self._state.set_result(None)
 
-    def join(self) -> None:
-        """Return when it has ended, or will never begin: then nothing was left to do for it."""
-        if not self._state.cancel():
-            self._state.result()
+    def join(self) -> BaseException | None:
+        """Return its error, if any, when it has ended, or will never begin: then nothing was left to do for it."""
+        return None if self._state.cancel() else self._state.exception()
 
 
 def _serve(jobs: _Jobs) -> None:

@@ -12,6 +12,7 @@ from livebot.ops.metrics.server import MetricsServer, is_own_name
 from tests.ops.fake_control import FakeControl
 from tests.ops.metrics.samples import page, read
 from tests.ops.served import InThread
+from tests.virtual_loop import REAL_WAIT_S
 
 
 class Served(InThread):
@@ -22,10 +23,11 @@ class Served(InThread):
         self.ready = True
 
     def made(self, **options):
+        options = {"head_seconds": REAL_WAIT_S} | options
         return MetricsServer(page(self.control).answer, lambda: self.ready, 0, **options)
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.server.port), timeout=15)
+        return socket.create_connection(("127.0.0.1", self.server.port), timeout=REAL_WAIT_S)
 
     def ask(self, target="/metrics", method="GET", host="localhost:9464", more=""):
         """Status, head and body of one request."""
@@ -143,9 +145,8 @@ def test_a_body_changes_nothing(served):
 
 
 def test_a_caller_that_says_nothing_is_shown_out():
-    with Served(head_seconds=0.1) as served, served.connect() as caller:
-        caller.sendall(b"GET /metrics HTTP/1.1\r\n")
-        assert caller.recv(100) == b""
+    with Served(head_seconds=0.1) as served:
+        assert served.send(b"GET /metrics HTTP/1.1\r\n") == b""
 
 
 def test_too_many_at_once_are_turned_away():
@@ -153,7 +154,7 @@ def test_too_many_at_once_are_turned_away():
     with Served(connections_max=2) as served, contextlib.ExitStack() as callers:
         for _ in range(2):
             callers.enter_context(served.connect())
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + REAL_WAIT_S
         while b"too many metrics connections" not in served.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"):
             assert time.monotonic() < deadline
         callers.close()
@@ -184,7 +185,7 @@ def test_it_serves_at_the_other_protocol_too():
     try:
         with (
             Served(address="::1") as served,
-            socket.create_connection(("::1", served.server.port), timeout=15) as caller,
+            socket.create_connection(("::1", served.server.port), timeout=REAL_WAIT_S) as caller,
         ):
             caller.sendall(b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\n")
             assert caller.recv(100).startswith(b"HTTP/1.1 200")
