@@ -65,6 +65,11 @@ class Exchange(Protocol):
         """Whether a stop that the venue has is refused if it is sent again under its client order id."""
         ...
 
+    @property
+    def positions_may_lag(self) -> bool:
+        """Whether its list of positions may be behind its trades."""
+        ...
+
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Instruments by symbol.  Raises BadInput naming the symbols that the venue lacks."""
         ...

@@ -20,7 +20,10 @@ _PLAN = (
 )
 _RULES = "system strategy instrument sizing entry exits schedule_ms protection_attempts post_only amend_interval_ms attached_stop"
 _FILLS = "slippage through partial_pieces leverage seed"
-_INSTRUMENT = "symbol base quote tick_size lot_step minimum_quantity minimum_notional taker_fee maker_fee can_short"
+_INSTRUMENT = (
+    "symbol base quote tick_size lot_step minimum_quantity minimum_notional maximum_quantity taker_fee maker_fee "
+    "can_short"
+)
 _ENTRY = "side stop_loss take_profit lifetime_ms schedule_ms exits reason confidence evidence"
 
 

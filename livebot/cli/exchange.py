@@ -123,7 +123,8 @@ def exchange(
     such as {kind: freeze, symbols: [BTC/USDT:USDT], endpoints: [kline], seconds: 25, after_s: 20}; the same entries
     can be sent by POST to /_faults on the control port, DELETE ends them all.  Kinds: refuse, lose, late, ban, delay,
     silence, cut, status, truncate, html, empty, unfinished, drop, duplicate, reorder, freeze, disconnect, partial,
-    burst, skew, delist, close_position, expire_listen_key; `livebot exchange --faults-format` explains them and all keys.
+    burst, skew, delist, close_position, liquidate, expire_listen_key; `livebot exchange --faults-format` explains them and
+    all keys.
     """
     import asyncio
 

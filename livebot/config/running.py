@@ -36,8 +36,9 @@ class ExecutionConfig(Section):
     after twice the wait each time; a call that changed nothing is repeated `retries` times, waiting from
     `retry_backoff_seconds`, doubled each time, to `retry_backoff_maximum_seconds`; a position without a stop is
     closed after `unprotected_seconds`, or after `protection_attempts` refused stops; venue and files are compared
-    every `reconcile_seconds`; a change of the wallet that our trades do not explain is told from `wallet_tolerance`
-    (a ratio of the wallet) on.
+    every `reconcile_seconds`; the venue's list of positions or coins may be `positions_lag_seconds` behind its trades, so
+    that what differs is acted on only once it has stood for so long (or for the venue's receive window, if that is longer);
+    a change of the wallet that our trades do not explain is told from `wallet_tolerance` (a ratio of the wallet) on.
 
     `entry` market sends entries as the strategies say; limit lets what a strategy would enter at the market rest
     `limit_offset` on the better side of the price for `limit_timeout_seconds`.  What has not filled then is priced anew
@@ -55,6 +56,7 @@ class ExecutionConfig(Section):
     retry_backoff_maximum_seconds: Seconds = Decimal(10)
     protection_attempts: Count = 3
     reconcile_seconds: Seconds = Decimal(60)
+    positions_lag_seconds: Seconds = Decimal(10)
     wallet_tolerance: RatioOrZero = Decimal("0.001")
     entry: Literal["market", "limit"] = "market"
     limit_offset: RatioOrZero = Decimal("0.0005")

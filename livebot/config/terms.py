@@ -207,6 +207,7 @@ def execution_settings(section: ExecutionConfig) -> ExecutionSettings:
         retry_backoff_s=float(section.retry_backoff_seconds),
         retry_backoff_maximum_s=float(section.retry_backoff_maximum_seconds),
         reconcile_s=float(section.reconcile_seconds),
+        positions_lag_s=float(section.positions_lag_seconds),
         wallet_tolerance=section.wallet_tolerance,
     )
 

@@ -13,7 +13,7 @@ from livebot.core.entry import Entry
 from livebot.core.facts import SignalOpened, SignalOpening
 from livebot.core.inputs import Step, SymbolState
 from livebot.core.leaving import protect
-from livebot.core.market import Side
+from livebot.core.market import Instrument, Side
 from livebot.core.order import ZERO, Fill
 from livebot.core.rebuild import far_target, open_of
 from livebot.core.rules import Rules
@@ -50,6 +50,8 @@ def adopt(state: SymbolState, adoption: Adoption, rules: Rules) -> Step | Refuse
     if quantity <= 0 or quantity < instrument.minimum_quantity:
         text = f"{number(adoption.quantity)} {instrument.base} is too little for a stop order; dismiss it or close it there"
         return Refused("quantity_too_small", text)
+    if instrument.fitting(quantity) < quantity:
+        return Refused("quantity_too_large", _too_large(adoption.quantity, instrument))
     side = Side.LONG if adoption.quantity > 0 else Side.SHORT
     target = adoption.take_profit
     wanted = Entry(
@@ -99,6 +101,14 @@ def _opened(draft: Draft, entry: Fill, stop_loss: Decimal, take_profit: Decimal)
     draft.tell(SignalOpened, signal, quantity=entry.quantity, price=entry.price, **prices)
     protect(draft, present)
     return draft.finish()
+
+
+def _too_large(quantity: Decimal, instrument: Instrument) -> str:
+    most = number(instrument.maximum_quantity or ZERO)
+    return (
+        f"{number(quantity)} {instrument.base} is more than the venue takes in one order ({most}), so that no stop could "
+        "cover it; close what is above that there, or dismiss it"
+    )
 
 
 def _name(state: SymbolState) -> str:

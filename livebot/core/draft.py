@@ -7,7 +7,7 @@ that facts are numbered and carry the exposure that holds after the step.
 from decimal import Decimal
 from typing import Any
 
-from livebot.core.exposure import exposure_of, held
+from livebot.core.exposure import exposure_of, still_there
 from livebot.core.facts import Fact, RemainderGone, RemainderTaken
 from livebot.core.inputs import Amend, Cancel, Request, Step, Submit, SymbolState
 from livebot.core.market import Side
@@ -150,9 +150,17 @@ class Draft:
         never_there = newest.status in (OrderStatus.REJECTED, OrderStatus.ABSENT) and not newest.reported_filled
         return attempt if never_there and attempt >= REPEATED_FROM else attempt + 1
 
-    def held(self, position: Position) -> Decimal:
-        """What the venue still holds of the position, as far as its reports tell."""
-        return held(position, self.orders.values())
+    def held(self, position: Position, *, but_for: Decimal = ZERO) -> Decimal:
+        """What the venue still holds of the position, but for so much, and takes an order for; as far as its reports tell."""
+        quantity = still_there(position, self.orders.values()) - but_for
+        odd = quantity % self.rules.instrument.lot_step
+        return quantity - odd if odd and quantity > 0 else quantity
+
+    def in_one_order(self, quantity: Decimal) -> Decimal:
+        """As much of a quantity as the venue takes in one order."""
+        instrument = self.rules.instrument
+        most = instrument.maximum_quantity
+        return quantity if most is None or quantity <= most else instrument.round_quantity(most) or quantity
 
     def reduce(
         self,

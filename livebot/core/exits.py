@@ -98,5 +98,6 @@ def averaging_due(present: Open, candle: Candle, instrument: Instrument) -> Deci
     beyond_stop = side.sign * (price - present.stop_loss) <= 0
     if beyond_stop or gain(side, present.position.entry_price, price) > -plan.step:
         return None
-    quantity = instrument.round_quantity(present.signal.quantity * plan.fraction)
+    wanted = instrument.fitting(present.signal.quantity * plan.fraction, present.position.entry_quantity)
+    quantity = instrument.round_quantity(wanted)
     return quantity if instrument.takes(quantity, price) else None

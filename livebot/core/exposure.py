@@ -50,8 +50,13 @@ def _pending(orders: tuple[OrderRecord, ...], *, waiting: bool) -> tuple[Decimal
 
 
 def held(position: Position, orders: Iterable[OrderRecord]) -> Decimal:
-    """What the venue still holds of a position, in whole lots: orders that ended may have filled unseen by us."""
-    quantity = position.closable
+    """What the venue still holds of a position, in whole lots."""
+    return position.whole_lots(still_there(position, orders))
+
+
+def still_there(position: Position, orders: Iterable[OrderRecord]) -> Decimal:
+    """What the venue still holds of a position: orders that ended may have filled unseen by us."""
+    quantity = position.quantity
     for record in orders:
         if record.reported_filled > record.filled and not record.request.leg.opens:
             quantity -= record.reported_filled - record.filled
@@ -75,6 +80,20 @@ def others_that_leave(orders: Iterable[OrderRecord], order: OrderRequest) -> lis
         and not record.settled
         and record.request.client_order_id != order.client_order_id
     ]
+
+
+def leaving_too_much(state: SignalState, orders: Iterable[OrderRecord]) -> list[OrderRecord]:
+    """Orders that have left to reduce, if all of them together may close more than there is of the position."""
+    if not isinstance(state, Open | Closing):
+        return []
+    leaving = [
+        record
+        for record in orders
+        if not record.request.leg.opens and not record.settled and record.status is not OrderStatus.INTENDED
+    ]
+    # One that is live may fill up, and of one that has ended it is known how much is to come.
+    most = (record.left if record.status.live else record.reported_filled - record.filled for record in leaving)
+    return leaving if sum(most, ZERO) > max(ZERO, state.position.quantity) else []
 
 
 def protected(state: Open | Closing, orders: tuple[OrderRecord, ...]) -> bool:

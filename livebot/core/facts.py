@@ -147,7 +147,7 @@ class RemainderGone(Fact):
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopMoved(Fact):
-    """The stop was tightened; `cause` is trailing, break_even or strategy."""
+    """The stop was tightened; `cause` is trailing, break_even, strategy or tick_size (the venue's ticks are others now)."""
 
     stop_loss: Decimal
     cause: str
@@ -156,7 +156,7 @@ class StopMoved(Fact):
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetMoved(Fact):
-    """The target was tightened by the strategy."""
+    """The target was tightened by the strategy, or because the venue's ticks are others now."""
 
     take_profit: Decimal
 

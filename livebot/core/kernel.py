@@ -65,6 +65,7 @@ from livebot.core.signal import (
     tighter_stop,
     tighter_target,
 )
+from livebot.core.venue_steps import follow_steps
 from livebot.errors import IllegalTransition
 
 # An entry that is given up for one of these is kept if it fills all the same, and that is not what an exit wants.
@@ -82,6 +83,7 @@ def step(state: SymbolState, event: Input, rules: Rules) -> Step:  # noqa: C901,
     if type(event) is CandleClosed and type(state.signal) is Idle:
         return Step(state, (), ())  # by far the most frequent input
     draft = Draft(state, rules, event.ts_ms)
+    renewed = follow_steps(draft)
     match event:
         case CandleClosed():
             _candle(draft, event.candle)
@@ -109,6 +111,8 @@ def step(state: SymbolState, event: Input, rules: Rules) -> Step:  # noqa: C901,
             closed_outside(draft, event)
         case _:
             assert_never(event)
+    if renewed and isinstance(draft.present, Open):
+        protect(draft, draft.present)
     return draft.finish()
 
 

@@ -4,8 +4,9 @@ Rules of this file: an exit is a reduce-only market order of what the venue stil
 there is a second one only for what came in meanwhile and the venue takes no stop for; stop and target stay until the
 position is flat, except where nothing can stand beside a stop: there it makes way for the exit and comes back when that
 is refused; a signal is done only when it is flat and every order of it is settled.  A refused exit waits for the next
-candle or wish to leave, so that no venue can make us ask in a circle; what is too little for the venue to take is left
-there, and told.
+candle or wish to leave, so that no venue can make us ask in a circle; one that goes on being refused is asked for in
+halves.  What is more than one order may be goes out piece by piece, the next when the one before has ended; what is too
+little for the venue to take is left there, and told.
 """
 
 from dataclasses import replace
@@ -21,6 +22,7 @@ from livebot.core.facts import (
     SignalClosing,
 )
 from livebot.core.order import MOST_ATTEMPTS, ZERO, Fill, Leg, OrderKind, OrderRecord, OrderStatus
+from livebot.core.position import Position
 from livebot.core.protection import follow, follow_stop
 from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.core.wording import number
@@ -28,12 +30,14 @@ from livebot.core.wording import number
 _OPENING_LEGS = (Leg.ENTRY, Leg.AVERAGE)
 DUST = "dust"  # the code under which it is told
 ATTEMPTS = "attempts"  # likewise
+TOO_LARGE = "position_too_large"  # likewise
 
 
 def protect(draft: Draft, present: Open, *, retry: bool = False) -> bool:
     """Bring the protective orders in line; a position the venue will not protect is closed (then False)."""
-    if follow(draft, present, retry=retry):
+    if follow(draft, present, retry=retry) and not _is_bare_dust(draft, present):
         return True
+    _tell_too_large(draft, present)
     begin_close(draft, present, CloseReason.UNPROTECTED)
     return False
 
@@ -83,7 +87,7 @@ def close_on(draft: Draft, present: Closing) -> None:
     cancel_opening_orders(draft, again=True)
     quantity = draft.held(present.position)
     if draft.live(Leg.EXIT) is None and _is_dust(draft, present, quantity):
-        _clear_dust(draft, present, quantity)
+        _clear_dust(draft, present)
         return
     _leave(draft, present, retry=True)
 
@@ -148,8 +152,11 @@ def _leave(draft: Draft, present: Closing, *, retry: bool) -> None:
 
 def _ask_exit(draft: Draft, present: Open | Closing) -> None:
     """Ask for an exit of all that no other one is closing."""
-    exits = (record for record in draft.orders.values() if record.request.leg is Leg.EXIT and record.status.live)
-    quantity = draft.held(present.position) - sum((record.left for record in exits), ZERO)
+    exits = [record for record in draft.orders.values() if record.request.leg is Leg.EXIT and record.status.live]
+    held = draft.held(present.position)
+    if exits and draft.in_one_order(held) < held:
+        return  # the next piece leaves when this one has ended
+    quantity = draft.held(present.position, but_for=sum((record.left for record in exits), ZERO))
     if quantity <= 0:
         return
     if draft.next_attempt(Leg.EXIT) > MOST_ATTEMPTS:
@@ -157,14 +164,35 @@ def _ask_exit(draft: Draft, present: Open | Closing) -> None:
         return
     if not draft.rules.resting_target:
         _make_way(draft)
-    draft.reduce(Leg.EXIT, OrderKind.MARKET, quantity)
+    draft.reduce(Leg.EXIT, OrderKind.MARKET, _piece(draft, present, quantity))
+
+
+def _piece(draft: Draft, present: Open | Closing, quantity: Decimal) -> Decimal:
+    """As much as goes out at once; what is left for the next order is not too little for one."""
+    instrument, price = draft.rules.instrument, present.position.entry_price
+    piece = min(draft.in_one_order(quantity), _half_of_refused(draft, price) or quantity)
+    if piece == quantity or instrument.takes(quantity - piece, price):
+        return piece
+    return instrument.round_quantity(quantity / 2) or piece
+
+
+def _half_of_refused(draft: Draft, price: Decimal) -> Decimal:
+    """Of an exit that the venue goes on refusing: it may take less by now than it says; 0 if half is too little."""
+    last, instrument = draft.newest(Leg.EXIT), draft.rules.instrument
+    if (
+        last is None
+        or last.status is not OrderStatus.REJECTED
+        or last.request.attempt < draft.rules.protection_attempts
+    ):
+        return ZERO
+    half = instrument.round_quantity(last.request.quantity / 2)
+    return half if instrument.takes(half, price) else ZERO
 
 
 def _make_way(draft: Draft) -> None:
-    """Take back what could close the same quantity; a target may rest from before another strategy shared the position."""
-    for leg in (Leg.STOP, Leg.TARGET):
-        record = draft.live(leg)
-        if record is not None:
+    """Take back what could close the same quantity; a target or a second stop may rest from before it was shared."""
+    for record in tuple(draft.orders.values()):
+        if record.request.leg.protects and record.status.live:
             draft.cancel(record)
 
 
@@ -195,6 +223,33 @@ def _keep_stop(draft: Draft, present: Closing, *, retry: bool) -> bool:
 # What the venue will not take
 
 
+def _tell_too_large(draft: Draft, present: Open) -> None:
+    held = draft.held(present.position)
+    most = draft.in_one_order(held)
+    if most >= held:
+        return
+    last, base = draft.newest(Leg.STOP), draft.rules.instrument.base
+    draft.tell(
+        OrderFailed,
+        present.signal,
+        leg=Leg.STOP,
+        client_order_id=draft.order_id(present.signal.number, Leg.STOP, 1)
+        if last is None
+        else last.request.client_order_id,
+        code=TOO_LARGE,
+        text=(
+            f"the position of {number(held)} {base} is larger than one order of the venue may be ({number(most)}), so that "
+            "no stop covers all of it: it is closed at the market, one order after another; watch it until it is flat"
+        ),
+    )
+
+
+def _is_bare_dust(draft: Draft, present: Open) -> bool:
+    """Whether what is held is less than a lot, and no order is left that could add to it or close it."""
+    position = present.position
+    return bool(position.lot_step) and position.flat and all(record.settled for record in draft.orders.values())
+
+
 def _is_dust(draft: Draft, present: Closing, quantity: Decimal) -> bool:
     """Whether the venue has refused, as often as a stop may be, to close what is less than it takes."""
     position, last = present.position, draft.newest(Leg.EXIT)
@@ -208,22 +263,18 @@ def _is_dust(draft: Draft, present: Closing, quantity: Decimal) -> bool:
     )
 
 
-def _clear_dust(draft: Draft, present: Closing, quantity: Decimal) -> None:
+def _clear_dust(draft: Draft, present: Closing) -> None:
     """Once no other order can take it any more, let it lie."""
     if all(record.settled for record in draft.orders.values()):
-        _leave_dust(draft, present, quantity)
+        _be_done(draft, present)
     else:
         cancel_live(draft, again=True)
 
 
-def _leave_dust(draft: Draft, present: Closing, quantity: Decimal) -> None:
+def _leave_dust(draft: Draft, present: Closing) -> Position:
     """Count it as closed for what it cost; the venue goes on holding it, and the comparison with it will say so."""
     last, signal, instrument = draft.newest(Leg.EXIT), present.signal, draft.rules.instrument
-    assert last is not None  # it was refused
-    if instrument.fee_in_base:
-        _be_done(draft, present)  # it goes out with the next position
-        return
-    price = instrument.round_price(present.position.entry_price)
+    quantity, price = present.position.quantity, instrument.round_price(present.position.entry_price)
     fill = Fill(
         trade_id=f"dust-{signal.number}",
         client_order_id="",
@@ -233,12 +284,11 @@ def _leave_dust(draft: Draft, present: Closing, quantity: Decimal) -> None:
         quantity=quantity,
         fee=ZERO,
     )
-    draft.move(replace(present, position=present.position.with_exit(fill)))
     draft.tell(
         OrderFailed,
         signal,
         leg=Leg.EXIT,
-        client_order_id=last.request.client_order_id,
+        client_order_id=draft.order_id(signal.number, Leg.EXIT, 1) if last is None else last.request.client_order_id,
         code=DUST,
         text=(
             f"{number(quantity)} {instrument.base} is less than the venue takes (at least "
@@ -247,12 +297,14 @@ def _leave_dust(draft: Draft, present: Closing, quantity: Decimal) -> None:
         ),
     )
     draft.tell(PositionReduced, signal, leg=Leg.EXIT, quantity=quantity, price=price)
-    settle(draft)
+    return present.position.with_exit(fill)
 
 
 def _be_done(draft: Draft, present: Closing) -> None:
     position = present.position
-    if position.quantity > 0:
+    if position.quantity > 0 and not draft.rules.instrument.fee_in_base:
+        position = _leave_dust(draft, present)
+    elif position.quantity > 0:  # it goes out with the next position
         draft.keep_remainder(position)
         draft.tell(RemainderKept, present.signal, quantity=position.quantity, cost=position.cost)
     draft.move(Idle())

@@ -12,6 +12,7 @@ from livebot.core.quick_init import quick_init
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
+_NOTHING = Decimal(0)
 
 
 class OrderSide(Enum):
@@ -81,6 +82,7 @@ class Instrument:
     """What a venue says of a symbol.  Steps and minimums are in price, base quantity and quote notional.
 
     `fee_in_base`: the fee of a purchase may be taken from the bought coin, so that less is held than was filled.
+    `maximum_quantity`: the most of one order of any kind that is used here, None if the venue names no bound.
     """
 
     symbol: str
@@ -94,6 +96,7 @@ class Instrument:
     maker_fee: Decimal
     can_short: bool
     fee_in_base: bool = False
+    maximum_quantity: Decimal | None = None
 
     def round_price(self, price: Decimal) -> Decimal:
         """Nearest tick."""
@@ -110,6 +113,11 @@ class Instrument:
     def takes(self, quantity: Decimal, price: Decimal) -> bool:
         """Whether a quantity at about this price is as much as the venue takes; less is dust."""
         return quantity >= self.minimum_quantity and quantity * price >= self.minimum_notional
+
+    def fitting(self, quantity: Decimal, held: Decimal = _NOTHING) -> Decimal:
+        """As much of a quantity as one order can close together with what is held, so that a stop can cover it all."""
+        most = self.maximum_quantity
+        return quantity if most is None else max(min(quantity, most - held), _NOTHING)
 
     def round_quantity(self, quantity: Decimal) -> Decimal:
         """Towards zero, so that a rounded order never exceeds what was allowed."""

@@ -19,7 +19,8 @@ class Position:
     """Entry and exit fills of one signal.  Sums are kept beside the fills so that asking is cheap.
 
     `fees` are those paid in quote; `base_fees` those that the venue kept of the bought coin.  `lot_step` is set where
-    that may happen: what is held need not be whole lots then, and what is less than one cannot be sold.
+    that may happen, and where the venue's lots have become coarser since: what is held need not be whole lots then, and
+    what is less than one cannot be closed.
     """
 
     side: Side
@@ -84,7 +85,10 @@ class Position:
     @property
     def closable(self) -> Decimal:
         """How much of it can be closed: whole lots."""
-        quantity = self.quantity
+        return self.whole_lots(self.quantity)
+
+    def whole_lots(self, quantity: Decimal) -> Decimal:
+        """As much of a part of it as can be closed."""
         if not self.lot_step or quantity <= 0:
             return quantity
         return quantity - quantity % self.lot_step

@@ -57,7 +57,7 @@ def propose(state: SymbolState, entry: Entry, now: Circumstances, rules: Rules) 
     prices = (checked.entry_price,) if worst is None else (checked.entry_price, worst)
     confidence = trusted(entry, now)
     outlook = Outlook(take_profit=checked.take_profit, confidence=confidence, atr=now.atr)
-    quantity = _size(prices, checked.stop_loss, now.equity, rules, outlook)
+    quantity = _size(prices, checked.stop_loss, now.equity, rules, outlook, state.remainder)
     if isinstance(quantity, Refused):
         return quantity
     dearest = max(prices)  # so that there is room for it wherever it fills
@@ -111,7 +111,7 @@ def _order(state: SymbolState, checked: CheckedEntry, quantity: Decimal, rules: 
 
 
 def _size(
-    prices: tuple[Decimal, ...], stop_loss: Decimal, equity: Decimal, rules: Rules, outlook: Outlook
+    prices: tuple[Decimal, ...], stop_loss: Decimal, equity: Decimal, rules: Rules, outlook: Outlook, held: Decimal
 ) -> Decimal | Refused:
     """What is right at each price that the entry may have."""
     smallest = None
@@ -123,6 +123,7 @@ def _size(
             equity=equity,
             instrument=rules.instrument,
             outlook=outlook,
+            held=held,
         )
         if isinstance(quantity, Refused):
             return quantity

@@ -6,7 +6,7 @@ beside a stop there is no target, and the stop leaves room for a partial exit.  
 `Rules.amend_interval_ms`; the newest wish goes out with a later candle or fill.  A stop that is too small waits for
 nothing.  Where a venue does not change a stop in place (`Rules.replaces_stops`), the next one is placed beside it, and
 the older one is taken back when the venue has confirmed the newer: both only reduce, so that never more is closed than
-there is, and at no instant there is none.
+there is, and at no instant there is none.  Two that are left from when it was so end likewise.
 """
 
 from decimal import Decimal
@@ -46,23 +46,42 @@ def follow_stop(
     `urgent`: whenever it was last changed.
 
     Returns:
-        False if there is none and no attempt is left.
+        False if there is none and no attempt is left, or the position is larger than one order may be.
 
     """
-    quantity = draft.held(present.position) - leaving
-    if not draft.rules.resting_target:
-        partial = draft.live(Leg.PARTIAL)
-        quantity -= ZERO if partial is None else partial.request.quantity - partial.filled
+    quantity = _to_protect(draft, present) - leaving
     if quantity <= 0:
         return True  # an order has closed it, and the fills that say so are on their way
+    covered = draft.in_one_order(quantity)
+    if covered < quantity and not draft.rules.resting_target and isinstance(present, Open):
+        return False  # it would only have to make way for the exit
     if draft.rules.replaces_stops:
-        return _follow_with_next(draft, present, quantity, retry=retry, urgent=urgent)
+        placed = _follow_with_next(draft, present, covered, retry=retry, urgent=urgent)
+    else:
+        placed = _follow_in_place(draft, present, covered, retry=retry, urgent=urgent or bool(leaving))
+    return placed and covered == quantity
+
+
+def _follow_in_place(draft: Draft, present: Open | Closing, quantity: Decimal, *, retry: bool, urgent: bool) -> bool:
+    """As `follow_stop`, where the venue changes the stop that there is."""
     record = draft.live(Leg.STOP)
-    if record is not None:
-        urgent = urgent or bool(leaving) or record.filled + quantity > record.request.quantity
-        _resize(draft, record, quantity, trigger=present.stop_loss, retry=retry, urgent=urgent)
-        return True
-    if draft.attempts(Leg.STOP) >= draft.rules.protection_attempts:
+    if record is None:
+        return _place(draft, present, quantity)
+    leave_newest_stop(draft, present, retry=retry)
+    urgent = urgent or record.filled + quantity > record.request.quantity
+    _resize(draft, record, quantity, trigger=present.stop_loss, retry=retry, urgent=urgent)
+    return True
+
+
+def _to_protect(draft: Draft, present: Open | Closing) -> Decimal:
+    """What a stop should be for: what is held, but for the part that is on its way out where it cannot stand beside one."""
+    partial = None if draft.rules.resting_target else draft.live(Leg.PARTIAL)
+    return draft.held(present.position, but_for=ZERO if partial is None else partial.left)
+
+
+def _place(draft: Draft, present: Open | Closing, quantity: Decimal) -> bool:
+    """Place a stop where there is none; False if no attempt is left."""
+    if draft.attempts(Leg.STOP) - present.stops_replaced >= draft.rules.protection_attempts:
         return False
     draft.reduce(Leg.STOP, OrderKind.STOP_MARKET, quantity, trigger=present.stop_loss)
     return True
@@ -70,29 +89,32 @@ def follow_stop(
 
 def _follow_with_next(draft: Draft, present: Open | Closing, quantity: Decimal, *, retry: bool, urgent: bool) -> bool:
     """As `follow_stop`, where the next stop is placed before the last one is taken back."""
-    live = [record for record in draft.orders.values() if record.request.leg is Leg.STOP and record.status.live]
-    stops = [record for record in live if not record.cancel_requested]
+    stops = [record for record in _live_stops(draft) if not record.cancel_requested]
     if not stops:
-        if draft.attempts(Leg.STOP) - present.stops_replaced >= draft.rules.protection_attempts:
-            return False
-        draft.reduce(Leg.STOP, OrderKind.STOP_MARKET, quantity, trigger=present.stop_loss)
-        return True
+        return _place(draft, present, quantity)
+    present = leave_newest_stop(draft, present, retry=retry)
+    newest = stops[-1]
+    if newest.status is OrderStatus.WORKING:  # else it has to be known first what became of it
+        _place_next(draft, present, newest, quantity, retry=retry, urgent=urgent)
+    return True
+
+
+def leave_newest_stop(draft: Draft, present: Open | Closing, *, retry: bool) -> Open | Closing:
+    """Of several stops take back those that the newest, once it is confirmed, makes needless; with `retry` once more.
+
+    Needless is one if the newest is for as much as it, or for all.
+    """
+    live = _live_stops(draft)
+    if len(live) == 1:
+        return present
     if retry:
         for record in live:
             if record.cancel_requested and record.status is OrderStatus.WORKING:
                 draft.cancel(record)
-    newest = stops[-1]
-    if newest.status is not OrderStatus.WORKING:
-        return True  # first it has to be known what became of it
-    if newest.confirmed:
-        present = _take_back(draft, present, stops, quantity)
-    _place_next(draft, present, newest, quantity, retry=retry, urgent=urgent)
-    return True
-
-
-def _take_back(draft: Draft, present: Open | Closing, stops: list[OrderRecord], quantity: Decimal) -> Open | Closing:
-    """Take back the stops that the newest one makes needless: it is for as much as they, or for all."""
-    covered = stops[-1].left
+    stops = [record for record in live if not record.cancel_requested]
+    if not stops or stops[-1].status is not OrderStatus.WORKING or not stops[-1].confirmed:
+        return present
+    quantity, covered = _to_protect(draft, present), stops[-1].left
     for record in stops[:-1]:
         if covered >= min(quantity, record.left):
             draft.cancel(record)
@@ -100,6 +122,10 @@ def _take_back(draft: Draft, present: Open | Closing, stops: list[OrderRecord], 
     if present is not draft.present:
         draft.move(present)
     return present
+
+
+def _live_stops(draft: Draft) -> list[OrderRecord]:
+    return [record for record in draft.orders.values() if record.request.leg is Leg.STOP and record.status.live]
 
 
 def _place_next(
@@ -129,8 +155,8 @@ def make_room(draft: Draft, present: Open, quantity: Decimal) -> bool:
     """See to it that an exit of this quantity can stand beside the stop; False if that cannot be said now."""
     if draft.rules.resting_target or not quantity:
         return True
-    record = draft.live(Leg.STOP)
-    if record is None or record.status is not OrderStatus.WORKING or not record.confirmed or record.cancel_requested:
+    live = _live_stops(draft)
+    if len(live) != 1 or live[0].status is not OrderStatus.WORKING or not live[0].confirmed or live[0].cancel_requested:
         return False
     return follow_stop(draft, present, retry=False, leaving=quantity)
 

@@ -20,7 +20,7 @@ from livebot.core.inputs import (
 )
 from livebot.core.leaving import begin_close, grown, protect, settle, to_closing
 from livebot.core.order import ZERO, Fill, Leg, OrderKind, OrderRecord, OrderStatus
-from livebot.core.protection import follow_stop, repeat
+from livebot.core.protection import follow_stop, leave_newest_stop, repeat
 from livebot.core.quick_init import changed
 from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.errors import IllegalTransition
@@ -62,8 +62,16 @@ def accepted(draft: Draft, event: OrderAccepted) -> None:
             following = changed(following, request=changed(request, price=event.price), confirmed=True)
         if following != record:
             draft.put(following)
-    if request.leg is Leg.STOP and draft.rules.replaces_stops and isinstance(draft.present, Open | Closing):
-        follow_stop(draft, draft.present, retry=False)  # an older one is needless now, or another one is wanted already
+    if request.leg is Leg.STOP and isinstance(draft.present, Open | Closing):
+        _stop_stands(draft, draft.present)
+
+
+def _stop_stands(draft: Draft, present: Open | Closing) -> None:
+    """An older one is needless now, or (where the next is placed beside it) another one is wanted already."""
+    if draft.rules.replaces_stops:
+        follow_stop(draft, present, retry=False)
+    else:
+        leave_newest_stop(draft, present, retry=False)
 
 
 def _is_due(draft: Draft, record: OrderRecord, ts_ms: int) -> bool:
@@ -151,7 +159,7 @@ def closed_outside(draft: Draft, event: ClosedOutside) -> None:
     if not isinstance(present, Open | Closing) or (not event.trade_id and event.quantity <= draft.remainder):
         draft.lose_remainder(event.quantity, event.price, event.fee)
         return
-    if present.position.flat or event.quantity <= 0 or present.position.has(event.trade_id):
+    if present.position.quantity <= 0 or event.quantity <= 0 or present.position.has(event.trade_id):
         return
     fill = Fill(
         trade_id=event.trade_id or f"outside-{present.signal.number}-{len(present.position.exits)}",

@@ -1,7 +1,8 @@
 """How much to trade: from a sizing rule and equity to a quantity on the lot step.
 
-Rules of this file: every rounding is down, so that no size is above what its rule allows; too little to trade is
-refused, never raised to the minimum; a rule that lacks what it looks at refuses and never guesses.
+Rules of this file: every rounding is down, so that no size is above what its rule allows; what one order cannot close is
+cut to what it can; too little to trade is refused, never raised to the minimum; a rule that lacks what it looks at refuses
+and never guesses.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import assert_never
 
 from livebot.core.candidate import Refused
 from livebot.core.market import Instrument, decimal_of
+from livebot.core.order import ZERO
 from livebot.core.rules import CappedKelly, FixedNotional, FractionOfEquity, RiskToStop, Sizing, VolatilityParity
 from livebot.core.wording import number
 
@@ -40,8 +42,12 @@ def size(
     equity: Decimal,
     instrument: Instrument,
     outlook: Outlook = NO_OUTLOOK,
+    held: Decimal = ZERO,
 ) -> Decimal | Refused:
-    """The quantity in base currency, or why there can be none.  `price` is the entry price, above 0."""
+    """The quantity in base currency, or why there can be none.  `price` is the entry price, above 0.
+
+    `held` is what the position begins with; all of it will be closed in one order, and so fits into one.
+    """
     if not equity.is_finite() or equity <= 0:
         return Refused("no_equity", f"equity is {equity} {instrument.quote}; nothing can be opened with that")
     if isinstance(sizing, RiskToStop | CappedKelly) and stop_loss == price:
@@ -50,7 +56,7 @@ def size(
     wanted = _wanted(sizing, price, stop_loss, equity, instrument, outlook)
     if isinstance(wanted, Refused):
         return wanted
-    quantity = instrument.round_quantity(wanted)
+    quantity = instrument.round_quantity(instrument.fitting(wanted, held))
     sellable = quantity
     if instrument.fee_in_base:  # what is left after the fee must still be enough for a stop
         sellable = instrument.round_quantity(_DOWN.multiply(quantity, 1 - instrument.taker_fee))

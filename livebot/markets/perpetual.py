@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
-_SYMBOL = re.compile(r"(?P<base>[A-Z0-9]+)/(?P<quote>[A-Z0-9]+):(?P<settlement>[A-Z0-9]+)(?P<dated>-.+)?")
-_SPOT_SYMBOL = re.compile(r"[A-Z0-9]+/(?P<quote>[A-Z0-9]+)")
+_NAME = r"[^\W_a-z]+"  # capitals and digits, and letters of other scripts, which some coins are named in
+_SYMBOL = re.compile(rf"(?P<base>{_NAME})/(?P<quote>{_NAME}):(?P<settlement>{_NAME})(?P<dated>-.+)?")
+_SPOT_SYMBOL = re.compile(rf"{_NAME}/(?P<quote>{_NAME})")
 
 
 @dataclass(frozen=True, slots=True)

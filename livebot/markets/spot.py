@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-_SYMBOL = re.compile(r"(?P<base>[A-Z0-9]+)/(?P<quote>[A-Z0-9]+)")
+_NAME = r"[^\W_a-z]+"  # capitals and digits, and letters of other scripts, which some coins are named in
+_SYMBOL = re.compile(rf"(?P<base>{_NAME})/(?P<quote>{_NAME})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,8 +112,9 @@ class ExecutionSettings:
     An order not answered within `order_timeout_s` is unknown and asked for, again after `unknown_poll_s` and then
     after twice the wait each time; a position without a live stop for `unprotected_s` is closed; a call that failed
     before anything can have happened is repeated `retries` times, waiting from `retry_backoff_s` to
-    `retry_backoff_maximum_s`; all is compared with the venue every `reconcile_s`; a change of the wallet that our
-    trades do not explain is told from `wallet_tolerance` (a ratio of the wallet) on.
+    `retry_backoff_maximum_s`; all is compared with the venue every `reconcile_s`, and its list of positions or coins may be
+    `positions_lag_s` behind its trades; a change of the wallet that our trades do not explain is told from
+    `wallet_tolerance` (a ratio of the wallet) on.
     """
 
     order_timeout_s: float = 10.0
@@ -123,6 +124,7 @@ class ExecutionSettings:
     retry_backoff_s: float = 0.5
     retry_backoff_maximum_s: float = 10.0
     reconcile_s: float = 60.0
+    positions_lag_s: float = 10.0
     wallet_tolerance: Decimal = Decimal("0.001")
 
 

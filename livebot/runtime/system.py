@@ -230,8 +230,7 @@ class System:
         for symbol, why in blocks.quarantined.items():
             report(f"quarantine:{symbol}", f"{symbol} is in quarantine: {why}")
         self._watch.report_foreign_orders(recovered.snapshot)
-        for symbol in recovered.snapshot.positions.keys() - symbols:
-            self.foreign.position(symbol, recovered.snapshot.quantity(symbol), nobody=True)
+        self._watch.report_nobodys(recovered.snapshot)
         self._found = recovered.snapshot
 
     def _make_supervisor(self, recovered: Recovered) -> None:

@@ -56,6 +56,10 @@ def _quantity(request: OrderRequest, instrument: Instrument) -> Refusal | None:
     if request.quantity < instrument.minimum_quantity:
         text = f"quantity {request.quantity} is below the minimum of {instrument.minimum_quantity}"
         return Refusal("below_minimum_quantity", text)
+    # Venues take larger orders at a price than at the market, and a stop trades at the market.
+    if request.kind is not OrderKind.LIMIT and instrument.fitting(request.quantity) < request.quantity:
+        text = f"quantity {request.quantity} is above the maximum of {instrument.maximum_quantity}"
+        return Refusal("above_maximum_quantity", text)
     return None
 
 

@@ -59,6 +59,11 @@ class SimulatedExchange:
         """As the engine does, of all orders that it remembers."""
         return True
 
+    @property
+    def positions_may_lag(self) -> bool:
+        """The engine lists what it holds."""
+        return False
+
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Instruments by symbol.  Raises BadInput naming the symbols that the venue lacks."""
         await self._travel()

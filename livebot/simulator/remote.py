@@ -187,6 +187,11 @@ class RemoteExchange:
         """It is the same engine."""
         return True
 
+    @property
+    def positions_may_lag(self) -> bool:
+        """It is the same engine."""
+        return False
+
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Instruments by symbol.  Raises BadInput naming the symbols that the venue lacks, Transient."""
         raw = await self._link.ask("instruments", symbols=list(symbols))

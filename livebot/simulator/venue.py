@@ -23,6 +23,7 @@ from livebot.simulator.memory import VenueMemory
 from livebot.simulator.wire import Text, read, text_of
 
 HAND = "hand"  # what client order ids of orders placed by hand begin with
+LIQUIDATION = "autoclose-"  # and those of the venue's own, by which it closes what margin does not carry any more
 
 EventSink = Callable[[str, OrderEvent], None]
 
@@ -143,7 +144,7 @@ class SimulatedVenue:
         """An order of somebody else in the same account; `anonymous`: the venue reports no client order id for it."""
         return self.submit(request, ts_ms, anonymous=anonymous)
 
-    def close_by_hand(self, symbol: str, ts_ms: int) -> OrderAccepted | OrderRejected:
+    def close_by_hand(self, symbol: str, ts_ms: int, *, by: str = HAND) -> OrderAccepted | OrderRejected:
         """Somebody else closes the symbol's position at the market.  Raises Rejected if it is flat."""
         held = self._engine.holdings.quantity(symbol)
         if not held:
@@ -151,7 +152,7 @@ class SimulatedVenue:
             raise Rejected(message)
         return self.submit(
             OrderRequest(
-                client_order_id=f"{HAND}{self._engine.orders_made + 1:012d}",
+                client_order_id=f"{by}{self._engine.orders_made + 1:012d}",
                 symbol=symbol,
                 leg=Leg.EXIT,
                 attempt=0,

@@ -23,6 +23,7 @@ happen at once.  The oldest armed fault that fits and whose odds hit is used up 
     skew        at once: the exchange's clock is `seconds` ahead (0: right again)
     delist      at once: the symbols are traded no more; their orders are cancelled, their positions settled
     close_position      at once: somebody closes the positions of the symbols (none named: all) by hand
+    liquidate   at once: the venue itself closes the positions of the symbols that are contracts (none named: all)
     expire_listen_key   at once: keys of user streams are worth nothing any more (a venue without them does nothing)
 """
 
@@ -84,6 +85,7 @@ PLACES: dict[str, frozenset[Place]] = {
     "skew": _NOW,
     "delist": _NOW,
     "close_position": _NOW,
+    "liquidate": _NOW,
     "expire_listen_key": _NOW,
 }
 _DEFAULT_STATUS = {"ban": 403, "status": 503}
@@ -91,7 +93,7 @@ _TAKE_TIME = ("late", "ban", "delay")
 Kind = Literal[
     "refuse", "lose", "late", "ban", "delay", "silence", "cut", "status", "truncate", "html", "empty",
     "unfinished", "drop", "duplicate", "reorder", "freeze", "disconnect", "partial", "burst",
-    "skew", "delist", "close_position", "expire_listen_key",
+    "skew", "delist", "close_position", "liquidate", "expire_listen_key",
 ]  # fmt: skip
 _MOST_PIECES = 100
 _MOST_REMARKS = 100
@@ -194,6 +196,10 @@ class Deeds(Protocol):
 
     def close_positions(self, symbols: Sequence[str]) -> None:
         """Somebody closes these positions, or all, by hand; those that are flat stay so.  Raises BadInput as above."""
+        ...
+
+    def liquidate(self, symbols: Sequence[str]) -> None:
+        """The venue closes these positions, or all, itself; those that are flat stay so.  Raises BadInput as above."""
         ...
 
     def expire_listen_keys(self) -> str:
@@ -309,6 +315,8 @@ class Faults:
             self._delisted.append(fault)
         elif fault.kind == "close_position":
             deeds.close_positions(fault.symbols)
+        elif fault.kind == "liquidate":
+            deeds.liquidate(fault.symbols)
         else:
             self.remarks.append(deeds.expire_listen_keys())
 

@@ -53,6 +53,10 @@ def test_defaults_are_those_of_the_core():
     assert terms.execution_settings(config().execution) == ExecutionSettings()
 
 
+def test_how_far_a_list_of_positions_may_be_behind():
+    assert terms.execution_settings(config("execution: {positions_lag_seconds: 30}").execution).positions_lag_s == 30.0
+
+
 def test_exits():
     section = config(
         "risk:\n  exits:\n    trailing: {distance: 0.01, after: 0.02}\n    break_even: {after: 0.01, offset: 0.001}\n"

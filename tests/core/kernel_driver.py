@@ -52,7 +52,7 @@ from livebot.core.inputs import (
     SymbolState,
 )
 from livebot.core.kernel import step
-from livebot.core.leaving import DUST
+from livebot.core.leaving import DUST, TOO_LARGE
 from livebot.core.market import MINUTE_MS, Candle, Side
 from livebot.core.order import ZERO, Fill, Leg, OrderKind, OrderRecord, OrderRequest, OrderStatus, client_order_id
 from livebot.core.repricing import worst_price
@@ -180,7 +180,7 @@ def rules_for(traits: Traits, chance: Random) -> Rules:
     """Rules that fit the venue, with one of the ways in which orders may be sent."""
     return replace(
         RULES,
-        instrument=replace(INSTRUMENT, minimum_quantity=traits.least),
+        instrument=replace(INSTRUMENT, minimum_quantity=traits.least, maximum_quantity=traits.most),
         resting_target=not traits.locks,
         replaces_stops=not traits.locks and chance.random() < 0.5,
         amend_interval_ms=chance.choice((0, 0, 2_000, 90_000)),
@@ -351,6 +351,14 @@ class Driver:
         if lots:
             self.venue.close_by_hand(LOT * (1 + self.chance.randrange(lots)))
 
+    def make_coarser(self) -> None:
+        """The venue has larger lots and ticks from now on; what rests there stays as it is."""
+        self.venue.lot, self.venue.tick = Decimal("0.01"), Decimal("0.1")
+        changes = {"lot_step": self.venue.lot, "tick_size": self.venue.tick}
+        least = max(self.venue.lot, self.rules.instrument.minimum_quantity)
+        instrument = replace(self.rules.instrument, minimum_quantity=least, **changes)
+        self.rules = replace(self.rules, instrument=instrument)
+
     def reconcile(self) -> None:
         """Ask about all that is unsettled, then believe the venue about the position."""
         with self.venue.at_peace():
@@ -442,6 +450,8 @@ class Driver:
         self.count(type(event).__name__)
         for fact in made.facts:
             self.count(type(fact).__name__)
+            if isinstance(fact, OrderFailed) and fact.code == TOO_LARGE:
+                self.count(TOO_LARGE)
         assert [fact.sequence for fact in made.facts] == list(
             range(before.sequence + 1, before.sequence + 1 + len(made.facts))
         )
@@ -599,12 +609,13 @@ class Driver:
         elif isinstance(state.signal, Open):
             stops = self.live_records(Leg.STOP)
             assert len(stops) <= 1
-            if self.held() > self.making_room():
+            wanted = self.held(but_for=self.making_room())
+            if wanted > 0:
                 assert stops, "open, and no stop is wanted"
-                covered = stops[0].request.quantity - stops[0].filled + self.making_room()
-                assert covered >= self.held()
+                covered = stops[0].request.quantity - stops[0].filled
+                assert covered >= wanted
                 held_back = self.rules.amend_interval_ms and stops[0].amended_ms is not None
-                assert held_back or covered == self.held() or self.held() != self.held_by_state()
+                assert held_back or covered == wanted or self.unheard()
                 held_back = self.rules.amend_interval_ms and stops[0].amended_ms is not None
                 assert held_back or stops[0].request.trigger_price == state.signal.stop_loss
         elif isinstance(state.signal, Idle):
@@ -621,7 +632,7 @@ class Driver:
         refused = self.tried(Leg.STOP) - newest.request.attempt
         if newest.status is not OrderStatus.WORKING or refused or self.rules.amend_interval_ms:
             return
-        assert newest.request.quantity - newest.filled == self.held() or self.held() != self.held_by_state()
+        assert newest.request.quantity - newest.filled == self.held() or self.unheard()
         assert newest.request.trigger_price == present.stop_loss
         assert len(stops) == 1 or not newest.confirmed
 
@@ -673,10 +684,18 @@ class Driver:
         present = self.state.signal
         return present.position.quantity if isinstance(present, Open | Closing) else ZERO
 
-    def held(self) -> Decimal:
-        """What the venue's reports leave of the position."""
+    def held(self, *, but_for: Decimal = ZERO) -> Decimal:
+        """What the venue's reports leave of the position, but for so much of it, in whole lots."""
         reducing = (record for record in self.state.orders if not record.request.leg.opens)
-        return self.held_by_state() - sum((record.reported_filled - record.filled for record in reducing), ZERO)
+        unheard = sum((record.reported_filled - record.filled for record in reducing), ZERO)
+        exact = self.held_by_state() - unheard - but_for
+        return exact - exact % self.venue.lot
+
+    def unheard(self) -> bool:
+        """Whether something has closed a part of the position, and its fills are still to come."""
+        return any(
+            record.reported_filled > record.filled for record in self.state.orders if not record.request.leg.opens
+        )
 
     def making_room(self) -> Decimal:
         """How much smaller the stop is for a partial exit that cannot stand beside it."""
@@ -752,7 +771,7 @@ class Driver:
         """Whether no change of this order is held back."""
         wanted = (present.stop_loss, None) if record.request.leg is Leg.STOP else (None, present.take_profit)
         left = record.request.quantity - record.filled
-        return (record.request.trigger_price, record.request.price, left) == (*wanted, self.held())
+        return not self.held() or (record.request.trigger_price, record.request.price, left) == (*wanted, self.held())
 
     def wants_target(self) -> bool:
         """Whether a position at rest has a target at the venue."""
@@ -773,7 +792,9 @@ class Driver:
         if not isinstance(present, Open):
             return
         stops, targets = of_leg(live, Leg.STOP), of_leg(live, Leg.TARGET)
-        quantity = present.position.quantity
+        quantity = self.held()
+        if not quantity:
+            return  # less than a lot; what rests from before may close it
         assert [(order.remaining, order.request.trigger_price) for order in stops] == [(quantity, present.stop_loss)]
         assert protected(present, self.state.orders)
         assert self.rules.resting_target or not targets

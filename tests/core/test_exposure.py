@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from livebot.core.exposure import exposure_of, held, protected
+from livebot.core.exposure import exposure_of, held, leaving_too_much, protected
 from livebot.core.facts import NO_EXPOSURE, Exposure
 from livebot.core.market import MINUTE_MS, Side
 from livebot.core.order import Leg, OrderStatus
@@ -132,3 +132,33 @@ def test_what_was_reserved_is_what_pends_and_what_fills_is_what_is_open(values):
     assert (D("48.5"), candidate.notional * 3 / 4) == (exposure(story).open_notional, exposure(story).pending_notional)
     story.fill(Leg.ENTRY, "1.5", 97)
     assert (D(194), 0) == (exposure(story).open_notional, exposure(story).pending_notional)
+
+
+def too_much(story):
+    """The legs of what has left, if it may close more than there is."""
+    return [record.request.leg for record in leaving_too_much(story.state.signal, story.state.orders)]
+
+
+def test_one_stop_for_all_of_a_position_leaves_nothing_of_anothers_to_be_closed():
+    """Nor does an exit that has not left yet: it is not sent before the stop's end is known."""
+    assert [] == too_much(Story()) == too_much(Story().enter())
+    story = Story().open(accepted=False).accept(Leg.STOP).reject(Leg.TARGET)
+    assert [] == too_much(story)
+    assert [] == too_much(story.leave())
+
+
+@pytest.mark.parametrize("sent", [lambda story: story.accept(Leg.EXIT), lambda story: story.lose(Leg.EXIT)])
+def test_a_stop_and_an_exit_may_close_more_than_there_is_until_one_of_them_has_ended(sent):
+    """Whoever had a share of it, the venue would take that."""
+    story = sent(Story().open(accepted=False).accept(Leg.STOP).reject(Leg.TARGET).leave())
+    assert [Leg.STOP, Leg.EXIT] == too_much(story)
+    assert [Leg.STOP] == too_much(story.fill(Leg.EXIT, 1, 99))
+    assert [] == too_much(story.end(Leg.STOP))
+
+
+def test_of_an_order_that_has_ended_no_more_comes_than_the_venue_has_said():
+    """Its fills are on their way, and are part of what there is."""
+    story = Story().open(accepted=False).accept(Leg.STOP).reject(Leg.TARGET).leave().accept(Leg.EXIT)
+    story.end(Leg.EXIT, "0.4").accept(Leg.EXIT)  # the next one, of the rest
+    assert [Leg.STOP, Leg.EXIT, Leg.EXIT] == too_much(story)
+    assert [] == too_much(story.end(Leg.STOP))

@@ -59,10 +59,10 @@ def test_profit_is_net_of_fees_over_all_fills():
 def test_a_refused_exit_is_asked_for_again_with_the_next_candle():
     """Not at once, so that nothing runs in a circle; the stop stays meanwhile, and the positions are compared."""
     story = Story().open().leave()
-    for attempt in (1, 2, 3):
+    for attempt, again in ((1, 1), (2, 1), (3, "0.5")):
         assert attempt == story.record(Leg.EXIT).request.attempt
         assert (["OrderFailed"], [("Compare",)]) == (story.reject(Leg.EXIT).said, story.asked)
-        assert [("Submit", Leg.EXIT, D(1), None)] == story.candle().asked
+        assert [("Submit", Leg.EXIT, D(again), None)] == story.candle().asked
     assert OrderStatus.WORKING is story.status(Leg.STOP)
 
 
@@ -72,7 +72,7 @@ def test_a_venue_that_refuses_for_hours_does_not_make_the_state_grow():
     ids = []
     for _ in range(300):
         ids.append(story.id_of(Leg.EXIT))
-        assert [("Submit", Leg.EXIT, D(1), None)] == story.reject(Leg.EXIT).candle().asked
+        assert [("Submit", Leg.EXIT)] == [asked[:2] for asked in story.reject(Leg.EXIT).candle().asked]
     assert REPEATED_FROM == len(set(ids))
     assert {25} == {len(order_id) for order_id in ids}
     assert Leg.EXIT is leg_of(ids[-1])
@@ -86,10 +86,10 @@ def test_an_exit_that_was_refused_for_hours_closes_when_the_venue_takes_it_at_la
     for _ in range(300):
         getattr(story, never_there)(Leg.EXIT).candle()
     refused = story.id_of(Leg.EXIT)
-    story.accept(Leg.EXIT).fill(Leg.EXIT, "0.4", 99)
-    assert [("Submit", Leg.EXIT, D("0.6"), None)] == story.end(Leg.EXIT, "0.4").asked
+    story.accept(Leg.EXIT).fill(Leg.EXIT, "0.04", 99)
+    assert [("Submit", Leg.EXIT, D("0.96"), None)] == story.end(Leg.EXIT, "0.04").asked
     assert refused != story.id_of(Leg.EXIT)
-    story.accept(Leg.EXIT).fill(Leg.EXIT, "0.6", 99)
+    story.accept(Leg.EXIT).fill(Leg.EXIT, "0.96", 99)
     assert story.end(Leg.STOP).end(Leg.TARGET).idle
 
 
@@ -232,7 +232,7 @@ def test_an_exit_of_its_own_that_is_refused_is_asked_for_again_with_the_next_wis
     first = next(record.request for record in story.state.orders if record.request.leg is Leg.EXIT)
     assert [] == exits(story.reject(Leg.EXIT).feed(story.trade(first, "0.3")))
     assert [("Submit", Leg.EXIT, D("0.2"), None)] == exits(story.leave(CloseReason.UNPROTECTED))
-    story.reject(Leg.EXIT)
+    story.lose(Leg.EXIT).miss(Leg.EXIT)
     ended = OrderEnded(client_order_id=first.client_order_id, status=OrderStatus.CANCELED, filled=D("0.3"), ts_ms=0)
     story.feed(ended)
     assert [("Submit", Leg.EXIT, D("0.4"), None)] == exits(story.leave(CloseReason.UNPROTECTED))

@@ -25,6 +25,7 @@ from livebot.core.market import OrderSide
 from livebot.core.order import ZERO, Fill, OrderKind, OrderRequest, OrderStatus
 
 LOT = Decimal("0.001")
+TICK = Decimal("0.001")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Traits:
     tidies: bool = False
     locks: bool = False
     least: Decimal = LOT  # it refuses smaller orders
+    most: Decimal | None = None  # it refuses larger ones, but for those at a price
     refuses: float = 0.0
     loses: float = 0.0
     too_late: float = 0.0
@@ -75,6 +77,7 @@ class ModelVenue:
         self.traits = traits
         self.chance = chance
         self.price = price
+        self.lot, self.tick = LOT, TICK
         self.now_ms = 0
         self.net = ZERO  # signed, positive long
         self.orders: dict[str, ModelOrder] = {}
@@ -213,6 +216,7 @@ class ModelVenue:
         nothing_there = request.reduce_only and not self._reducible(request)
         too_small = not self.calm and request.quantity < self.traits.least
         impossible = nothing_there or too_small or self._locked_out(request, order) or self._would_take(request)
+        impossible = impossible or self._too_large(request) or self._off_step(request)
         if self._rolls(self.traits.refuses) or impossible:
             order.status = OrderStatus.REJECTED
             return self._refusal(request.client_order_id)
@@ -237,6 +241,8 @@ class ModelVenue:
             or impossible
             or self._would_take(request)
             or self._locked_out(request, order)
+            or self._too_large(request)
+            or self._off_step(request)
             or self._rolls(self.traits.refuses)
         ):
             return self._refusal(request.client_order_id)
@@ -283,6 +289,17 @@ class ModelVenue:
 
     def _reducible(self, request: OrderRequest) -> Decimal:
         return max(self.net if request.side is OrderSide.SELL else -self.net, ZERO)
+
+    def _too_large(self, request: OrderRequest) -> bool:
+        most = self.traits.most
+        at_market = request.kind is not OrderKind.LIMIT and not request.leg.opens  # entries are from before it was so
+        return most is not None and at_market and request.quantity > most
+
+    def _off_step(self, request: OrderRequest) -> bool:
+        if request.leg.opens:
+            return False
+        prices = (request.price, request.trigger_price)
+        return bool(request.quantity % self.lot) or any(price is not None and price % self.tick for price in prices)
 
     def _would_take(self, request: OrderRequest) -> bool:
         return request.post_only and self._crosses(request)

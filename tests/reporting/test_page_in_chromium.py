@@ -15,7 +15,7 @@ from tests.reporting.rows import DECISIONS, FACTS, live
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 # of each of the page's colours: how many pixels of a picture have it, and how far apart they are, from left to right
 PAINTED = """async picture => {

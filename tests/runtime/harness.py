@@ -66,6 +66,7 @@ BRIEF = ExecutionSettings(
     retry_backoff_s=0.02,
     retry_backoff_maximum_s=0.1,
     reconcile_s=5.0,
+    positions_lag_s=1.5,
 )
 
 
@@ -348,6 +349,7 @@ class Wire:
         self.sent: list[OrderRequest] = []
         self.window_ms = exchange.absence_window_ms
         self.refuses_repeated_ids = exchange.refuses_repeated_ids
+        self.positions_may_lag = process.world.speed > 0  # in lockstep no time passes in which it could
         self.lacks: set[str] = set()
         self.ignored: list[str] = []
 

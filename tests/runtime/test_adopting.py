@@ -43,6 +43,12 @@ def near(world: World, ratio: str, symbol: str = BTC) -> Decimal:
     return round(world.venue.price(symbol) * D(ratio))
 
 
+async def until_told(process) -> None:
+    """Until what was opened by hand has stood for as long as the venue's list may be behind."""
+    while not process.system.foreign.quantity(BTC):
+        await asyncio.sleep(0.1)
+
+
 def with_foreign(test, *, quantity: str = "0.5", side: str = "buy", **changes):
     """Run the test on a daemon that has found a position opened by hand."""
 
@@ -51,8 +57,7 @@ def with_foreign(test, *, quantity: str = "0.5", side: str = "buy", **changes):
         process = await world.process().until_ready()
         await asyncio.sleep(1.5)
         world.venue.place_by_hand(order("hand", side, quantity), world.venue.now_ms)
-        while not process.system.foreign.quantity(BTC):
-            await asyncio.sleep(0.1)
+        await until_told(process)
         await test(world, process)
         if not process.task.done():
             await process.end()
@@ -267,6 +272,7 @@ def test_an_adopted_position_survives_a_kill():
         process = await world.process().until_ready()
         await asyncio.sleep(1.5)
         world.venue.place_by_hand(order("hand", "buy", "0.5"), world.venue.now_ms)
+        await until_told(process)
         await process.control.adopt([BTC], stop=near(world, "0.9"))
         await process.kill()
         process = await world.process().until_ready()
@@ -288,6 +294,7 @@ def test_killed_at_any_step_of_an_adoption_it_is_ours_with_a_stop_or_nobodys():
         process = await world.process().until_ready()
         await asyncio.sleep(1.5)
         world.venue.place_by_hand(order("hand", "buy", "0.5"), world.venue.now_ms)
+        await until_told(process)
         dead = asyncio.Event()
         loop.stop_at = loop.steps + steps
         loop.at_step = lambda: (process.die(), dead.set())
@@ -302,6 +309,7 @@ def test_killed_at_any_step_of_an_adoption_it_is_ours_with_a_stop_or_nobodys():
         state = world.store.files.get(("never", BTC))
         if state is None or not isinstance(state.signal, Open):
             assert not answered
+            await until_told(process)
             assert (the_blocks(process), world.orders()) == (("foreign",), [])
             await process.control.adopt([BTC], stop=near(world, "0.9"))
         assert len(world.orders(leg=Leg.STOP)) == 1
@@ -455,7 +463,7 @@ def test_nothing_foreign_is_nothing_to_dismiss():
         await process.control.dismiss(None)
         assert the_blocks(process) == ()
         world.venue.close_by_hand(BTC, world.venue.now_ms)
-        await asyncio.sleep(1)
+        await asyncio.sleep(1 + BRIEF.positions_lag_s)
         with pytest.raises(Rejected, match="shows nothing that is not ours; nothing was changed"):
             await process.control.dismiss(None)
 

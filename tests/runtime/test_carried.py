@@ -259,7 +259,7 @@ def test_what_is_gone_before_there_is_a_price_is_valued_at_what_it_cost():
         comparing = SymbolReconcile(SymbolStates(BTC, None, None), process.system.workers._shared)  # type: ignore[arg-type]
         state = SymbolState(system=SYSTEM, strategy=KEEPER, symbol=BTC, number=1, signal=Idle())
         carrying = Silent(replace(state, remainder=D("0.5"), remainder_cost=D(5)))
-        (gone,) = await comparing._outside(carrying, D("0.2"))  # type: ignore[arg-type]
+        gone = comparing._at_last_price(carrying, D("0.2"))  # type: ignore[arg-type]
         assert (gone.quantity, gone.price) == (D("0.2"), 10)
         await process.end()
 

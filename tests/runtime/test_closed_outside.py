@@ -1,4 +1,6 @@
-"""What was closed at the venue by no order of ours is booked at what it brought, if the venue tells."""
+"""What was closed at the venue by no order of ours is booked at what it brought, if the venue tells; then it is certain at once,
+else once it is not there for as long as the venue's list of positions may be behind.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,9 +14,10 @@ from livebot.core.order import Fill, Leg
 from livebot.core.signal import CloseReason
 from livebot.errors import Transient
 from livebot.outside_ports import OutsideTrade
-from tests.runtime.harness import BTC, World, disagreements, once, run, story
+from tests.runtime.harness import BRIEF, BTC, World, disagreements, once, run, story
 
 D = Decimal
+AT_ONCE_S, LATER_S = 1.0, BRIEF.positions_lag_s + 2.0
 Told = Callable[[str, int], Awaitable[tuple[OutsideTrade, ...]]]
 
 
@@ -27,7 +30,7 @@ def trade(
     return OutsideTrade(fill, by_stop)
 
 
-def closed_by_hand(tell: Callable[[Decimal, Fill], Told]) -> SignalClosed:
+def closed_by_hand(tell: Callable[[Decimal, Fill], Told], within_s: float) -> SignalClosed:
     """A position is closed by hand; `tell(held, entry)` says what the venue will tell of it."""
     found = []
 
@@ -39,7 +42,7 @@ def closed_by_hand(tell: Callable[[Decimal, Fill], Told]) -> SignalClosed:
         (entry,) = world.state("one").signal.position.entries
         process.wire.fetch_outside_trades = tell(world.held(), entry)
         world.venue.close_by_hand(BTC, world.venue.now_ms)
-        await asyncio.sleep(2)
+        await asyncio.sleep(within_s)
         found.extend(fact for fact in story(world, BTC) if isinstance(fact, SignalClosed))
         assert world.orders() == []
         await process.end()
@@ -68,7 +71,7 @@ def test_trades_that_explain_all_of_it_are_booked(by_stop, reason):
         others = trade(held, side=OrderSide.BUY, name="opened"), trade(held, name=entry.trade_id)
         return telling(*others, trade(half, by_stop=by_stop), trade(half, name="more", by_stop=by_stop))
 
-    closed = closed_by_hand(tell)
+    closed = closed_by_hand(tell, AT_ONCE_S)
     assert (closed.reason, closed.exit_price) == (reason, D("50000.5"))
     assert closed.fees > D("2.5")
 
@@ -85,6 +88,6 @@ async def endless(symbol: str, since_ms: int) -> tuple[OutsideTrade, ...]:
 @pytest.mark.parametrize("told", [silent, endless, telling(), telling(trade(D("0.00001")))])
 def test_what_trades_do_not_explain_is_valued_at_the_last_price(told):
     """Nothing waits long for it."""
-    closed = closed_by_hand(lambda held, entry: told)
+    closed = closed_by_hand(lambda held, entry: told, LATER_S)
     assert closed.reason is CloseReason.VENUE
     assert closed.exit_price != D("50000.5")

@@ -1,6 +1,7 @@
 """The desk at which models are asked, by itself: batches, deadlines, failures, and that nothing waits for ever."""
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
@@ -18,6 +19,7 @@ from livebot.runtime.models.shadow_desk import ShadowParts
 from livebot.runtime.problems import Problems
 from livebot.runtime.settings import ConfidenceSettings, OnDeadline
 from tests.runtime.harness import run
+from tests.virtual_loop import REAL_WAIT_S
 
 COALESCE_S, DEADLINE_S = 0.02, 0.25
 SURE = Judgement(confidence=0.7, model="trend/1")
@@ -205,19 +207,43 @@ async def test_who_is_not_answered_in_time_is_refused_each_by_its_own_clock():
     assert scene.desk.tally.late == 2
 
 
+STALL_S = 0.3
+
+
+def stalling(pool, put):
+    """Has work done on the pool, while the loop stands still until the outcome is handed over and STALL_S longer.
+
+    `put` is given what stands still: to be called at once, or by the loop.
+    """
+
+    def aside(work):
+        done, handed_over = pool.submit(work), threading.Event()
+        future = asyncio.wrap_future(done)
+        done.add_done_callback(lambda _: handed_over.set())  # after the one by which the loop is told
+
+        def stall():
+            assert handed_over.wait(REAL_WAIT_S)
+            time.sleep(STALL_S)
+
+        put(stall)
+        return future
+
+    return aside
+
+
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_an_answer_that_is_there_is_taken_after_a_stall_of_the_loop(new_loop):
     """With uvloop timers ring before what other threads have done long since is handed over."""
 
     async def main():
-        loop, models = asyncio.get_running_loop(), Models()
-        models.answer = lambda _: time.sleep(0.03) or SURE
+        models = Models()
         with ThreadPoolExecutor(1) as pool:
-            models.aside = lambda work: loop.run_in_executor(pool, work)
-            scene = Scene(models, coalesce_s=0.0, deadline_s=0.1)
+            models.aside = stalling(pool, lambda stall: stall())
+            scene = Scene(models, coalesce_s=0.0, deadline_s=STALL_S / 3)
             scene.ask("A")
-            loop.call_later(0.02, time.sleep, 0.3)
-            await asyncio.sleep(0.5)
+            async with asyncio.timeout(REAL_WAIT_S):
+                while not scene.told:
+                    await asyncio.sleep(0.001)
         assert scene.answers == {"A": SURE}
         assert scene.desk.tally.late == 0
 
@@ -231,22 +257,15 @@ def test_nobody_is_given_up_for_a_stall_of_the_loop(new_loop):
 
     async def main():
         loop, models, beside = asyncio.get_running_loop(), Models(), Beside()
-        models.answer = lambda _: time.sleep(0.03) or SURE
-        beside.answer = lambda _: time.sleep(0.03) or (("trend/2", 0.4),)
         with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as other:
-            models.aside = lambda work: loop.run_in_executor(pool, work)
-            beside.aside = lambda work: loop.run_in_executor(other, work)
-            scene = Scene(models, shadows=beside, coalesce_s=0.0, deadline_s=10.0, hang_s=0.1)
+            models.aside = stalling(pool, loop.call_soon)  # when it is waited for
+            beside.aside = stalling(other, loop.call_soon)
+            scene = Scene(models, shadows=beside, coalesce_s=0.0, deadline_s=REAL_WAIT_S, hang_s=STALL_S / 3)
             scene.ask("A")
-            loop.call_later(0.02, time.sleep, 0.3)
-            while not scene.told:
-                await asyncio.sleep(0.001)
-            assert (scene.answers, scene.given_up) == ({"A": SURE}, [])
-            while not beside.batches:
-                await asyncio.sleep(0.001)
-            time.sleep(0.3)
-            await asyncio.sleep(0.1)
-        assert scene.given_up == []
+            async with asyncio.timeout(REAL_WAIT_S):
+                while not scene.notes and not scene.given_up:
+                    await asyncio.sleep(0.001)
+        assert (scene.answers, scene.given_up) == ({"A": SURE}, [])
         assert len(scene.notes) == 1
 
     with asyncio.Runner(loop_factory=new_loop) as runner:

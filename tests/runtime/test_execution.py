@@ -70,6 +70,7 @@ class Venue:
 
     name = "venue"
     refuses_repeated_ids = True
+    positions_may_lag = True
 
     def __init__(self, *, window_ms: int = 1_000) -> None:
         self.absence_window_ms = window_ms
@@ -121,6 +122,18 @@ class Venue:
 
     def times(self, call: str) -> list[float]:
         return [at for at, name in self.calls if name == call]
+
+
+@pytest.mark.parametrize(
+    ("may_lag", "window_ms", "lag_s"), [(True, 1_000, 10.0), (True, 20_000, 20.0), (False, 20_000, 0.0)]
+)
+def test_a_list_of_positions_may_be_as_far_behind_as_is_configured_or_as_the_venues_window_lasts(
+    may_lag, window_ms, lag_s
+):
+    """Whichever is longer; not at all where the venue's list is never behind."""
+    venue = Venue(window_ms=window_ms)
+    venue.positions_may_lag = may_lag
+    assert execution(venue).lag_s == lag_s
 
 
 def execution(venue: Venue, may_open: Callable[[str], bool] = lambda _: True) -> Execution:

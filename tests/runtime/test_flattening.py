@@ -85,7 +85,7 @@ def test_a_refused_exit_is_tried_again_soon_and_less_and_less_often():
         refuse_exits(process, 3)
         said, took_s = await timed(process.control.flatten([BTC]))
         assert (said, world.held()) == (FLAT, 0)
-        assert [order.quantity for order in exits(process)] == [held] * 4
+        assert [order.quantity for order in exits(process)] == [held] * 3 + [held / 2] * 2
         assert 5 * ASK_AGAIN_S <= took_s <= 10 * ASK_AGAIN_S
         await process.end()
         assert [] == disagreements(world)

@@ -152,3 +152,17 @@ def test_where_nothing_is_there_is_nothing_to_dismiss():
     with pytest.raises(Rejected, match="shows nothing that is not ours"):
         made.dismiss(BTC)
     assert blocks.dismissed() == ()
+
+
+def test_a_position_that_is_not_ours_lies_there_dismissed_or_not_and_one_that_was_dismissed_also_before_it_is_seen():
+    """After a start, say; orders hold nothing."""
+    made, _, blocks = foreign()
+    made.orders([(ORDER, WHY)])
+    assert not made.beside(BTC)
+    made.position(BTC, D(2))
+    assert (made.beside(BTC), made.beside(ETH)) == (True, False)
+    made.dismiss(BTC)
+    made, _, _ = foreign(PortfolioMemory(dismissed=blocks.dismissed()))
+    assert made.beside(BTC)
+    made.position(BTC, D(0))
+    assert not made.beside(BTC)

@@ -43,7 +43,7 @@ def test_an_exit_that_finds_no_position_has_it_compared_at_once():
         process.faults.hold_events()
         world.venue.close_by_hand(BTC, world.venue.now_ms)
         await until(lambda: any(isinstance(fact, OrderFailed) for fact in story(world, BTC)))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5 + world.execution.positions_lag_s)
         assert world.ledger.kinds("one", BTC)[-1] == "PositionReduced"
         process.faults.release_events()  # those of the orders that were taken back
         await asyncio.sleep(0.5)

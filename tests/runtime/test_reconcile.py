@@ -28,6 +28,7 @@ from livebot.runtime.venue.reconcile import (
     missing_orders,
     shortfalls,
     snapshot_of,
+    trades_untold,
 )
 from tests.core.examples import fill
 
@@ -107,6 +108,23 @@ def test_a_snapshot_knows_orders_by_our_id_and_positions_by_symbol():
 def test_nothing_need_be_asked_of_an_order_that_stands_as_we_remember_it(record, seen, is_confirmed):
     """In every respect."""
     assert confirmed_by(record, snapshot_of([seen] if seen else [], [])) is is_confirmed
+
+
+@pytest.mark.parametrize(
+    ("record", "seen", "untold"),
+    [
+        (RECORD, SEEN, False),
+        (RECORD, None, False),
+        (RECORD, replace(SEEN, filled=D(1)), True),
+        (replace(RECORD, filled=D(1)), replace(SEEN, filled=D(1)), False),
+        (replace(RECORD, filled=D(1)), SEEN, False),
+        (replace(RECORD, status=OrderStatus.FILLED, reported_filled=D(2)), None, True),
+        (replace(RECORD, status=OrderStatus.FILLED, reported_filled=D(2), filled=D(2)), None, False),
+    ],
+)
+def test_a_trade_is_untold_while_an_order_has_filled_further_than_its_trades_say(record, seen, untold):
+    """By what the venue lists, or by what it has said of its end."""
+    assert trades_untold(record, snapshot_of([seen] if seen else [], [])) is untold
 
 
 def test_what_we_expect_is_the_net_of_all_strategies():

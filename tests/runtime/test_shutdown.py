@@ -3,20 +3,24 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 import uvloop
 
 from livebot.runtime.shutdown import Shutdown, surviving_hangups
-from tests.virtual_loop import run
+from tests.virtual_loop import REAL_WAIT_S, run
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-async def send(number: signal.Signals) -> None:
-    """To ourselves, really; and let the loop see it."""
+async def send(number: signal.Signals, seen: Callable[[], bool] = lambda: True) -> None:
+    """To ourselves, really; and let the loop see it, however late it hands over what it was told."""
     os.kill(os.getpid(), number)
     await asyncio.sleep(0.01)
+    async with asyncio.timeout(REAL_WAIT_S):
+        while not seen():
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -25,13 +29,11 @@ def test_the_first_signal_stops_the_second_hurries_the_third_does_nothing(loop, 
     async def main() -> None:
         closed = []
         with Shutdown(close_gate=lambda: closed.append(shutdown.stopping.is_set())) as shutdown:
-            await send(first)
-            assert shutdown.stopping.is_set()
+            await send(first, shutdown.stopping.is_set)
             assert not shutdown.hurry.is_set()
             assert [False] == closed, "the gate closes before anyone hears of the stop"
             assert first.name == shutdown.cause
-            await send(signal.SIGTERM)
-            assert shutdown.hurry.is_set()
+            await send(signal.SIGTERM, shutdown.hurry.is_set)
             await send(signal.SIGINT)
             assert [False] == closed
 
@@ -66,7 +68,7 @@ def test_sighup_reloads_and_stops_nothing():
     async def main() -> None:
         reloads = []
         with Shutdown(close_gate=lambda: None, reload=lambda: reloads.append(1)) as shutdown:
-            await send(signal.SIGHUP)
+            await send(signal.SIGHUP, lambda: bool(reloads))
             assert [1] == reloads
             assert not shutdown.stopping.is_set()
 
@@ -82,7 +84,7 @@ def test_hang_ups_end_nobody_before_and_after_there_is_somebody_who_reloads():
         reloads = []
         await send(signal.SIGHUP)
         with Shutdown(close_gate=lambda: None, reload=lambda: reloads.append(1)):
-            await send(signal.SIGHUP)
+            await send(signal.SIGHUP, lambda: bool(reloads))
         await send(signal.SIGHUP)
         assert [1] == reloads
 

@@ -15,6 +15,7 @@ from livebot.features.timeframes import Gap, aggregate, candle_at
 from livebot.runtime.symbol.candle_track import ASIDE
 from livebot.runtime.symbol.strategy_instance import StrategyInstance
 from tests.core.examples import INSTRUMENT
+from tests.core.signal_story import Story
 from tests.runtime.harness import BTC, ETH, START_MS, WIDE, Script, Scripted
 from tests.runtime.past import Past, series
 from tests.virtual_loop import run
@@ -374,3 +375,16 @@ def test_one_minute_candles_need_no_building():
     made.push(BTC, candle_at(past.minutes[BTC], 800))
     assert made.due == past_close(801)
     assert seen(made)["close_ms"] == past_close(801)
+
+
+def test_what_the_venue_says_of_the_symbol_holds_at_once_and_other_terms_with_the_next_signal():
+    """Else an open signal would ask for what the venue takes no more."""
+    made = instance()
+    own, coarse = made.rules, replace(INSTRUMENT, lot_step=INSTRUMENT.lot_step * 10)
+    made.state = Story().open().state
+    made.work_under(replace(own, schedule_ms=2 * MINUTE_MS))
+    made.follow_venue(coarse)
+    assert made.rules == replace(own, instrument=coarse)
+    made.state = replace(made.state, signal=Idle(), orders=())
+    made.take_next_rules()
+    assert made.rules == replace(own, instrument=coarse, schedule_ms=2 * MINUTE_MS)

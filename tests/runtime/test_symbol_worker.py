@@ -675,7 +675,7 @@ def test_order_events_that_were_too_many_are_asked_for():
         for number in range(QUICK.queue_size + 1):
             inbox.put(OrderUnknown(client_order_id=str(number), text="", ts_ms=0))
         assert inbox.must_ask
-        await asyncio.sleep(1)
+        await asyncio.sleep(1 + world.execution.positions_lag_s)
         assert isinstance(world.state("one").signal, Idle)
         await process.end()
 
@@ -977,7 +977,7 @@ def test_two_exits_of_one_signal_that_both_fill_are_found_out():
         )
         process.exchange.fetch_positions = lambda: _none()
         inbox_of(process).put(OrderFilled(surplus, world.venue.now_ms))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5 + world.execution.positions_lag_s)
         closes = {fact.strategy: fact.reason for fact in story(world, BTC) if isinstance(fact, SignalClosed)}
         assert closes["a"] is CloseReason.STOP_LOSS
         assert closes["b"] is CloseReason.VENUE

@@ -541,7 +541,7 @@ def test_a_position_that_differs_on_a_symbol_that_nobody_runs_is_told():
         process = await world.process().until_ready()
         await asyncio.sleep(1.5)
         world.venue.place_by_hand(order("hand", "buy", "0.5"), world.venue.now_ms)
-        await asyncio.sleep(world.execution.reconcile_s)
+        await asyncio.sleep(world.execution.reconcile_s + world.execution.positions_lag_s + 0.1)
         assert any("nobody runs the symbol" in sentence for sentence in process.problems.sentences())
         world.venue.close_by_hand(BTC, world.venue.now_ms)
         await asyncio.sleep(world.execution.reconcile_s + 0.5)

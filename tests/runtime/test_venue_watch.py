@@ -91,7 +91,7 @@ def test_a_position_that_somebody_closed_while_nobody_told_us():
         await asyncio.sleep(3)
         assert world.orders()
         process.exchange.say(MISSED)
-        await asyncio.sleep(1)
+        await asyncio.sleep(1 + BRIEF.positions_lag_s)
         (closed,) = [fact for fact in story(world, BTC) if isinstance(fact, SignalClosed)]
         assert closed.reason is CloseReason.VENUE
         assert world.orders() == []

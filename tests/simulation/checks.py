@@ -22,6 +22,7 @@ from tests.simulation.truth import Key, Truth
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+WRITTEN_S = 15.0  # from when the disk has room until what could not be saved is
 ROOM = Decimal("1.02")  # fills are not at the price at which an entry was admitted
 
 
@@ -128,6 +129,12 @@ class Checker:
     def minute(self) -> None:
         """Time has passed."""
         self.cover.look_at_all()
+
+    def foreign(self, symbol: str, quantity: Decimal) -> None:
+        """The daemon says that so much of a position is not ours; files that cannot be written cannot say what is."""
+        now_s, full = self._world.loop.time(), self._world.plan.disk_full
+        if quantity and not any(from_s <= now_s < until_s + WRITTEN_S for from_s, until_s in full):
+            self.wrong("foreign", f"{quantity} of {symbol} is said to be not ours; nobody else trades")
 
     # Facts
 

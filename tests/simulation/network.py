@@ -224,6 +224,7 @@ class Line:
     name = "simulation"
     absence_window_ms = int(WINDOW_S * 1000)
     refuses_repeated_ids = True
+    positions_may_lag = True
 
     def __init__(self, network: Network) -> None:
         self.alive = True
@@ -347,7 +348,7 @@ class Line:
 
     async def fetch_positions(self):
         self._check_alive()
-        return await self._network.ask(self, self._venue.positions)
+        return await self._network.ask(self, lambda: self._world.positions.look(self._world.loop.time()))
 
     async def fetch_account(self):
         self._check_alive()

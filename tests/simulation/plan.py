@@ -80,6 +80,7 @@ class Plan:
     round: RoundSettings | None = None  # what is wanted at one close is ranked
     causes: tuple[tuple[float, float], ...] = ()  # from, until: something reduces trading
     reloads: tuple[ReloadAt, ...] = ()  # the config changes, and is reloaded
+    positions_lag_s: float = 0.0  # so far the venue's list of positions may be behind
 
 
 def plan_of(seed: int) -> Plan:
@@ -114,7 +115,8 @@ def plan_of(seed: int) -> Plan:
         slow_fills=random.random() < 0.15 and rules.get("resting_target", True) and not _shared(seed),
     )
     reloads = draw(Random(f"reloads {seed}"), first_of(plan), _limits, same_strategies=plan.slow_fills)
-    return replace(plan, reloads=reloads, dropped={} if reloads else plan.dropped)
+    lag_s = Random(f"positions lag {seed}").choice((0.0, 0.5, 2.0, 6.0))
+    return replace(plan, reloads=reloads, dropped={} if reloads else plan.dropped, positions_lag_s=lag_s)
 
 
 def _shared(seed: int) -> bool:
@@ -308,5 +310,6 @@ def fair(plan: Plan, **changes: Any) -> Plan:
         "settings": {},
         "slow_fills": False,
         "raises": 0,
+        "positions_lag_s": 0.0,
     }
     return replace(plan, **(calm | changes))

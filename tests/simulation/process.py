@@ -6,6 +6,7 @@ Rules of this file: the daemon's code is as it is; what is put in its place is w
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -159,6 +160,13 @@ class Process:
             )
         )
         self.system.loop_lag = _Still()
+        told = self.system.foreign.position
+
+        def see(symbol: str, quantity: Decimal, **how: bool) -> None:
+            world.checker.foreign(symbol, quantity)
+            told(symbol, quantity, **how)
+
+        self.system.foreign.position = see  # type: ignore[method-assign]
         failed = self.system.observations.failed
 
         def note(symbol: str, error: str) -> None:

@@ -23,6 +23,7 @@ from livebot.simulator.venue import SimulatedVenue, VenueSettings
 from tests.simulation import rest
 from tests.simulation.checks import Checker
 from tests.simulation.disk import SimulatedDisk
+from tests.simulation.lagging import LaggingList
 from tests.simulation.loop import SimulationLoop
 from tests.simulation.market import START_MS, PreparedMarket
 from tests.simulation.network import FAIR, Line, Network
@@ -53,6 +54,7 @@ class World:
                 fills=FillModel(partial_probability=plan.partial_fills, seed=plan.seed, oco=plan.oco),
             ),
         )
+        self.positions = LaggingList(self.venue, plan.seed, plan.positions_lag_s)
         self.disk = SimulatedDisk((Path("/"), Path(ROOT)))
         self.ledger = SimulatedLedger()
         self.network = Network(self, Random(f"network {plan.seed}"), plan.weather)
@@ -215,6 +217,7 @@ class World:
 
     def _venue_told(self, symbol: str, event: OrderEvent) -> None:
         self.note("venue", event)
+        self.positions.changed(self.loop.time())
         self.checker.event(symbol, event)
         self.network.event(symbol, event)
 

@@ -1,8 +1,10 @@
 """What is needed to talk to a local exchange over written candles: sessions whose sockets all end at it, and its venue."""
 
+import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -21,8 +23,29 @@ from livebot.simulator.venue import SimulatedVenue, VenueSettings
 from tests.simulator.builders import BTC, START_MS, Prices, WrittenMarket
 
 SPOT = "BTC/USDT"
+PATIENCE_S = 60.0  # for what comes within a moment, on a machine that is busy
 Server = TypeVar("Server", bound=LoopbackServer)
 Desk = TypeVar("Desk", bound="LocalDesk[Any]")
+T = TypeVar("T")
+
+
+async def soon(awaitable: Awaitable[T]) -> T:
+    """What comes within a moment."""
+    return await asyncio.wait_for(awaitable, PATIENCE_S)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what comes true within a moment."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def clocks_differ_by(client: Any, skew_ms: int) -> bool:
+    """Whether a stock client finds its clock so far from the server's, which tells its time while the question is out."""
+    asked = time.time()
+    found = await client.load_time_difference()
+    return skew_ms - 1 <= found <= skew_ms + (time.time() - asked) * 1000 + 1
 
 
 class TwoMarkets(WrittenMarket):

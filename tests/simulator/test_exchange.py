@@ -186,6 +186,7 @@ def test_latency_is_half_before_and_half_after():
         await sending
         assert loop.time() == pytest.approx(0.2)
         assert seat.exchange.absence_window_ms == 400
+        assert not seat.exchange.positions_may_lag
 
     session(play, speed=60, latency_ms=200)
 

@@ -121,6 +121,9 @@ class Exchange:
     def close_positions(self, symbols):
         self.done.append(("close", symbols))
 
+    def liquidate(self, symbols):
+        self.done.append(("liquidate", symbols))
+
     def expire_listen_keys(self):
         self.done.append(("expire", ()))
         return "two keys are gone"

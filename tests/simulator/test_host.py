@@ -33,6 +33,7 @@ from livebot.simulator.synthetic import SyntheticMarket, SyntheticSettings, symb
 from livebot.simulator.venue import SimulatedVenue, VenueSettings
 from livebot.simulator.wire import frame, read_frame
 from tests.simulator.builders import START_MS, D, order
+from tests.simulator.local_desk import PATIENCE_S, soon
 
 BTC, ETH = symbol_names(2)
 STANDING = 0.0001  # a speed at which no minute passes while a test runs
@@ -80,6 +81,7 @@ async def test_the_ports_are_met(tmp_path):
         feed: CandleFeed = remote.feed
         clock: Clock = remote.clock
         assert (exchange.name, exchange.absence_window_ms) == ("simulator", 1_500)
+        assert not exchange.positions_may_lag
         assert clock.now_ms() == START_MS
         assert feed is not None
         assert remote.symbols == (BTC, ETH)
@@ -148,7 +150,7 @@ async def test_candles_and_time_are_pushed_until_the_end(tmp_path):
         pushed: dict[str, list] = {symbol: [] for symbol in symbols}
         for symbol in symbols[1:]:
             remote.feed.listen(symbol, pushed[symbol].append)
-        await asyncio.wait_for(remote.feed.run(), 20)
+        await soon(remote.feed.run())
         for symbol in symbols[1:]:
             expected = [venue.market.candle(symbol, candle.ts_ms) for candle in pushed[symbol]]
             assert pushed[symbol] == expected
@@ -175,7 +177,7 @@ async def test_a_venue_whose_data_ended_before_we_came(tmp_path):
     venue = SimulatedVenue(_Over((BTC,), SyntheticSettings(), first_ms=START_MS), VenueSettings())
     venue.step()
     async with connected(tmp_path, venue) as remote:
-        await asyncio.wait_for(remote.feed.run(), 5)
+        await soon(remote.feed.run())
 
 
 class _Over(SyntheticMarket):
@@ -262,7 +264,7 @@ async def test_an_error_of_a_listener_ends_the_run(tmp_path):
 
         remote.feed.listen(BTC, broken)
         with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(remote.feed.run(), 20)
+            await soon(remote.feed.run())
 
 
 async def test_nobody_there(tmp_path):
@@ -395,7 +397,7 @@ class Process:
         self.process.send_signal(how)
         assert self.process.stdout is not None
         self.process.stdout.close()
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE_S)
 
 
 @pytest.mark.process
@@ -421,7 +423,7 @@ async def test_killed_again_and_again_it_loses_nothing_it_said(tmp_path):
         for symbol in remote.symbols:
             remote.exchange.listen(symbol, partial(_note, trades, symbol))
         feeding = asyncio.create_task(remote.feed.run())
-        killer = asyncio.get_running_loop().call_later(0.4 + life / 10, os.kill, process.process.pid, signal.SIGKILL)
+        killing = asyncio.create_task(_killed(process, remote, accepted, trades, life))
         number = 0
         while True:
             number += 1
@@ -436,7 +438,7 @@ async def test_killed_again_and_again_it_loses_nothing_it_said(tmp_path):
                 accepted[request.client_order_id] = answer
                 latest_ms = answer.ts_ms
             await asyncio.sleep(0.002)
-        killer.cancel()
+        await killing
         with pytest.raises(Fatal, match="gone"):
             await feeding
         await remote.close()
@@ -466,6 +468,14 @@ async def test_killed_again_and_again_it_loses_nothing_it_said(tmp_path):
     assert positions == {symbol: quantity for symbol, quantity in by_symbol.items() if quantity}
     await remote.close()
     assert process.end(signal.SIGTERM) == 0
+
+
+async def _killed(process, remote, accepted, trades, life):
+    """By SIGKILL, at whatever moment, once enough has happened in this life."""
+    enough, enough_ms = 30 * (life + 1), remote.clock.now_ms() + (8 + 2 * life) * MINUTE_MS
+    while min(len(accepted), len(trades)) < enough or remote.clock.now_ms() < enough_ms:
+        await asyncio.sleep(0.001 + life / 10_000)
+    os.kill(process.process.pid, signal.SIGKILL)
 
 
 def _note(trades, symbol, event):

@@ -32,6 +32,7 @@ from livebot.simulator.local_exchange import (
 from livebot.simulator.venue_faults import PLACES, Fault
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+PATIENCE_S = 90.0  # for a process to start and to end, on a machine that is busy
 
 
 class Process:
@@ -57,7 +58,7 @@ class Process:
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode
 
 
@@ -104,7 +105,7 @@ def test_signals_end_it_in_order_and_a_taken_port_is_told():
     assert where["symbols"] == ["BTC/USDT", "ETH/USDT"]
     assert (where["key"], "hidden-one" in json.dumps(where)) == ("own", False)
     second = Process("--port", str(where["port"]))
-    _, told = second.process.communicate(timeout=20)
+    _, told = second.process.communicate(timeout=PATIENCE_S)
     assert (second.process.returncode, "cannot listen" in told) == (3, True)
     assert exchange.end(signal.SIGINT) == 0
 
@@ -133,7 +134,7 @@ def options_for(folder: Path, **changes) -> ExchangeOptions:
 def test_at_speed_1_its_time_is_the_walls_and_else_it_begins_in_the_past(tmp_path):
     now_ms = local_exchange.wall_ms()
     (wall,) = run_for(options_for(tmp_path))
-    assert abs(wall.market_ms - now_ms) < 10_000
+    assert now_ms <= wall.market_ms <= local_exchange.wall_ms()
     (fast,) = run_for(options_for(tmp_path, speed=60.0))
     assert 29 < (now_ms - fast.market_ms) / 86_400_000 < 31
     (given,) = run_for(

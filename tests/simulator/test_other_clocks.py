@@ -14,7 +14,9 @@ from livebot.simulator.loopback_clock import LoopbackClock
 from livebot.simulator.venue import SimulatedVenue, VenueSettings
 from livebot.simulator.venue_faults import Faults
 from livebot.simulator.wall_clock import WallClock, wall_ms
+from tests.kept_port import kept_port
 from tests.simulator.builders import BTC, START_MS, WrittenMarket, flat
+from tests.simulator.local_desk import PATIENCE_S, until
 from tests.virtual_loop import run
 
 
@@ -75,6 +77,10 @@ async def serve(app: web.Application, port: int = 0) -> tuple[web.AppRunner, int
 class TestLoopbackClock:
     """Over a real socket."""
 
+    @pytest.fixture(autouse=True)
+    def patient(self, monkeypatch):
+        monkeypatch.setattr("livebot.simulator.loopback_clock._CONNECT_S", PATIENCE_S)
+
     async def test_it_follows_the_venue_minute_by_minute_and_never_runs_ahead(self):
         venue = venue_of(400)
         clock = VenueClock(venue, speed=1200)
@@ -100,25 +106,22 @@ class TestLoopbackClock:
     async def test_it_stands_still_while_the_exchange_is_away_and_goes_on_with_the_next(self):
         venue = venue_of(10)
         clock = VenueClock(venue, speed=60)
-        runner, port = await serve(ControlPort(venue, clock, Faults()).app)
-        follower = await LoopbackClock.connect(port)
-        await runner.cleanup()
-        await asyncio.sleep(0.05)
-        assert follower.now_ms() <= START_MS + MINUTE_MS
-        for _ in range(3):
-            venue.step()
-        runner, _ = await serve(ControlPort(venue, VenueClock(venue, speed=30), Faults()).app, port)
-        async with asyncio.timeout(5):
-            while follower.now_ms() < START_MS + 3 * MINUTE_MS:
-                await asyncio.sleep(0.02)
+        with kept_port() as port:
+            runner, _ = await serve(ControlPort(venue, clock, Faults()).app, port)
+            follower = await LoopbackClock.connect(port)
+            await runner.cleanup()
+            await asyncio.sleep(0.05)
+            assert follower.now_ms() <= START_MS + MINUTE_MS
+            for _ in range(3):
+                venue.step()
+            runner, _ = await serve(ControlPort(venue, VenueClock(venue, speed=30), Faults()).app, port)
+        await until(lambda: follower.now_ms() >= START_MS + 3 * MINUTE_MS)
         await follower.close()
         await runner.cleanup()
 
     async def test_nobody_there_is_told(self, monkeypatch):
         monkeypatch.setattr("livebot.simulator.loopback_clock._CONNECT_S", 0.3)
-        runner, port = await serve(web.Application())
-        await runner.cleanup()
-        with pytest.raises(Transient, match=f"{port}.*livebot exchange"):
+        with kept_port() as port, pytest.raises(Transient, match=f"{port}.*livebot exchange"):
             await LoopbackClock.connect(port)
 
     async def test_nonsense_is_no_time(self, monkeypatch):
@@ -141,8 +144,5 @@ class TestLoopbackClock:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/_clock") as answer:
             await answer.content.readline()
             assert len(clock._told) == 1
-        async with asyncio.timeout(5):
-            while clock._told:
-                clock._tell()
-                await asyncio.sleep(0.02)
+        await until(lambda: clock._tell() or not clock._told)
         await runner.cleanup()

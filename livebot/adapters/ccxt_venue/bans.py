@@ -30,6 +30,11 @@ class Bans:
             return 0.0
         return max(self._until_s - asyncio.get_running_loop().time(), 0.0)
 
+    async def over(self) -> None:
+        """Wait until there is none."""
+        while left_s := self.left_s:  # noqa: ASYNC110 - it may have grown meanwhile
+            await asyncio.sleep(left_s)
+
     def listen(self, changed: Callable[[], None]) -> None:
         """Call this when a ban begins or becomes longer; replaces an earlier listener."""
         self._listener = changed

@@ -90,7 +90,9 @@ class CcxtExchange:
             Remembered(self._settings.order_ids),
             Remembered(self._settings.trade_ids),
         )
-        self._streams = PrivateStreams(connection, self._calls, self._news, self.health, self._settings)
+        self._streams = PrivateStreams(
+            connection, self._calls, self._news, self.health, self._settings, self._upkeep.measure_soon
+        )
         self._attached = AttachedStops(capabilities, self._calls, self._settings)
         self._sending = Sending(capabilities, self._calls, clock, self._settings, self._upkeep)
         self._stop_sides = StopSides(capabilities, self._calls, clock)
@@ -145,6 +147,11 @@ class CcxtExchange:
     def refuses_repeated_ids(self) -> bool:
         """By the capability table."""
         return self._capabilities.client_id.repeated is not Repeated.UNPROVEN
+
+    @property
+    def positions_may_lag(self) -> bool:
+        """No venue promises that it does not."""
+        return True
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """By symbol, with the account's own fees where the venue tells them.  Raises BadInput or Transient."""

@@ -13,6 +13,9 @@ class ExchangeSettings:
     `stream_ready_s`: how long the private streams may take to stand at the start.  `silence_s`: an event that the venue
     has proved to have happened (an accepted order, a listed trade) and that no stream told of within this means that the
     stream is dead, whatever it answers to pings.  `probe_s`: how often the venue is asked for its newest trade to see that.
+    A stream that is lost is opened again `reconnect_s` later, each time after twice as long (at most
+    `reconnect_maximum_s`) until one has stood for `silence_s`; what does not stand within `stream_ready_s` is given up and
+    tried anew.  `listen_key_s`: how often the key of a user stream is made to live on.
     `skew_limit_ms`: beyond this difference of the clocks, which is measured every `skew_every_s`, nothing opens until it is
     right again, looked for every `skew_again_s`.  `resends`: how often an order that was refused for
     its rate or its timestamp only (so nothing of it lives there) is sent again, each `resend_wait_s` later.  `pages`: the
@@ -26,6 +29,7 @@ class ExchangeSettings:
     probe_s: float = 20.0
     reconnect_s: float = 0.25
     reconnect_maximum_s: float = 30.0
+    listen_key_s: float = 1_200.0
     skew_every_s: float = 300.0
     skew_again_s: float = 20.0
     skew_limit_ms: int = 1_000

@@ -1,7 +1,7 @@
 """From a market as ccxt describes it to an Instrument.
 
-Rules of this file: steps and minimums are exact; a market that lacks one, that is not in trading, or that counts in
-contracts of another size than one, is refused with a sentence.
+Rules of this file: steps, minimums and the maximum are exact; a market that lacks a step, that is not in trading, or that
+counts in contracts of another size than one, is refused with a sentence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,8 @@ from livebot.adapters.ccxt_venue.answers import Row, info_of, number, optional_n
 from livebot.core.market import Instrument
 from livebot.core.order import ZERO
 from livebot.errors import BadInput, Transient
+
+_NAMES_AS_THEY_ARE = frozenset({"bybit"})  # ccxt writes what is asked for into the address as it is there
 
 
 def instruments_of(
@@ -33,6 +35,8 @@ def instruments_of(
                 wrong.append(f"{symbol} is not listed")
             elif market.get("active") is False:
                 wrong.append(f"{symbol} is not being traded at present")
+            elif venue in _NAMES_AS_THEY_ARE and not str(market.get("id")).isascii():
+                wrong.append(f"{symbol} has letters in its name with which ccxt cannot ask {venue} for it")
             else:
                 # of spot on Bybit ccxt takes the name for that of a contract
                 found[symbol] = instrument_of(market, fees.get(symbol) or told.get(market.get("id")) or {})
@@ -69,7 +73,23 @@ def instrument_of(market: Row, fees: Row) -> Instrument:
         maker_fee=_fee(fees, market, "maker", symbol),
         can_short=contract,
         fee_in_base=not contract,
+        maximum_quantity=_most(market, limits, symbol),
     )
+
+
+def _most(market: Row, limits: Row, symbol: str) -> Decimal | None:
+    """The most of one order, at a price or at the market, None if there is no bound (which venues also write as 0).
+
+    Bybit's bound of orders at the market stands in its own words only: ccxt leaves it out.
+    """
+    lot = _part(info_of(market), "lotSizeFilter")
+    named = (
+        optional_number(_part(limits, "amount"), "max", symbol),
+        optional_number(_part(limits, "market"), "max", symbol),
+        optional_number(lot, "maxMktOrderQty", symbol),  # contracts
+        optional_number(lot, "maxMarketOrderQty", symbol),  # spot
+    )
+    return min((each for each in named if each), default=None)
 
 
 def _fee(fees: Row, market: Row, name: str, symbol: str) -> Decimal:

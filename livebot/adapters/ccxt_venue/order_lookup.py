@@ -5,6 +5,7 @@ are asked in turn; an answer counts only if it carries the client id that was as
 everything else that goes wrong is Transient.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from livebot.adapters.ccxt_venue.answers import (
@@ -23,11 +24,17 @@ from livebot.adapters.ccxt_venue.failures import Cause
 from livebot.adapters.ccxt_venue.order_forms import Call, find_calls
 from livebot.adapters.ccxt_venue.order_news import OrderNews
 from livebot.adapters.ccxt_venue.venue_calls import VenueCalls
+from livebot.adapters.ccxt_venue.venue_traits import PERPETUAL
 from livebot.core.order import Fill, Leg, VenueOrder, leg_of
 from livebot.outside_ports import OutsideTrade
 
 _TRADES_PER_PAGE = 100
 _TRADES_AT_ONCE = 1_000  # where an order's trades come without further pages: the most that is given
+_PLAIN: tuple[Mapping[str, str], ...] = ({},)
+# Bybit lists one kind of trades at a time, and ccxt asks for the plain ones: a liquidation and a deleveraging are others.
+_LISTS_OF_TRADES: Mapping[tuple[str, str], tuple[Mapping[str, str], ...]] = {
+    ("bybit", PERPETUAL): (*_PLAIN, {"execType": "BustTrade"}, {"execType": "AdlTrade"})
+}
 
 
 class OrderLookup:
@@ -96,9 +103,19 @@ class OrderLookup:
         return tuple(sorted(fills.values(), key=lambda fill: fill.ts_ms))
 
     async def outside(self, symbol: str, since_ms: int) -> tuple[OutsideTrade, ...]:
-        """Trades of orders that are not known to be ours, oldest first.  Raises Transient."""
-        what = f"trades of {symbol}"
-        rows = await self._calls.ask_rows(what, Call("fetch_my_trades", (symbol, since_ms, _TRADES_PER_PAGE)))
+        """Trades of orders that are not known to be ours, oldest first; the venue's own if nobody else made any.
+
+        Raises Transient.
+        """
+        lists = _LISTS_OF_TRADES.get((self._capabilities.ccxt_class, self._capabilities.market), _PLAIN)
+        for params in lists:
+            call = Call("fetch_my_trades", (symbol, since_ms, _TRADES_PER_PAGE), dict(params))
+            rows = await self._calls.ask_rows(f"trades of {symbol}", call)
+            if found := self._not_ours(rows, symbol):
+                return found
+        return ()
+
+    def _not_ours(self, rows: list[Row], symbol: str) -> tuple[OutsideTrade, ...]:
         found = {}
         for row in rows:
             told = info_of(row).get("orderLinkId")

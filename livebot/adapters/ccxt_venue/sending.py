@@ -7,7 +7,7 @@ import asyncio
 
 from livebot.adapters.ccxt_venue.capabilities import VenueCapabilities, from_venue_id
 from livebot.adapters.ccxt_venue.exchange_settings import ExchangeSettings
-from livebot.adapters.ccxt_venue.failures import Cause, Failure
+from livebot.adapters.ccxt_venue.failures import Cause, Failure, mend_permission
 from livebot.adapters.ccxt_venue.order_forms import Call
 from livebot.adapters.ccxt_venue.upkeep import Upkeep
 from livebot.adapters.ccxt_venue.urgency import Urgency
@@ -37,7 +37,7 @@ class Sending:
         self._upkeep = upkeep
 
     async def send(self, request: OrderRequest, call: Call) -> OrderOutcome:
-        """One order; what was refused only for its rate or its timestamp is sent again under the same id.
+        """One order; what was refused for that moment or its timestamp only is sent again under the same id.
 
         What reduces and was not sent because of a ban that ends soon is sent then.
         """
@@ -61,6 +61,10 @@ class Sending:
     def refused(self, request: OrderRequest, failure: Failure) -> OrderOutcome:
         """A definite no, or nobody knows."""
         text = f"{self._capabilities.exchange_id}: {failure.text}"
+        if failure.cause is Cause.NOT_ALLOWED:  # the other symbols may be traded all the same
+            text = (
+                f"{self._capabilities.exchange_id}: {request.symbol}: {failure.text}; {mend_permission(failure.code)}"
+            )
         if failure.definite or (failure.cause in _NOT_SENT and request.leg.opens):
             code = failure.code or failure.cause.value
             return OrderRejected(

@@ -7,7 +7,10 @@ symbol) is kept here, whoever runs.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
+
+import structlog
 
 from livebot.core.facts import Fact
 from livebot.core.inputs import SymbolState
@@ -30,6 +33,8 @@ from livebot.runtime.turns import Turns
 from livebot.runtime.venue.execution import Execution
 from livebot.runtime.venue.reconcile import expected_quantity
 from livebot.runtime.venue.recovery import Key, Recovered, fresh_state, moved_on
+
+_log = structlog.get_logger(__name__)
 
 # A history takes many times what is kept of it: all at once they would be most of what the process ever holds.
 HISTORIES_AT_ONCE = 8
@@ -93,7 +98,8 @@ class Workers:
         strategies = dict(self._parts.strategies)
         for (strategy, symbol), state in recovered.states.items():
             present = strategies.get(symbol, ())
-            if strategy not in present and state.orders:
+            # What one has left there that does not run any more is ours all the same, to whoever runs.
+            if strategy not in present and (state.orders or (present and state.remainder)):
                 strategies[symbol] = (*present, strategy)
         self.strategies = {symbol: names for symbol, names in strategies.items() if symbol in recovered.instruments}
         settings, activity = self._parts.settings, self._parts.activity
@@ -119,8 +125,8 @@ class Workers:
             key = strategy, symbol
             if key not in self.states:
                 self.states[key] = fresh_state(self._parts.name, key, self._numbers)
-        busy = (key[0] for key, state in self.states.items() if key[1] == symbol and state.orders)
-        self.strategies[symbol] = tuple(dict.fromkeys((*strategies, *busy)))
+        kept = (key[0] for key, state in self.states.items() if key[1] == symbol and (state.orders or state.remainder))
+        self.strategies[symbol] = tuple(dict.fromkeys((*strategies, *kept)))
 
     def let_go(self, symbol: str) -> None:
         """Nobody runs a symbol any more; its states stay known."""
@@ -238,16 +244,30 @@ class Workers:
             self.states[strategy, symbol],
             history=self._parts.settings.history,
             context=None if made is None else self.contexts.reader(strategy, symbol),
+            foreign_beside=lambda: self._observer.foreign_beside(symbol),
         )
 
     def _rules(self, strategy: str, symbol: str) -> Rules:
-        rules = self._parts.rules(strategy, self._instruments[symbol])
-        return sharing_a_position(rules) if len(self.strategies[symbol]) > 1 else rules
+        rules, configured = self._parts.rules(strategy, self._instruments[symbol]), self.configured.get(symbol, ())
+        # Who has only left something there never trades it again.
+        trading = [each for each in self.strategies[symbol] if each in configured or self.states[each, symbol].orders]
+        return sharing_a_position(rules) if len(trading) > 1 else rules
 
     def renew_rules(self) -> None:
         """Have all live instances work under the present terms from their next signals on."""
         for instance in self.instances:
             instance.work_under(self._rules(instance.strategy_name, instance.symbol))
+
+    def renew_instruments(self, instruments: Mapping[str, Instrument]) -> None:
+        """The venue says this by now of symbols that are run; what is open follows it too."""
+        for symbol, instrument in instruments.items():
+            before = self._instruments.get(symbol, instrument)
+            if before == instrument:
+                continue
+            _log.info("instrument_changed", symbol=symbol, changes=_differences(before, instrument))
+            self._instruments[symbol] = instrument
+            for instance in self.instances.of(symbol):
+                instance.follow_venue(instrument)
 
     # States and facts
 
@@ -298,3 +318,12 @@ class Workers:
 
     def _saved(self, state: SymbolState) -> None:
         self.states[state.strategy, state.symbol] = state
+
+
+def _differences(before: Instrument, now: Instrument) -> list[str]:
+    names = [field.name for field in fields(now)]
+    return [
+        f"{name} {getattr(before, name)} -> {getattr(now, name)}"
+        for name in names
+        if getattr(before, name) != getattr(now, name)
+    ]

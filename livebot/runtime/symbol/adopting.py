@@ -48,8 +48,8 @@ class Adopting:
         seen = await self._reconcile.run()
         if seen is None:
             raise Rejected(
-                f"{self._symbol} trades too fast to tell what is ours, or the venue does not say what it holds; nothing "
-                "was adopted, try again"
+                f"{self._symbol} trades too fast to tell what is ours, the venue does not say what it holds, or has shown it "
+                f"for less than {self._shared.execution.lag_s:g} s; nothing was adopted, try again"
             )
         beyond = self._reconcile.beyond(seen)
         if not beyond:
@@ -71,7 +71,7 @@ class Adopting:
             take_profit=wish.target,
             ts_ms=self._shared.clock.now_ms(),
         )
-        made = adopt(instance.state, adoption, instance.rules)
+        made = adopt(instance.state, adoption, instance.own_rules)
         if isinstance(made, Refused):
             raise Rejected(f"{self._symbol}: {made.text}; nothing was adopted")
         beyond_limits = self._exceeded(instance, made, adoption)

@@ -178,10 +178,14 @@ class FollowUp:
         """Have the symbol's states compared with the venue."""
         self._inbox.put(Ask())
 
-    def compare_later(self) -> None:
-        """Have them compared when the venue's window for orders that are under way is over."""
+    def compare_later(self, after_s: float) -> None:
+        """Have them compared after so long, or sooner if that was asked for already."""
+        loop = asyncio.get_running_loop()
+        if self._comparison is not None and self._comparison.when() > loop.time() + after_s:
+            self._comparison.cancel()
+            self._comparison = None
         if self._comparison is None:
-            self._comparison = asyncio.get_running_loop().call_later(self._shared.execution.window_s, self._compare_now)
+            self._comparison = loop.call_later(after_s, self._compare_now)
 
     def _compare_now(self) -> None:
         self._comparison = None

@@ -7,6 +7,7 @@ looks at are in, and never before its warm-up.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import isnan
 from typing import Any
 
@@ -14,8 +15,8 @@ import numpy as np
 
 from livebot.core.entry import Adjustment, Entry
 from livebot.core.inputs import SymbolState
-from livebot.core.market import Candle
-from livebot.core.rules import Rules, VolatilityParity
+from livebot.core.market import Candle, Instrument
+from livebot.core.rules import Rules, VolatilityParity, sharing_a_position
 from livebot.core.series import CandleSeries
 from livebot.core.signal import Idle, Open
 from livebot.features.declaration import own_features
@@ -41,10 +42,12 @@ class StrategyInstance:
     __slots__ = (
         "_context",
         "_features",
+        "_foreign_beside",
         "_next_rules",
         "_others",
         "_own",
         "_retired",
+        "_rules_beside",
         "_strategy",
         "_view",
         "_wanted",
@@ -55,7 +58,7 @@ class StrategyInstance:
         "last_price",
         "managed_ms",
         "manages",
-        "rules",
+        "own_rules",
         "state",
         "strategy_name",
         "symbol",
@@ -71,15 +74,18 @@ class StrategyInstance:
         *,
         history: int,
         context: ContextReader | None = None,
+        foreign_beside: Callable[[], bool] = lambda: False,
     ) -> None:
         """Cold: `warm_up` comes before the first decision.  `history` is how many candles are kept at least.
 
         `due` is the close that waits for a decision; `managed_ms` the last close that the kernel has been told of;
         `context` shows what its strategy's features say of other symbols, None if there are none; `feature_set` names
-        all of its features in records.
+        all of its features in records; `foreign_beside`: whether the venue's position is not all ours; `own_rules` are those
+        that hold if it is.
         """
         self._strategy = strategy
-        self.rules = rules
+        self._foreign_beside = foreign_beside
+        self._obey(rules)
         self.state = state
         self.symbol = state.symbol
         self._next_rules: Rules | None = None
@@ -115,7 +121,15 @@ class StrategyInstance:
             and all(len(track.window) >= history for track in self._others.values())
         )
 
-    # Other terms
+    # Terms
+
+    @property
+    def rules(self) -> Rules:
+        """Those that hold now: nothing of ours may close what lies there and is not ours, as if a strategy held it."""
+        return self._rules_beside if self._foreign_beside() else self.own_rules
+
+    def _obey(self, rules: Rules) -> None:
+        self.own_rules, self._rules_beside = rules, sharing_a_position(rules)
 
     def work_under(self, rules: Rules) -> None:
         """Work under these rules from the next signal on; the present one keeps its own."""
@@ -125,7 +139,14 @@ class StrategyInstance:
     def take_next_rules(self) -> None:
         """Between two signals."""
         if self._next_rules is not None and isinstance(self.state.signal, Idle):
-            self.rules, self._next_rules = self._next_rules, None
+            self._obey(self._next_rules)
+            self._next_rules = None
+
+    def follow_venue(self, instrument: Instrument) -> None:
+        """Work with what the venue says of the symbol by now, at once: it takes nothing else."""
+        self._obey(replace(self.own_rules, instrument=instrument))
+        if self._next_rules is not None:
+            self._next_rules = replace(self._next_rules, instrument=instrument)
 
     def retire(self) -> None:
         """Ask the strategy nothing more: another instance takes its place."""

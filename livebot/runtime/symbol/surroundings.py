@@ -32,13 +32,16 @@ class Observer(Protocol):
         """An order's fate is not known; it is being asked for."""
 
     def withdrawn(self, symbol: str, strategy: str, order_id: str) -> None:
-        """An entry was approved, and is not sent because nothing may open any more."""
+        """An entry was approved, and is not sent: nothing may open any more, or what it opened might be closed at once."""
 
     def foreign_position(self, symbol: str, quantity: Decimal) -> None:
         """The venue holds so much of this symbol that is not ours (positive long); 0: no longer."""
 
     def dismissed_quantity(self, symbol: str) -> Decimal:
         """How much of what is not ours may stay there as it is."""
+
+    def foreign_beside(self, symbol: str) -> bool:
+        """Whether the venue's position is not all ours, as far as is known."""
 
     def compared(self, symbol: str, changes: Changes) -> None:
         """The symbol's states were compared with the venue."""

@@ -1,7 +1,10 @@
 """One symbol's states brought in line with what the venue holds.
 
-Rules of this file: every open question is asked before anything is compared; a difference is acted on only when two looks
-in a row, during which nothing traded and with nothing left to ask, show the same; a worker waits for answers no longer
+Rules of this file: every open question is asked before anything is compared, and nothing is while the venue counts a trade
+that it has not listed; a difference is acted on only when two looks in a row, during which nothing traded, show the same,
+and all looks have for as long as the venue's list may be behind (`Execution.lag_s`), in which no trade of ours was heard of,
+or the venue's trades tell of it; until then positions keep their stops, and what was closed by hand is found within
+`reconcile_s` and that time after our last trade; a worker waits for answers no longer
 than a position may wait for its stop, then the orders are asked about on the side and the comparison comes later (but for
 the first, before which nothing is decided); a protective stop that the venue may never have got is sent once more under
 its own id before it is asked about, and never anything that opens; what is missing of a position was closed outside, what
@@ -31,9 +34,12 @@ from livebot.runtime.venue.reconcile import (
     confirmed_by,
     expected_quantity,
     shortfalls,
+    trades_untold,
 )
+from livebot.runtime.venue.standing import Standing
 
 LOOKS = 6  # then it is left to the next time: the symbol is trading too fast to be compared
+STANDING_LOOKS = 5  # so often is a difference looked at while it has to stand: a list may be wrong again by chance
 
 
 class SymbolReconcile:
@@ -45,10 +51,11 @@ class SymbolReconcile:
         self._states = states
         self._shared = shared
         self._changes = Changes()
+        self._standing = Standing()
         self._sent_again_ms: dict[str, int] = {}  # stops of this run, by client order id
 
     async def run(self, *, patient: bool = False) -> VenueSnapshot | None:
-        """Compare and act; what the venue showed in the end, None if it trades too fast to tell or does not answer.
+        """Compare and act; what the venue showed in the end, None if that is not certain yet or it does not answer.
 
         Then it is compared later, unless `patient`: before anything was compared at all, an answer is waited for.
         """
@@ -80,20 +87,22 @@ class SymbolReconcile:
         await self._states.commit()  # what is still to be sent cannot be asked about
         before: Decimal | None = None
         for _ in range(LOOKS):
-            known = self._expected()
+            known, looked_s = self._expected(), asyncio.get_running_loop().time()
             seen = await self._look(patience_s)
-            if seen is None or not await self._ask(seen):
+            if seen is None or not await self._ask(seen) or self._trades_untold(seen):
+                self._standing.over()  # it is long until the next look, and nobody knows what one would have shown
                 self._states.compare_later()
                 return None
             expected, beyond = self._expected(), self.beyond(seen)
             if beyond == self._shared.observer.dismissed_quantity(self._symbol):
+                self._standing.over()
                 self._shared.observer.foreign_position(self._symbol, beyond)
                 return seen
             # Else it traded meanwhile, and the position is older than what was asked after it.
             quiet = expected == known
             if quiet and beyond == before:
-                await self._act(seen)
-                return seen
+                left_s = self._standing.left_s((beyond, self._states.fills), looked_s, self._shared.execution.lag_s)
+                return await self._act(seen, left_s)
             before = beyond if quiet else None
         return None
 
@@ -162,6 +171,12 @@ class SymbolReconcile:
             and self._shared.execution.repeats_are_refused
         )
 
+    def _trades_untold(self, seen: VenueSnapshot) -> bool:
+        """Whether the venue counts a trade of ours that it has not listed: it may be what is missing, and comes later."""
+        return any(
+            trades_untold(record, seen) for instance in self._states.instances for record in instance.state.orders
+        )
+
     def _settle(self, instance: StrategyInstance, request: OrderRequest, events: Sequence[OrderEvent]) -> None:
         for event in events:
             record, before = record_of(instance, request.client_order_id), instance.state
@@ -173,26 +188,41 @@ class SymbolReconcile:
             filled = isinstance(event, OrderFilled) and instance.state is not before
             self._changes += Changes(orders=int(ended), fills=int(filled))
 
-    async def _act(self, seen: VenueSnapshot) -> None:
-        instances = self._states.instances
-        missing, _ = shortfalls([instance.state for instance in instances], seen.quantity(self._symbol))
-        for instance in instances:
-            if instance.strategy_name in missing:
-                for event in await self._outside(instance, missing[instance.strategy_name]):
-                    self._states.apply(instance, event)
-                self._changes += Changes(closed_outside=1)
+    async def _act(self, seen: VenueSnapshot, left_s: float) -> VenueSnapshot | None:
+        """Book what is missing, tell what is beyond; None if it has to stand for longer, and no trades tell of it."""
+        states = [instance.state for instance in self._states.instances]
+        missing, beyond = shortfalls(states, seen.quantity(self._symbol))
+        lacking = [
+            (each, missing[each.strategy_name]) for each in self._states.instances if each.strategy_name in missing
+        ]
+        told = [await self._told(instance, quantity) for instance, quantity in lacking]
+        explained = len(told) == 1 and all(told) and beyond == self._shared.observer.dismissed_quantity(self._symbol)
+        if left_s and not explained:
+            self._states.compare_later(min(left_s, self._shared.execution.lag_s / STANDING_LOOKS))
+            return None
+        for (instance, quantity), trades in zip(lacking, told, strict=True):
+            for event in trades or (self._at_last_price(instance, quantity),):
+                self._states.apply(instance, event)
+            self._changes += Changes(closed_outside=1)
         await self._states.commit()
         self._shared.observer.foreign_position(self._symbol, self.beyond(seen))
+        return seen
 
-    async def _outside(self, instance: StrategyInstance, quantity: Decimal) -> tuple[ClosedOutside, ...]:
-        """How that much was closed: by the venue's trades if they explain all of it, else at the last price."""
-        signal, last = instance.state.signal, instance.last_price
-        if isinstance(signal, Open | Closing):
-            trades = await self._trades_outside(signal)
-            if sum((trade.fill.quantity for trade in trades), ZERO) == quantity:
-                return tuple(_closed_by(trade) for trade in trades)
+    async def _told(self, instance: StrategyInstance, quantity: Decimal) -> tuple[ClosedOutside, ...]:
+        """The venue's trades that closed that much; none if they do not explain all of it."""
+        signal = instance.state.signal
+        if not isinstance(signal, Open | Closing):
+            return ()
+        trades = await self._trades_outside(signal)
+        if sum((trade.fill.quantity for trade in trades), ZERO) != quantity:
+            return ()
+        return tuple(_closed_by(trade) for trade in trades)
+
+    def _at_last_price(self, instance: StrategyInstance, quantity: Decimal) -> ClosedOutside:
+        """How that much was closed, as far as anybody knows."""
+        last = instance.last_price
         price = _cost_of(instance.state) if last is None else decimal_of(last)
-        return (ClosedOutside(quantity=quantity, price=price, ts_ms=self._shared.clock.now_ms()),)
+        return ClosedOutside(quantity=quantity, price=price, ts_ms=self._shared.clock.now_ms())
 
     async def _trades_outside(self, signal: Open | Closing) -> list[OutsideTrade]:
         """Trades against the position since it was opened that are not in it; none if the venue does not tell in time."""

@@ -1,14 +1,15 @@
 """The states of one symbol, and the one way in which they change: a kernel step, then save, publish, carry out.
 
 Rules of this file: what is decided is saved before anything leaves; facts are published once they are saved; an entry
-that may no longer be sent when its turn has come is withdrawn, and an exit beside which another order could close the same
-share of a position that strategies share; what cannot be saved changes nothing outside.
+that may no longer be sent when its turn has come is withdrawn; where strategies share a position (or it is not all ours),
+so is an exit beside which another order could close the same share, and an entry beside orders that may close more than
+their own strategy's share; what cannot be saved changes nothing outside.
 """
 
 import asyncio
 from decimal import Decimal
 
-from livebot.core.exposure import exposure_of, others_that_leave
+from livebot.core.exposure import exposure_of, leaving_too_much, others_that_leave
 from livebot.core.facts import Fact, SignalClosed
 from livebot.core.inputs import (
     Admitted,
@@ -22,6 +23,7 @@ from livebot.core.inputs import (
     OrderAccepted,
     OrderEvent,
     OrderFilled,
+    OrderOutcome,
     OrderUnknown,
     Request,
     Step,
@@ -54,6 +56,7 @@ class SymbolStates:
         self.symbol = symbol
         self.instances: tuple[StrategyInstance, ...] = ()
         self.closed = 0  # signals that closed in this run
+        self.fills = 0  # of our orders, heard of in this run
         self._follow_up = follow_up
         self._shared = shared
         self._owners: dict[str, StrategyInstance] = {}
@@ -114,8 +117,10 @@ class SymbolStates:
         """One kernel step; its effects wait for `commit`, but the portfolio's verdict is asked for at once."""
         before = instance.state
         made = step(before, event, instance.rules)
-        if isinstance(event, OrderFilled) and _overshoots(before, event.fill):
-            self._follow_up.compare()  # venues net positions: it has closed what is another strategy's
+        if isinstance(event, OrderFilled):
+            self.fills += made.state is not before
+            if _overshoots(before, event.fill):
+                self._follow_up.compare()  # venues net positions: it has closed what is another strategy's
         self._past.heard(event)
         if isinstance(event, OrderAccepted):
             self._follow_up.shown(event)
@@ -171,9 +176,9 @@ class SymbolStates:
         self.apply(instance, unknown)
         self._follow_up.ask_about(request)
 
-    def compare_later(self) -> None:
-        """Compare when every order's fate is certain."""
-        self._follow_up.compare_later()
+    def compare_later(self, after_s: float | None = None) -> None:
+        """Compare after so long, or when every order's fate is certain."""
+        self._follow_up.compare_later(self._shared.execution.window_s if after_s is None else after_s)
 
     def is_old_news(self, event: OrderEvent) -> bool:
         """Whether an event of an order that is on record no more tells nothing new."""
@@ -243,30 +248,49 @@ class SymbolStates:
 
     async def _submit(self, instance: StrategyInstance, approved: Approved) -> None:
         order = approved.order
-        if order.leg in _LEAVING and not await self._may_leave(instance, order):
+        outcome: OrderOutcome | OrderAbsent | None
+        if not await self._may_go(instance, order):
             # It is not sent, and will not be: an exit is asked for again with the next candle, a part stays with the rest.
-            self.apply(instance, OrderAbsent(client_order_id=order.client_order_id, ts_ms=self._shared.clock.now_ms()))
-            return
-        answering = self._shared.execution.submitting(approved)
-        awaited = order.leg.opens or order.leg is Leg.STOP  # others have no position wait for them
-        if awaited:
-            outcome = await self._follow_up.answer(order, answering)
+            outcome = OrderAbsent(client_order_id=order.client_order_id, ts_ms=self._shared.clock.now_ms())
         else:
-            outcome = await asyncio.shield(answering)
+            answering = self._shared.execution.submitting(approved)
+            if order.leg.opens or order.leg is Leg.STOP:  # others have no position wait for them
+                outcome = await self._follow_up.answer(order, answering)
+            else:
+                outcome = await asyncio.shield(answering)
         if outcome is None:  # it is in flight still: whoever asks about it waits for that
             self.ask_later(instance, order)
             return
-        if isinstance(outcome, OrderAbsent):
+        if order.leg.opens and isinstance(outcome, OrderAbsent):
             self._shared.observer.withdrawn(self.symbol, instance.strategy_name, order.client_order_id)
         self.apply(instance, outcome)
+
+    async def _may_go(self, instance: StrategyInstance, order: OrderRequest) -> bool:
+        """Whether it closes nothing of another's share of the venue's position, and nothing closes what it opens."""
+        if order.leg.opens:
+            return await self._may_open(instance)
+        return order.leg not in _LEAVING or await self._may_leave(instance, order)
+
+    async def _may_open(self, instance: StrategyInstance) -> bool:
+        """Whether no other strategy's orders may close more than there is of its share.
+
+        An exit goes out beside a stop of unknown fate while no other strategy holds anything: none may until that is known.
+        """
+        others = [other for other in self.instances if other is not instance]
+        doubtful = [
+            (each, record) for each in others for record in leaving_too_much(each.state.signal, each.state.orders)
+        ]
+        await asyncio.gather(*(self._learn_end(other, record.request) for other, record in doubtful))
+        return not any(leaving_too_much(other.state.signal, other.state.orders) for other in others)
 
     async def _may_leave(self, instance: StrategyInstance, order: OrderRequest) -> bool:
         """Whether nothing else can close what this order is to close.
 
-        Where another strategy has a share of the venue's position, or may have one any moment, two exits of one share would
-        close a part of the other.
+        Where another strategy has a share of the venue's position, or may have one any moment, or something that is not
+        ours lies there, two exits of one share would close a part of the other.
         """
-        if all(other is instance or isinstance(other.state.signal, Idle) for other in self.instances):
+        alone = all(other is instance or isinstance(other.state.signal, Idle) for other in self.instances)
+        if alone and not self._shared.observer.foreign_beside(self.symbol):
             return True
         beside = others_that_leave(instance.state.orders, order)
         if order.leg is Leg.PARTIAL:

@@ -4,7 +4,7 @@ Rules of this file: a symbol is known to workers, supervisor, exchange and feed 
 between; nobody is let go of who has something open; whoever is only looked at by others keeps its candles.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 
@@ -89,6 +89,13 @@ class Roster:
         for symbol in symbols:
             found.update(await self.instruments((symbol,)))
         return found
+
+    async def renew_instruments(self, listed: Collection[str]) -> None:
+        """Have what is run of these follow what the venue says of it by now.  Raises LivebotError."""
+        symbols = sorted(self.symbols.intersection(listed) - self._resting)
+        if symbols:
+            told = await self.instruments(symbols)
+            self._workers.renew_instruments({each: said for each, said in told.items() if isinstance(said, Instrument)})
 
     def give_up(self, symbol: str) -> None:
         """A symbol for which the venue is ready, or nearly so, is not run after all."""

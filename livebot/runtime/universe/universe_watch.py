@@ -182,10 +182,18 @@ class UniverseWatch:
         self._stale = None
         self._problems.report(SOURCE, None)
         self._next_ms = now_ms + parts.refresh_ms
+        await self._renew_instruments({each.symbol for each in listings})
         selection = choose(self._rules, listings, self._memory.membership, now_ms)
         if await self._remembered(followed(self._memory, selection, now_ms)):
             return await self._follow(selection, {each.symbol for each in listings})
         return ()
+
+    async def _renew_instruments(self, listed: Collection[str]) -> None:
+        """Steps, minimums and maximums change while a symbol is traded."""
+        try:
+            await _in_time(self._roster.renew_instruments(listed))
+        except LivebotError as error:
+            _log.warning("instruments_not_told", why=str(error))
 
     async def _remembered(self, memory: UniverseMemory) -> bool:
         try:

@@ -94,6 +94,11 @@ class Execution:
         return self._exchange.absence_window_ms / 1000
 
     @property
+    def lag_s(self) -> float:
+        """How far the venue's list of positions may be behind its trades."""
+        return max(self.window_s, self._settings.positions_lag_s) if self._exchange.positions_may_lag else 0.0
+
+    @property
     def repeats_are_refused(self) -> bool:
         """Whether a stop may be sent again under its own id: the venue refuses it if it has it."""
         return self._exchange.refuses_repeated_ids

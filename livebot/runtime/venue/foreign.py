@@ -48,6 +48,10 @@ class Foreign:
         """The part of the venue's position that is not ours and may stay there as it is."""
         return self._blocks.dismissed_quantity(symbol)
 
+    def beside(self, symbol: str) -> bool:
+        """Whether something lies there that is not ours, dismissed or not, as far as is known; orders do not count."""
+        return bool(self.quantity(symbol) or self.dismissed_quantity(symbol))
+
     # What a look has shown
 
     def orders(self, found: Iterable[tuple[VenueOrder, str]]) -> None:

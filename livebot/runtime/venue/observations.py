@@ -75,6 +75,10 @@ class Observations:
         """How much of what is not ours may stay there as it is."""
         return self._foreign.dismissed_quantity(symbol)
 
+    def foreign_beside(self, symbol: str) -> bool:
+        """Whether the venue's position is not all ours, as far as is known."""
+        return self._foreign.beside(symbol)
+
     def compared(self, symbol: str, changes: Changes) -> None:
         """The symbol's states were compared with the venue."""
         self.counts["orders_reconciled"] += changes.orders

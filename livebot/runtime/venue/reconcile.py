@@ -67,6 +67,12 @@ def confirmed_by(record: OrderRecord, snapshot: VenueSnapshot) -> bool:
     )
 
 
+def trades_untold(record: OrderRecord, snapshot: VenueSnapshot) -> bool:
+    """Whether the venue says that more of this order has filled than it has told the trades of."""
+    seen = snapshot.orders.get(record.request.client_order_id)
+    return max(record.reported_filled, ZERO if seen is None else seen.filled) > record.filled
+
+
 def expected_quantity(states: Iterable[SymbolState]) -> Decimal:
     """Net quantity of one symbol by our files, positive long, with what closed positions have left there."""
     total = ZERO

@@ -2,7 +2,8 @@
 that is not ours, who disagrees.
 
 Rules of this file: it changes no state; a symbol whose states differ from the venue is told to look into it itself; what
-is nobody's is reported and stops entries on its symbol for as long as it is there; however often a comparison is asked
+is nobody's is reported and stops entries on its symbol for as long as it is there, but where we have traded only once it has
+been there for as long as the venue's list may be behind; however often a comparison is asked
 for, they are `APART_S` apart; each ends with one line of log.
 """
 
@@ -33,6 +34,7 @@ from livebot.runtime.venue.reconcile import (
     missing_orders,
     missing_stops,
 )
+from livebot.runtime.venue.standing import Standing
 from livebot.runtime.venue.wallet_watch import WalletWatch
 from livebot.runtime.waiting import Bell, within
 
@@ -77,6 +79,7 @@ class VenueWatch:
         self._inboxes = inboxes
         self._states = states
         self._wallet = WalletWatch(problems, settings.wallet_tolerance)
+        self._standing: dict[str, Standing] = {}  # what nobody runs and is not certain to be not ours, by symbol
         self._wanted: set[str | None] = set()  # symbols to be compared soon, None: all
         self._due = Bell()
 
@@ -88,7 +91,7 @@ class VenueWatch:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            if not await self._due.within(self._settings.reconcile_s):
+            if not await self._due.within(self._execution.lag_s if self._standing else self._settings.reconcile_s):
                 if not await self._round("timer", frozenset()):
                     self._due.ring()  # an event may have been lost: that cannot wait for the next time
                     await asyncio.sleep(APART_S)
@@ -155,14 +158,20 @@ class VenueWatch:
         for state in self._states():
             if not isinstance(state.signal, Idle) and not wanted.isdisjoint((None, state.symbol)):
                 self._ask(state.symbol)
-        before = self._order_ids()
+        before, looked_s = self._order_ids(), asyncio.get_running_loop().time()
         snapshot = await self._execution.look()
         # An order may have come or gone while we looked.
         self.report_foreign_orders(snapshot, before | self._order_ids())
         by_symbol = self._by_symbol()
         for symbol in sorted(by_symbol.keys() | snapshot.positions.keys() | set(self._foreign.symbols)):
-            self._compare_symbol(symbol, by_symbol.get(symbol, []), snapshot)
+            self._compare_symbol(symbol, by_symbol.get(symbol, []), snapshot, looked_s)
         return snapshot
+
+    def report_nobodys(self, snapshot: VenueSnapshot) -> None:
+        """Report the positions of the look at the start where nobody runs."""
+        by_symbol, now_s = self._by_symbol(), asyncio.get_running_loop().time()
+        for symbol in snapshot.positions.keys() - self._inboxes.keys():
+            self._see_nobodys(symbol, by_symbol.get(symbol, []), snapshot, now_s)
 
     def _by_symbol(self) -> dict[str, list[SymbolState]]:
         by_symbol: dict[str, list[SymbolState]] = {}
@@ -170,13 +179,26 @@ class VenueWatch:
             by_symbol.setdefault(state.symbol, []).append(state)
         return by_symbol
 
-    def _compare_symbol(self, symbol: str, states: list[SymbolState], snapshot: VenueSnapshot) -> None:
+    def _compare_symbol(self, symbol: str, states: list[SymbolState], snapshot: VenueSnapshot, looked_s: float) -> None:
         beyond = self._beyond(symbol, states, snapshot)
         if beyond == self._foreign.dismissed_quantity(symbol) and not missing_orders(states, snapshot):
+            self._standing.pop(symbol, None)
             self._foreign.position(symbol, beyond)
-        elif not self._ask(symbol):
-            quiet = not any(state.orders for state in states)
-            self._foreign.position(symbol, beyond, nobody=True, certain=quiet)
+        elif self._ask(symbol):
+            self._standing.pop(symbol, None)
+        else:
+            self._see_nobodys(symbol, states, snapshot, looked_s)
+
+    def _see_nobodys(self, symbol: str, states: list[SymbolState], snapshot: VenueSnapshot, looked_s: float) -> None:
+        """Nobody runs it: what is there beyond ours is told, if the list cannot be behind a close of ours."""
+        beyond, standing = self._beyond(symbol, states, snapshot), self._standing.pop(symbol, None) or Standing()
+        if states and beyond != self._foreign.quantity(symbol):
+            traded = sum(state.sequence for state in states)
+            if standing.left_s((beyond, traded), looked_s, self._execution.lag_s):
+                self._standing[symbol] = standing
+                return
+        quiet = not any(state.orders for state in states)
+        self._foreign.position(symbol, beyond, nobody=True, certain=quiet)
 
     def _beyond(self, symbol: str, states: Sequence[SymbolState], snapshot: VenueSnapshot) -> Decimal:
         """What the venue holds beyond ours; coins that closed positions have left are shown only where somebody trades."""

@@ -32,7 +32,7 @@ from livebot.simulator.binance.reducing import displaced_by, reduces
 from livebot.simulator.binance.settings import BinanceSettings
 from livebot.simulator.binance.strangers import is_maker, read_order, remembered, trader_of, working_namelessly
 from livebot.simulator.holdings import Holding, Holdings
-from livebot.simulator.venue import SimulatedVenue
+from livebot.simulator.venue import LIQUIDATION, SimulatedVenue
 from livebot.simulator.venue_listings import Listing, Listings
 
 Change = tuple[Listing, dict[str, Any]]
@@ -337,7 +337,8 @@ class BinanceAccount:
         else:
             self._tell(record.listing, balances.account_message(self, record.listing))
             self._tell(record.listing, forms.trade_lite(record, trade, self.now_ms()))
-            self._tell(record.listing, forms.order_message(record, "TRADE", self.now_ms(), trade))
+            execution = "CALCULATED" if record.key.startswith(LIQUIDATION) else "TRADE"
+            self._tell(record.listing, forms.order_message(record, execution, self.now_ms(), trade))
 
     def _tell_end(self, record: OrderRecord) -> None:
         if record.listing.spot:

@@ -265,6 +265,7 @@ def _filters(listing: Listing) -> list[Row]:
     tick, step = plain(instrument.tick_size), plain(instrument.lot_step)
     largest = plain(instrument.minimum_quantity * _LOTS)
     lot = {"stepSize": step, "maxQty": largest, "minQty": plain(instrument.minimum_quantity)}
+    at_market = lot | {"maxQty": plain(instrument.fitting(instrument.minimum_quantity * _LOTS))}
     price = {"minPrice": tick, "maxPrice": plain(instrument.tick_size * _LOTS * 100), "tickSize": tick}
     least = plain(instrument.minimum_notional)
     shared = [{"filterType": "PRICE_FILTER", **price}, {"filterType": "LOT_SIZE", **lot}]
@@ -274,7 +275,7 @@ def _filters(listing: Listing) -> list[Row]:
         notional = {"minNotional": least, "applyMinToMarket": True, "maxNotional": "9000000", "applyMaxToMarket": False}
         return [
             *shared,
-            {"filterType": "MARKET_LOT_SIZE", **lot, "minQty": "0", "stepSize": "0"},
+            {"filterType": "MARKET_LOT_SIZE", **at_market, "minQty": "0", "stepSize": "0"},
             {"filterType": "NOTIONAL", **notional, "avgPriceMins": 5},
             {"filterType": "PERCENT_PRICE_BY_SIDE", **sides, "avgPriceMins": 5},
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
@@ -282,7 +283,7 @@ def _filters(listing: Listing) -> list[Row]:
     percent = {"multiplierUp": plain(orders.UP), "multiplierDown": plain(orders.DOWN), "multiplierDecimal": "4"}
     return [
         *shared,
-        {"filterType": "MARKET_LOT_SIZE", **lot},
+        {"filterType": "MARKET_LOT_SIZE", **at_market},
         {"filterType": "MAX_NUM_ORDERS", "limit": 200},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": 10},
         {"filterType": "MIN_NOTIONAL", "notional": least},

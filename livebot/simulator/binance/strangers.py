@@ -20,7 +20,7 @@ from livebot.simulator.binance.records import (
     order_number,
     parts_of_key,
 )
-from livebot.simulator.venue import HAND, SimulatedVenue
+from livebot.simulator.venue import HAND, LIQUIDATION, SimulatedVenue
 from livebot.simulator.venue_listings import Listings
 
 _BEFORE = 10**12  # trades from before this process come before all others
@@ -103,20 +103,22 @@ def working_namelessly(venue: SimulatedVenue) -> list[VenueOrder]:
 def trader_of(fill: Fill, symbol: str, listings: Listings, venue: SimulatedVenue) -> OrderRecord:
     """The record of an order that the venue does not tell, as far as its first trade shows it."""
     key = fill.client_order_id
+    by_venue = key.startswith(LIQUIDATION)
     filled = sum((each.quantity for each in venue.fills(symbol, key)), ZERO)
     fitting = (symbol, fill.side, filled)
     for order in working_namelessly(venue):
         if (order.symbol, order.side, order.filled) == fitting:
-            record = read_order(replace(order, filled=ZERO), f"~~web_{order.venue_order_id}", listings, venue)
+            name = key if by_venue else f"web_{order.venue_order_id}"
+            record = read_order(replace(order, filled=ZERO), f"~~{name}", listings, venue)
             if isinstance(record, OrderRecord):
                 record.request = replace(record.request, client_order_id=key)
                 return record
-    number = key.removeprefix(HAND)
+    number = key.removeprefix(HAND).removeprefix(LIQUIDATION)
     return OrderRecord(
         listing=listings.of_symbol(symbol),
         request=request_of(key, symbol, fill),
         order_type="MARKET",
-        client_id=f"web_{number}",
+        client_id=key if by_venue else f"web_{number}",
         created_ms=fill.ts_ms,
         quantity=filled,
         number=order_number(number) if number.isdigit() else foreign_number(int(fill.trade_id)),

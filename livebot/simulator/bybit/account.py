@@ -19,7 +19,7 @@ from livebot.simulator.bybit.guards import Guards, with_level
 from livebot.simulator.bybit.records import OWN, STOP_LOSS, TAKE_PROFIT, Execution, OrderRecord, Records
 from livebot.simulator.bybit.settings import BybitSettings
 from livebot.simulator.holdings import Holding, Holdings
-from livebot.simulator.venue import SimulatedVenue
+from livebot.simulator.venue import LIQUIDATION, SimulatedVenue
 from livebot.simulator.venue_listings import Listings
 
 Row = dict[str, Any]
@@ -300,6 +300,7 @@ class BybitAccount:
             trigger_price=level,
             trigger_direction=(2 if falls else 1) if stop else 0,
             filled=order.filled,
+            create_type="CreateByLiq" if key.startswith(LIQUIDATION) else "CreateByUser",
         )
 
     def _take_up(self) -> None:

@@ -1,4 +1,4 @@
-"""What the local Bybit can be told to do at once: delist, close by hand.
+"""What the local Bybit can be told to do at once: delist, close by hand, liquidate.
 
 Rules of this file: what is done here is done to the account as somebody else would do it, and is told to clients in
 Bybit's own messages.
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from livebot.errors import Rejected
 from livebot.simulator.bybit.account import BybitAccount
+from livebot.simulator.venue import HAND, LIQUIDATION
 from livebot.simulator.venue_listings import Listing
 
 
@@ -45,10 +46,17 @@ class AccountDeeds:
             self._close(listing)
         self._account.settle()
 
+    def liquidate(self, symbols: Sequence[str]) -> None:
+        """At the market, by an order of the venue's own; coins are nobody's to take.  Raises BadInput."""
+        for listing in self._listings.named(symbols or self._account.venue.symbols):
+            if not listing.spot:
+                self._close(listing, by=LIQUIDATION)
+        self._account.settle()
+
     def expire_listen_keys(self) -> str:
         """Bybit has none."""
         return "expire_listen_key: Bybit's private stream has no listen key; nothing was done"
 
-    def _close(self, listing: Listing) -> None:
+    def _close(self, listing: Listing, *, by: str = HAND) -> None:
         with contextlib.suppress(Rejected):  # it is flat
-            self._account.venue.close_by_hand(listing.symbol, self._account.now_ms())
+            self._account.venue.close_by_hand(listing.symbol, self._account.now_ms(), by=by)

@@ -151,7 +151,7 @@ def execution_row(record: OrderRecord, execution: Execution, *, message: bool = 
         "execId": identifier("execution", fill.trade_id, spot=spot),
         "execPrice": text(fill.price),
         "execQty": text(fill.quantity),
-        "execType": "Trade",
+        "execType": "BustTrade" if record.liquidates else "Trade",
         "execValue": text(value),
         "execTime": str(fill.ts_ms),
         "feeCurrency": fee_coin(record),

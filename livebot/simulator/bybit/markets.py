@@ -35,8 +35,9 @@ def instrument_row(listing: Listing) -> Row:
     """As market/instruments-info lists it."""
     instrument = listing.instrument
     largest = text(instrument.minimum_quantity * _LOTS)
+    at_market = text(instrument.fitting(instrument.minimum_quantity * _LOTS))
     if listing.spot:
-        return _spot_row(listing, largest)
+        return _spot_row(listing, largest, at_market)
     return {
         "symbol": listing.name,
         "contractType": "LinearPerpetual",
@@ -58,7 +59,7 @@ def instrument_row(listing: Listing) -> Row:
             "minOrderQty": text(instrument.minimum_quantity),
             "qtyStep": text(instrument.lot_step),
             "postOnlyMaxOrderQty": largest,
-            "maxMktOrderQty": largest,
+            "maxMktOrderQty": at_market,
             "minNotionalValue": text(instrument.minimum_notional),
         },
         "unifiedMarginTrade": True,
@@ -67,7 +68,7 @@ def instrument_row(listing: Listing) -> Row:
     }
 
 
-def _spot_row(listing: Listing, largest: str) -> Row:
+def _spot_row(listing: Listing, largest: str, at_market: str) -> Row:
     instrument = listing.instrument
     return {
         "symbol": listing.name,
@@ -81,6 +82,8 @@ def _spot_row(listing: Listing, largest: str) -> Row:
             "quotePrecision": "0.0000001",
             "minOrderQty": text(instrument.minimum_quantity),
             "maxOrderQty": largest,
+            "maxLimitOrderQty": largest,
+            "maxMarketOrderQty": at_market,
             "minOrderAmt": text(instrument.minimum_notional),
             "maxOrderAmt": "4000000",
         },

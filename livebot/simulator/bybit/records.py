@@ -11,6 +11,7 @@ from uuid import UUID
 
 from livebot.core.market import OrderSide
 from livebot.core.order import ZERO, Fill, OrderRequest
+from livebot.simulator.venue import LIQUIDATION
 from livebot.simulator.venue_listings import Listing
 
 OWN = "~"
@@ -85,7 +86,12 @@ class OrderRecord:
     @property
     def link_id(self) -> str:
         """The user's own id for it, empty if none was given."""
-        return "" if self.key.startswith(OWN) else self.key
+        return "" if self.key.startswith((OWN, LIQUIDATION)) else self.key
+
+    @property
+    def liquidates(self) -> bool:
+        """Whether it is the venue's own."""
+        return self.key.startswith(LIQUIDATION)
 
     @property
     def live(self) -> bool:

@@ -134,6 +134,7 @@ class Rest:
     def _executions(self, params: Params) -> Result:
         _category(params)
         start, end = number(params, "startTime"), number(params, "endTime")
+        kind = params.get("execType")
         found = [
             (execution, record)
             for record in self._account.records.all()
@@ -143,7 +144,8 @@ class Rest:
             and (end is None or execution.fill.ts_ms <= end)
         ]
         found.sort(key=lambda pair: pair[0].sequence, reverse=True)
-        return _page([forms.execution_row(record, execution) for execution, record in found], params, 50)
+        rows = [forms.execution_row(record, execution) for execution, record in found]
+        return _page([row for row in rows if kind in (None, "", row["execType"])], params, 50)
 
     # The account
 

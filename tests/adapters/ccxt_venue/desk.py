@@ -1,8 +1,8 @@
 """A connection and an exchange over stock ccxt to a local Bybit over TLS, with its faults at hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -24,21 +24,25 @@ from tests.simulator.binance.desk import Desk as BinanceDesk
 from tests.simulator.binance.desk import local_binance
 from tests.simulator.builders import BTC, Prices
 from tests.simulator.bybit.desk import Desk, local_bybit
+from tests.virtual_loop import REAL_WAIT_S
 
 D = Decimal
 
 KEYS = Keys("key", "secret")
-QUICK = ConnectionSettings(timeout_s=0.35, keep_alive_s=0.5, skew_samples=1, ban_s=0.3)
+# A busy machine may take a while for each answer: a test in which one never comes is `hasty` for that one.
+QUICK = ConnectionSettings(timeout_s=REAL_WAIT_S, keep_alive_s=REAL_WAIT_S, skew_samples=1, ban_s=0.3)
+HASTE_S = 0.35
 PROMPT = ExchangeSettings(
     silence_s=0.25,
     probe_s=0.1,
     reconnect_s=0.01,
-    stream_ready_s=5.0,
+    stream_ready_s=REAL_WAIT_S,
+    skew_limit_ms=4_000,  # half of what a single slow answer takes passes for a difference of the clocks
     resend_wait_s=0.15,
     sweep_wait_s=0.05,
 )
 # for tests that arm faults of single calls: nothing but what the test does goes out
-QUIET = replace(PROMPT, silence_s=30.0, probe_s=600.0)
+QUIET = replace(PROMPT, silence_s=REAL_WAIT_S, probe_s=600.0)
 STILL: tuple[Prices, ...] = ((100.0, 100.0, 100.0, 100.0),) * 30
 
 
@@ -93,6 +97,17 @@ class Seat:
         """A fault, once."""
         self.desk.server.faults.arm(Fault(kind=kind, endpoints=endpoints, **more))
 
+    @contextmanager
+    def hasty(self) -> Iterator[None]:
+        """What asks about orders now is not answered, and is not waited for."""
+        before, self.connection.orders.timeout = self.connection.orders.timeout, round(HASTE_S * 1_000)
+        yield
+        self.connection.orders.timeout = before
+
+    def patient(self) -> None:
+        """What the venue has accepted from now on may be told late: the machine may be busy."""
+        self.exchange._settings = replace(self.exchange._settings, silence_s=REAL_WAIT_S)
+
     async def submit(self, request: OrderRequest) -> Any:
         """As the runtime does, whoever approved it."""
         return await self.exchange.submit(approved(request))
@@ -109,7 +124,7 @@ class Seat:
         """The notices of one source."""
         return [notice for notice in self.notices if notice.source == f"{self.exchange.name} {part}"]
 
-    async def until(self, true: Callable[[], object], seconds: float = 5.0) -> None:
+    async def until(self, true: Callable[[], object], seconds: float = REAL_WAIT_S) -> None:
         """Wait for it."""
         async with asyncio.timeout(seconds):
             while not true():

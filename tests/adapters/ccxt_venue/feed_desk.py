@@ -17,6 +17,7 @@ from livebot.simulator.venue_faults import Fault
 from tests.simulator.binance.desk import local_binance
 from tests.simulator.builders import START_MS, Prices
 from tests.simulator.bybit.desk import local_bybit
+from tests.virtual_loop import REAL_WAIT_S
 
 SHORT = FeedSettings(
     stale_s=0.3,
@@ -32,10 +33,10 @@ SHORT = FeedSettings(
     confirm_s=0.01,
     audit_s=60.0,
 )
-CALM = replace(SHORT, stale_s=5.0, quiet_s=10.0, fresh_s=20.0)  # where silence is not what is tested
-QUICK = ConnectionSettings(timeout_s=1.0, skew_samples=1, ban_s=0.3)
+CALM = replace(SHORT, stale_s=5.0, quiet_s=10.0, fresh_s=20.0, answer_s=20.0)  # where silence is not what is tested
+QUICK = ConnectionSettings(timeout_s=REAL_WAIT_S, skew_samples=1, ban_s=0.3)
 LOCAL: Mapping[str, Any] = {"bybit": local_bybit, "binance": local_binance}
-PATIENCE_S = 30.0  # the machine may be busy
+PATIENCE_S = REAL_WAIT_S  # the machine may be busy
 
 
 class FeedDesk:

@@ -303,6 +303,7 @@ async def test_as_many_trades_of_an_order_are_asked_for_as_the_venue_gives_at_on
 async def test_a_stop_that_was_not_placed_anew_is_not_waited_for_on_the_stream(tmp_path):
     """Its end was no news; the stream is not silent for not telling of it again."""
     async with binance_seat(tmp_path, settings=replace(PROMPT, silence_s=0.1, probe_s=0.05)) as s:
+        s.patient()
         await s.submit(order())
         await s.submit(stop("90"))
         await s.until(
@@ -325,6 +326,7 @@ async def test_after_a_broken_socket_the_stream_stands_again_and_a_comparison_is
 
 async def test_a_lost_end_of_a_resting_order_is_found_out_by_asking_for_the_open_ones(tmp_path):
     async with binance_seat(tmp_path, FALLING, settings=replace(PROMPT, silence_s=0.1, probe_s=0.05)) as s:
+        s.patient()
         await s.submit(order())
         await s.submit(stop("90"))
         await s.until(lambda: s.of(OrderFilled))
@@ -337,8 +339,8 @@ async def test_a_lost_end_of_a_resting_order_is_found_out_by_asking_for_the_open
 
 
 async def test_a_listen_key_that_expires_is_asked_for_anew(tmp_path):
-    server = BinanceSettings(listen_key_seconds=0.3)
-    async with binance_seat(tmp_path, settings=replace(QUIET, reconnect_s=0.01), server=server) as s:
+    async with binance_seat(tmp_path, settings=replace(QUIET, reconnect_s=0.01)) as s:
+        s.arm("expire_listen_key")
         await s.until(lambda: s.said("private stream") and s.said("private stream")[-1].text is None)
         assert "is down" in s.said("private stream")[0].text
         await s.submit(order())

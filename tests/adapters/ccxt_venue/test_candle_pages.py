@@ -17,7 +17,7 @@ from livebot.history.place import Place
 from livebot.history.store import CandleStore
 from livebot.history.table import CandleTable
 from livebot.simulator.bybit import Fault
-from tests.adapters.ccxt_venue.desk import open_connection
+from tests.adapters.ccxt_venue.desk import HASTE_S, open_connection
 from tests.simulator.binance.desk import local_binance
 from tests.simulator.builders import BTC, ETH, START_MS, Prices
 from tests.simulator.bybit.desk import Desk, local_bybit
@@ -57,10 +57,13 @@ class Seat:
 
 
 @asynccontextmanager
-async def seat(folder: Path, closed: int = CLOSED) -> AsyncIterator[Seat]:
+async def seat(folder: Path, closed: int = CLOSED, *, hasty: bool = False) -> AsyncIterator[Seat]:
+    """`hasty`: an answer that does not come is hardly waited for."""
     async with local_bybit(folder, {BTC: WRITTEN, ETH: WRITTEN}) as desk:
         await desk.step(closed)
         connection = await open_connection(desk, None)
+        if hasty:
+            connection.data.timeout = round(HASTE_S * 1_000)
         try:
             yield Seat(desk, CandlePages(connection), folder / "candles")
         finally:
@@ -103,7 +106,7 @@ async def test_a_history_with_an_outage(tmp_path):
 )
 @pytest.mark.parametrize("after", [0, 3])
 async def test_answers_that_go_wrong(tmp_path, kind, more, after):
-    async with seat(tmp_path) as sitting:
+    async with seat(tmp_path, hasty=kind == "silence") as sitting:
         if after:
             await sitting.fetch(until=100)
         sitting.arm(kind, **({"times": 2} | more))

@@ -196,6 +196,7 @@ async def test_the_name_and_the_window_are_the_venues(tmp_path):
         assert s.exchange.name == "bybit"
         assert s.exchange.absence_window_ms == 20_000
         assert s.exchange.refuses_repeated_ids
+        assert s.exchange.positions_may_lag
 
 
 @pytest.mark.parametrize(

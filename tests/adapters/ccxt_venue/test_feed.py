@@ -66,7 +66,8 @@ async def test_every_second_message_lost_or_late_loses_no_minute(tmp_path, venue
 
 @both
 async def test_a_frozen_stream_that_answers_pings_is_made_anew(tmp_path, venue):
-    async with feed_desk(tmp_path, TWO, settings=SHORT, venue=venue, keep_alive_s=0.2) as sitting:
+    later = replace(SHORT, stale_s=0.6)  # than the first ping, and long before the second one that is missed
+    async with feed_desk(tmp_path, TWO, settings=later, venue=venue, keep_alive_s=0.5) as sitting:
         await sitting.subscribed()
         await closes(sitting, 1)
         (client,) = sitting.data.clients.values()
@@ -85,6 +86,17 @@ async def test_where_nobody_sends_orders_the_audit_compares_the_clocks(tmp_path)
     """In paper mode a clock that drifts would make the daemon take open candles for closed; a failure is tried again."""
     quick = replace(SHORT, audit_s=0.1)
     async with feed_desk(tmp_path, TWO, settings=quick) as sitting:
+        measure, under_way = sitting.connection.measure_skew, 0
+
+        async def counted():
+            nonlocal under_way
+            under_way += 1
+            try:
+                return await measure()
+            finally:
+                under_way -= 1
+
+        sitting.connection.measure_skew = counted
         await sitting.subscribed()
         sitting.desk.server.faults.skew_ms = 40_000
         await sitting.until(lambda: abs(sitting.connection.skew_ms - 40_000) < 1_000)
@@ -92,6 +104,7 @@ async def test_where_nobody_sends_orders_the_audit_compares_the_clocks(tmp_path)
         sitting.desk.server.faults.skew_ms = 0
         await sitting.until(lambda: abs(sitting.connection.skew_ms) < 1_000)
         sitting.connection.orders = object()  # then the orders' side does it
+        await sitting.until(lambda: not under_way)
         sitting.desk.server.faults.skew_ms = 40_000
         await asyncio.sleep(0.5)
         assert abs(sitting.connection.skew_ms) < 1_000
@@ -246,7 +259,8 @@ async def test_a_venue_that_is_gone_is_told_for_every_symbol(tmp_path):
 
 @both
 async def test_a_symbol_that_is_delisted_blocks_itself_alone(tmp_path, venue):
-    async with feed_desk(tmp_path, TWO, settings=SHORT, venue=venue) as sitting:
+    settings = replace(SHORT, fresh_s=2.5)  # a moment in which the machine is busy blocks nobody
+    async with feed_desk(tmp_path, TWO, settings=settings, venue=venue) as sitting:
         await sitting.subscribed()
         await closes(sitting, 1)
         sitting.arm("delist", symbols=(ETH,))

@@ -12,6 +12,7 @@ from tests.adapters.ccxt_venue.desk import BTC, QUIET, STILL, order
 from tests.adapters.ccxt_venue.test_opening import connected
 from tests.simulator.builders import ETH
 from tests.simulator.bybit.desk import local_bybit
+from tests.virtual_loop import REAL_WAIT_S
 
 BOTH = {BTC: STILL, ETH: STILL}
 
@@ -100,6 +101,6 @@ async def test_two_can_be_included_at_once(tmp_path):
 
 
 async def until(true):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(REAL_WAIT_S):
         while not true():
             await asyncio.sleep(0.01)

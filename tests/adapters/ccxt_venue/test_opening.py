@@ -3,8 +3,8 @@
 import asyncio
 import decimal
 import logging
-import time
 import threading
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 

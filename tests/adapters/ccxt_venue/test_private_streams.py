@@ -97,10 +97,10 @@ async def test_after_a_broken_socket_the_streams_stand_again_and_a_comparison_is
 
 
 async def test_a_frozen_stream_that_answers_pings_is_found_out_by_an_accepted_order(tmp_path):
-    async with seat(tmp_path, settings=replace(PROMPT, probe_s=600.0)) as s:
+    async with seat(tmp_path, settings=replace(PROMPT, silence_s=1.0, probe_s=600.0)) as s:
         s.arm("freeze", "order", "execution")
         await s.submit(order())
-        await asyncio.sleep(0.1)
+        s.patient()
         await s.submit(order(number=3))  # nor of this one, but that is the same silence
         await s.until(lambda: s.said("private stream") and s.said("private stream")[-1].text is None)
         silent, back = s.said("private stream")[0], s.said("private stream")[-1]
@@ -115,6 +115,7 @@ async def test_a_frozen_stream_that_answers_pings_is_found_out_by_an_accepted_or
 
 async def test_a_lost_fill_of_a_resting_order_is_found_out_by_asking_for_the_newest_trades(tmp_path):
     async with seat(tmp_path, FALLING, settings=replace(PROMPT, silence_s=0.1, probe_s=0.05)) as s:
+        s.patient()
         await s.submit(order())
         await s.submit(stop("90"))
         await s.until(lambda: len(s.of(OrderAccepted)) == 1)
@@ -129,8 +130,10 @@ async def test_a_lost_fill_of_a_resting_order_is_found_out_by_asking_for_the_new
 
 async def test_a_quiet_account_is_left_alone(tmp_path):
     async with seat(tmp_path, settings=replace(PROMPT, silence_s=0.05, probe_s=0.02)) as s:
+        s.patient()
         await s.submit(order())
         await s.until(lambda: s.of(OrderFilled))
+        assert s.exchange._news._awaited == {}
         await asyncio.sleep(0.4)
         assert not s.notices
 

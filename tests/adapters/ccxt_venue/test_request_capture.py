@@ -182,7 +182,7 @@ WRITTEN = {"as it came": lambda number: number, "short": Decimal.normalize, "lon
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("key", USED)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(lots=st.integers(1, 10**12), ticks=st.integers(1, 10**10), written=st.sampled_from(sorted(WRITTEN)))
 async def test_no_number_changes_on_its_way(desks, key, lots, ticks, written):
     """Any multiple of the steps, however it is written as a Decimal, is the same number on the wire."""

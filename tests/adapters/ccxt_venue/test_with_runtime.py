@@ -9,11 +9,12 @@ from livebot.core.order import Leg
 from livebot.runtime.settings import ExecutionSettings
 from livebot.runtime.venue.execution import Execution
 from tests.adapters.ccxt_venue.desk import BTC, D, approved, binance_seat, order, seat, stop
+from tests.virtual_loop import REAL_WAIT_S
 
 
 def executing(s) -> Execution:
     """The runtime's execution over the seat's exchange, in a hurry."""
-    settings = ExecutionSettings(order_timeout_s=2.0, unknown_poll_s=0.05, retry_backoff_s=0.05)
+    settings = ExecutionSettings(order_timeout_s=REAL_WAIT_S, unknown_poll_s=0.05, retry_backoff_s=0.05)
     return Execution(s.exchange, SystemClock(), settings, lambda _: True)
 
 
@@ -38,16 +39,18 @@ async def test_an_order_that_never_arrived_is_absent_only_after_the_window(tmp_p
         monkeypatch.setattr(type(s.exchange), "absence_window_ms", 300)
         execution = executing(s)
         s.arm("lose", "order/create")
-        assert isinstance(await execution.submit(approved(order())), OrderUnknown)
+        with s.hasty():
+            assert isinstance(await execution.submit(approved(order())), OrderUnknown)
         assert [type(event) for event in await execution.ask(order())] == [OrderAbsent]
 
 
 async def test_a_late_order_is_found_inside_the_window(tmp_path, monkeypatch):
     async with seat(tmp_path) as s:
-        monkeypatch.setattr(type(s.exchange), "absence_window_ms", 5_000)
+        monkeypatch.setattr(type(s.exchange), "absence_window_ms", 60_000)
         execution = executing(s)
         s.arm("late", "order/create", seconds=0.6)
-        assert isinstance(await execution.submit(approved(order())), OrderUnknown)
+        with s.hasty():
+            assert isinstance(await execution.submit(approved(order())), OrderUnknown)
         story = await execution.ask(order())
         assert [type(event) for event in story] == [OrderFilled, OrderEnded]
 

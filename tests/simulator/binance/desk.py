@@ -1,6 +1,5 @@
 """A local Binance over written candles, and stock ccxt clients whose sockets end at it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,12 +13,7 @@ from livebot.simulator.binance import BinanceServer, BinanceSettings
 from livebot.simulator.clock import VenueClock
 from livebot.simulator.matching import FillModel
 from tests.simulator.builders import EXACT, Prices
-from tests.simulator.local_desk import LocalDesk, opened, venue_of
-
-
-async def soon(awaitable) -> Any:
-    """What comes within a moment."""
-    return await asyncio.wait_for(awaitable, 5)
+from tests.simulator.local_desk import LocalDesk, opened, soon, venue_of
 
 
 def overhear(client, name: str) -> list[Any]:

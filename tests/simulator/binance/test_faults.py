@@ -9,9 +9,9 @@ import pytest
 
 from livebot.simulator.binance import Fault
 from livebot.simulator.binance.streams import endpoint_of
-from tests.simulator.binance.desk import local_binance, soon
+from tests.simulator.binance.desk import local_binance
 from tests.simulator.builders import BTC, ETH, flat
-from tests.simulator.local_desk import SPOT
+from tests.simulator.local_desk import SPOT, clocks_differ_by, soon, until
 
 STILL = [flat(100.0)] * 10
 MOVES = [(float(100 + n), float(101 + n), float(99 + n), float(100.5 + n)) for n in range(30)]
@@ -98,8 +98,7 @@ async def test_a_request_can_be_lost_refused_or_carried_out_late(tmp_path):
         for name, quantity in (("late", 1), ("late-and-refused", 100_000)):
             with pytest.raises(ccxt.RequestTimeout), impatient(client):
                 await client.create_order(BTC, "limit", "buy", quantity, 90, {"clientOrderId": name})
-        while desk.server._tasks:
-            await asyncio.sleep(0.01)
+        await until(lambda: not desk.server._tasks)
         assert [each["clientOrderId"] for each in await client.fetch_open_orders(BTC)] == ["late"]
 
 
@@ -144,10 +143,10 @@ async def test_the_clock_can_be_wrong(tmp_path):
         await desk.control("POST", {"kind": "skew", "seconds": 15})
         with pytest.raises(ccxt.InvalidNonce, match="-1021"):
             await client.fetch_balance()
-        assert -15_500 < await client.load_time_difference() < -14_500
+        assert await clocks_differ_by(client, -15_000)
         assert (await client.fetch_balance())["USDT"]["total"] == 10_000
         await desk.control("DELETE")
-        assert abs(await client.load_time_difference()) < 500
+        assert await clocks_differ_by(client, 0)
 
 
 async def test_the_last_closed_candle_can_be_half_formed(tmp_path):

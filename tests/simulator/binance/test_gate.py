@@ -1,6 +1,7 @@
 """Keys, signatures, receive windows, weights, order limits and bans of the local Binance."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import ccxt
 import pytest
@@ -66,7 +67,9 @@ async def test_a_bad_key_after_a_good_answer_looks_to_a_stock_client_like_a_ban(
             await client.fetch_balance()
 
 
-async def test_weights_and_orders_are_counted_told_and_limited(tmp_path):
+async def test_weights_and_orders_are_counted_told_and_limited(tmp_path, monkeypatch):
+    """All within one window of each limit, however long it takes: a new ten seconds of the wall would forgive orders."""
+    monkeypatch.setattr("livebot.simulator.binance.server.time", SimpleNamespace(time=lambda: 1_700_000_000.0))
     limits = BinanceSettings().limits | {"linear": replace(LIMITS, weight_per_minute=60)}
     async with local_binance(tmp_path, STILL, settings=BinanceSettings(limits=limits)) as desk:
         client = desk.futures(options=PUBLIC)

@@ -5,9 +5,9 @@ import asyncio
 import ccxt
 import pytest
 
-from tests.simulator.binance.desk import local_binance, overhear, soon
+from tests.simulator.binance.desk import local_binance, overhear
 from tests.simulator.builders import BTC, ETH, START_MS, flat
-from tests.simulator.local_desk import SPOT
+from tests.simulator.local_desk import SPOT, soon
 
 STILL = [flat(100.0)] * 40
 MOVES = [(float(100 + n), float(101 + n), float(99 + n), float(100.5 + n)) for n in range(40)]

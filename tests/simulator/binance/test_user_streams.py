@@ -9,9 +9,9 @@ import pytest
 from livebot.simulator.binance import ApiKey, BinanceSettings
 from livebot.simulator.binance.listen_keys import ListenKeys
 from livebot.simulator.matching import FillModel
-from tests.simulator.binance.desk import Desk, Wire, local_binance, overhear, soon
+from tests.simulator.binance.desk import Desk, Wire, local_binance, overhear
 from tests.simulator.builders import BTC, START_MS, D, flat
-from tests.simulator.local_desk import SPOT
+from tests.simulator.local_desk import SPOT, soon, until
 
 STILL = [flat(100.0)] * 20
 FALLS = [flat(100.0), flat(100.0), (100.0, 100.0, 80.0, 80.0), flat(80.0), flat(80.0)]
@@ -23,12 +23,6 @@ async def user_wire(desk: Desk, client: Any) -> Wire:
     """A futures user stream without ccxt."""
     key = (await client.fapiprivate_post_listenkey())["listenKey"]
     return await desk.wire(PRIVATE + key)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def told(message: Any) -> tuple[str, ...]:
@@ -322,7 +316,8 @@ async def test_the_request_socket_answers_what_it_knows(tmp_path):
     async with local_binance(tmp_path, {SPOT: STILL}) as desk:
         wire = await desk.wire("wss://ws-api.binance.com/ws-api/v3")
         assert (await wire.ask("ping"))["result"] == {}
-        assert abs((await wire.ask("time"))["result"]["serverTime"] - desk.server.now_ms()) < 1000
+        before = desk.server.now_ms()
+        assert before <= (await wire.ask("time"))["result"]["serverTime"] <= desk.server.now_ms()
         refused = await wire.ask("order.place", {})
         assert (refused["status"], refused["error"]["code"]) == (400, -1000)
         assert (await wire.ask("userDataStream.subscribe.signature", {}))["error"]["code"] == -2014

@@ -12,7 +12,7 @@ from livebot.simulator.venue import SimulatedVenue, VenueSettings
 from tests.simulator.binance.desk import local_binance
 from tests.simulator.builders import BTC, ETH, EXACT, flat
 from tests.simulator.bybit.desk import local_bybit
-from tests.simulator.local_desk import TwoMarkets
+from tests.simulator.local_desk import TwoMarkets, soon, until
 
 STILL = {BTC: [flat(100.0)] * 10, ETH: [flat(10.0)] * 10}
 
@@ -49,10 +49,10 @@ async def test_an_order_fills_in_many_pieces_at_once_and_each_is_told(tmp_path):
         client = desk.client()
         await client.load_markets()
         watching = asyncio.ensure_future(client.watch_my_trades(BTC))
-        await asyncio.sleep(0.2)
+        await until(lambda: "execution" in desk.server._streams.wanted("private"))
         desk.server.faults.arm(Fault(kind="burst", symbols=("BTCUSDT",), pieces=5))
         await client.create_order(BTC, "market", "sell", 1, None, {"stopLoss": {"triggerPrice": 120}})
-        await asyncio.wait_for(watching, 5)
+        await soon(watching)
         trades = list(client.myTrades)  # all came before anybody could ask again
         assert [trade["amount"] for trade in trades] == [0.2] * 5
         assert len({trade["timestamp"] for trade in trades}) == 1
@@ -129,13 +129,22 @@ async def test_what_bybit_lacks_is_said(tmp_path):
 async def test_a_ban_says_how_long_it_lasts_unless_it_is_bybits_own(tmp_path):
     async with local_bybit(tmp_path, STILL) as desk:
         session = desk.session()
-        for status, told in ((429, "1"), (418, "1"), (403, None)):
-            desk.server.faults.arm(Fault(kind="ban", seconds=0.2, status=status))
+        for status, tells in ((429, True), (418, True), (403, False)):
+            desk.server.faults.arm(Fault(kind="ban", seconds=59.2, status=status))
+            told = []
             for _ in range(2):
                 async with session.get("https://api.bybit.com/v5/market/time") as answer:
-                    assert (answer.status, answer.headers.get("Retry-After")) == (status, told)
+                    assert answer.status == status
                     assert "too frequent" in await answer.text()
-            await asyncio.sleep(0.25)
+                    told.append(answer.headers.get("Retry-After"))
+            if tells:
+                assert told[0] == "60"
+                assert 0 < int(told[1]) <= 60
+            else:
+                assert told == [None, None]
+            desk.server._banned_until = asyncio.get_running_loop().time()
+            async with session.get("https://api.bybit.com/v5/market/time") as answer:
+                assert answer.status == 200
         client = desk.client()
         desk.server.faults.arm(Fault(kind="ban", seconds=0.2, status=418))
         with pytest.raises(ccxt.NetworkError):

@@ -6,7 +6,7 @@ import math
 import ccxt
 import pytest
 
-from livebot.simulator.bybit import ApiKey, BybitSettings
+from livebot.simulator.bybit import ApiKey, BybitSettings, gate
 from livebot.simulator.matching import FillModel
 from tests.simulator.builders import BTC, ETH, START_MS, D, flat, order
 from tests.simulator.bybit.desk import local_bybit
@@ -439,7 +439,10 @@ async def test_keys_windows_and_signatures_are_checked(tmp_path):
             assert (answer.status, (await answer.json())["retCode"]) == (404, 10017)
 
 
-async def test_too_many_requests_are_refused_with_the_venue_s_code_and_headers(tmp_path):
+async def test_too_many_requests_are_refused_with_the_venue_s_code_and_headers(tmp_path, monkeypatch):
+    """All at one moment of the limits, however long it takes: they forget what is older than a second."""
+    count = gate._count
+    monkeypatch.setattr(gate, "_count", lambda window, now, seconds, most: count(window, 0.0, seconds, most))
     settings = BybitSettings(requests_per_five_seconds=40, rates={("/v5/order/create", "linear"): 3})
     async with local_bybit(tmp_path, STILL, settings=settings) as desk:
         client = desk.client()

@@ -10,16 +10,11 @@ import pytest
 
 from tests.simulator.builders import BTC, ETH, START_MS, flat
 from tests.simulator.bybit.desk import Desk, local_bybit
-from tests.simulator.local_desk import SPOT
+from tests.simulator.local_desk import SPOT, soon, until
 
 MOVES = [(float(100 + n), float(101 + n), float(99 + n), float(100.5 + n)) for n in range(30)]
 STILL = [flat(100.0)] * 10
 FALLS = [flat(100.0), flat(100.0), (100.0, 100.0, 80.0, 80.0), flat(80.0), flat(80.0)]
-
-
-async def soon(awaitable) -> Any:
-    """What comes within a moment."""
-    return await asyncio.wait_for(awaitable, 5)
 
 
 def overhear(client, name: str) -> list[Any]:
@@ -134,10 +129,7 @@ async def test_orders_trades_positions_and_the_wallet_are_pushed(tmp_path):
             for each in (client.watch_orders(BTC), client.watch_my_trades(BTC), client.watch_positions([BTC]))
         ]
         balance = asyncio.ensure_future(client.watch_balance())
-        for _ in range(200):
-            await asyncio.sleep(0.01)
-            if desk.server._streams.wanted("private") >= {"order", "execution", "position", "wallet"}:
-                break
+        await until(lambda: desk.server._streams.wanted("private") >= {"order", "execution", "position", "wallet"})
         await client.create_order(BTC, "market", "buy", 1, None, {"clientOrderId": "mine", "stopLoss": 90})
         orders, trades, positions = [await soon(each) for each in waiting]
         assert ("mine", "closed", BTC) in [(each["clientOrderId"], each["status"], each["symbol"]) for each in orders]
@@ -182,11 +174,13 @@ async def test_pings_and_wrong_requests_are_answered(tmp_path):
         private = await wire(desk, "private")
         pong = await private.ask("ping", req_id=8)
         assert (pong["op"], pong["req_id"]) == ("pong", "8")
-        client = desk.client(streaming={"keepAlive": 100})
+        client = desk.client(streaming={"keepAlive": 100, "maxPingPongMisses": 1_000})
         await soon(client.watch_ticker(BTC))
         (connection,) = client.clients.values()
-        await asyncio.sleep(0.4)
-        assert connection.lastPong
+        pongs = []
+        handle = client.handle_pong
+        client.handle_pong = lambda socket, message: (pongs.append(message), handle(socket, message))
+        await until(lambda: len(pongs) > 1)
         assert connection.connected.done()
 
 
