@@ -105,15 +105,13 @@ def leave_newest_stop(draft: Draft, present: Open | Closing, *, retry: bool) -> 
     Needless is one if the newest is for as much as it, or for all.
     """
     live = _live_stops(draft)
-    if len(live) == 1:
-        return present
+    stops = [record for record in live if not record.cancel_requested]
+    if len(live) == 1 or not stops or stops[-1].status is not OrderStatus.WORKING or not stops[-1].confirmed:
+        return present  # nothing goes before it is known to stand, or stands again
     if retry:
         for record in live:
             if record.cancel_requested and record.status is OrderStatus.WORKING:
                 draft.cancel(record)
-    stops = [record for record in live if not record.cancel_requested]
-    if not stops or stops[-1].status is not OrderStatus.WORKING or not stops[-1].confirmed:
-        return present
     quantity, covered = _to_protect(draft, present), stops[-1].left
     for record in stops[:-1]:
         if covered >= min(quantity, record.left):
