@@ -110,7 +110,7 @@ def leave_newest_stop(draft: Draft, present: Open | Closing, *, retry: bool) -> 
         return present  # nothing goes before it is known to stand, or stands again
     if retry:
         for record in live:
-            if record.cancel_requested and record.status is OrderStatus.WORKING:
+            if record.cancel_requested and record.status is OrderStatus.WORKING and is_needless(draft, record):
                 draft.cancel(record)
     quantity, covered = _to_protect(draft, present), stops[-1].left
     for record in stops[:-1]:
@@ -120,6 +120,16 @@ def leave_newest_stop(draft: Draft, present: Open | Closing, *, retry: bool) -> 
     if present is not draft.present:
         draft.move(present)
     return present
+
+
+def is_needless(draft: Draft, record: OrderRecord) -> bool:
+    """Whether an order that was asked back is not wanted again: a stop of what is open goes only beside one for as much."""
+    present = draft.present
+    if record.request.leg is not Leg.STOP or not isinstance(present, Open):
+        return True
+    covered = min(_to_protect(draft, present), record.left)
+    others = (each for each in _live_stops(draft) if each.request is not record.request and not each.cancel_requested)
+    return any(each.status is OrderStatus.WORKING and each.confirmed and each.left >= covered for each in others)
 
 
 def _live_stops(draft: Draft) -> list[OrderRecord]:

@@ -20,7 +20,7 @@ from livebot.core.inputs import (
 )
 from livebot.core.leaving import begin_close, grown, protect, settle, to_closing
 from livebot.core.order import ZERO, Fill, Leg, OrderKind, OrderRecord, OrderStatus
-from livebot.core.protection import follow_stop, leave_newest_stop, repeat
+from livebot.core.protection import follow_stop, is_needless, leave_newest_stop, repeat
 from livebot.core.quick_init import changed
 from livebot.core.signal import CancelReason, CloseReason, Closing, Idle, Open, Opening, Scheduled
 from livebot.errors import IllegalTransition
@@ -52,7 +52,9 @@ def accepted(draft: Draft, event: OrderAccepted) -> None:
     following = changed(record, status=OrderStatus.WORKING, venue_order_id=event.venue_order_id, confirmed=same)
     due = _is_due(draft, record, event.ts_ms)
     if due and record.cancel_requested:
-        draft.cancel(following)
+        draft.put(following)
+        if is_needless(draft, following):
+            draft.cancel(following)
     elif due and not same and request.leg.protects and isinstance(draft.present, Open | Closing):
         draft.put(following)
         repeat(draft, draft.present, request.leg)

@@ -215,8 +215,7 @@ def test_what_is_open_when_lots_and_ticks_become_coarser_ends_like_all_else(bloc
     for seed in range(2_000 + block * 40, 2_040 + block * 40):
         chance = Random(seed)
         traits = random_traits(chance)
-        rules = replace(rules_for(traits, chance), replaces_stops=False)
-        driver = Driver(chance, traits, prompt=seed % 2 == 0, rules=rules)
+        driver = Driver(chance, traits, prompt=seed % 2 == 0, rules=rules_for(traits, chance))
         at = chance.randrange(60)
         for turn in range(120):
             act(driver, chance)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from livebot.core.exposure import protected
-from livebot.core.inputs import OrderEnded
+from livebot.core.inputs import OrderAccepted, OrderEnded
 from livebot.core.order import Leg, OrderRecord, OrderStatus
 from livebot.core.rules import sharing_a_position
 from livebot.core.signal import CloseReason
@@ -114,3 +114,32 @@ def test_stops_that_were_replaced_are_no_attempts_that_failed(replaced):
             name, ended = record.request.client_order_id, OrderStatus.CANCELED
             story.feed(OrderEnded(client_order_id=name, status=ended, filled=D(0), ts_ms=story.ts_ms))
     assert ("Open", OrderStatus.INTENDED) == (story.name, story.status(Leg.STOP))
+
+
+def test_a_stop_that_was_taken_back_is_not_asked_back_again_while_its_successor_is_in_doubt():
+    """The answer to the first asking was lost, and it may be all that protects the position."""
+    story = Story(rules=REPLACING).open(exits=TRAILING).candle(104.0).accept(Leg.STOP)
+    older, _ = stops(story)
+    assert [older.request.client_order_id] == taken_back(story)
+    story.miss(Leg.STOP)
+    assert "Submit" in {asked[0] for asked in story.asked}  # the next successor
+    story.feed(shown(story, older))
+    assert [] == taken_back(story)
+    story.candle(103.5)
+    assert [] == taken_back(story)
+    story.accept(Leg.STOP)
+    story.candle(103.5)
+    assert [older.request.client_order_id] == taken_back(story)
+
+
+def shown(story: Story, record: OrderRecord) -> OrderAccepted:
+    """The venue shows a stop long after it was asked back."""
+    request = record.request
+    return OrderAccepted(
+        client_order_id=request.client_order_id,
+        venue_order_id="older",
+        quantity=request.quantity,
+        price=None,
+        trigger_price=request.trigger_price,
+        ts_ms=story.ts_ms + 60_000,
+    )
