@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from livebot.core.candidate import Candidate
 from livebot.core.denial import TradingState
-from livebot.core.facts import EntryCancelled, Fact, SignalClosed, SignalOpening, SignalScheduled
+from livebot.core.facts import (
+    EntryCancelled,
+    Fact,
+    OrderFailed,
+    PositionReduced,
+    SignalClosed,
+    SignalOpening,
+    SignalScheduled,
+)
 from livebot.core.inputs import OrderEvent
+from livebot.core.leaving import DUST
 from livebot.core.limits import Limits
 from livebot.core.order import ZERO, Leg, OrderRequest
 from livebot.core.signal import CloseReason
@@ -47,6 +56,7 @@ class Checker:
         self.paused: set[str] = set()
         self._last_number: dict[Key, int] = {}
         self._course: dict[Key, tuple[int, bool]] = {}  # the last signal's number, and whether it goes on
+        self._dust: set[Key] = set()  # who has said that what is left is too little for the venue
 
     def wrong(self, name: str, text: str) -> None:
         if self.violation is None:
@@ -159,9 +169,28 @@ class Checker:
             return
         if not begun or its != number:
             self.wrong("I8", f"{key}: {name} of #{its} while #{number} is{'' if begun else ' not'} going on")
+        if isinstance(fact, OrderFailed) and fact.code == DUST:
+            self._dust.add(key)
+        elif isinstance(fact, PositionReduced) and key in self._dust:
+            self._dust.discard(key)
+            self._take_away(fact, key, its)
         if isinstance(fact, SignalClosed | EntryCancelled):
             self._course[key] = (its, False)
             self._judge_end(fact, key, its)
+
+    def _take_away(self, fact: PositionReduced, key: Key, number: int) -> None:
+        """What is too little for the venue is left there, and booked at a price: here somebody takes it away at that."""
+        world, truth = self._world, self.truth.signal((key, number))
+        instrument = world.venue.instrument(fact.symbol)
+        if instrument is not None and instrument.takes(fact.quantity, fact.price):
+            self.wrong(
+                "dust", f"{fact.signal_id}: the venue takes the {fact.quantity} that were left there as too little"
+            )
+        truth.sold += fact.quantity
+        truth.got += fact.quantity * fact.price
+        world.venue._engine.holdings.trade(fact.symbol, -fact.side.sign * fact.quantity, fact.price, ZERO)
+        world.positions.changed(world.loop.time())
+        self.cover.look_at(fact.symbol)
 
     def _judge_end(self, fact: SignalClosed | EntryCancelled, key: Key, number: int) -> None:
         """Whether a signal ended as its fact says, by the venue's trades."""

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from livebot.core.leaving import DUST
 from tests.benchmarks.frame import CHECKOUT
 from tests.simulation.__main__ import main
 from tests.simulation.run import hash_of, run_seed
@@ -32,6 +33,13 @@ def test_every_invariant_holds(seeds):
     assert counts["rests"] > EACH
     assert counts["command"] > 0
     assert min(counts[f"network {what}"] for what in ("lost", "late", "doubled", "swapped", "refused", "hidden")) > 0
+
+
+def test_what_is_too_little_for_the_venue_is_left_there_and_every_invariant_holds():
+    """A stop and an exit raced an entry that filled in two parts, and a lot is left."""
+    outcome = run_seed(804_717)
+    assert outcome.violation is None
+    assert DUST in [getattr(event[-1], "code", None) for event in outcome.world.events]
 
 
 @pytest.mark.untraced
