@@ -280,6 +280,8 @@ class SymbolStates:
         doubtful = [
             (each, record) for each in others for record in leaving_too_much(each.state.signal, each.state.orders)
         ]
+        if not doubtful:
+            return True
         await asyncio.gather(*(self._learn_end(other, record.request) for other, record in doubtful))
         return not any(leaving_too_much(other.state.signal, other.state.orders) for other in others)
 
